@@ -1,0 +1,346 @@
+"""The contracts between rooms, on one screen: sources, stores (targets), engines, type binder, registry.
+
+Arrow is the only wire: sources give record batches (or name files that an engine reads itself), stores take them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+from headgate.core.events import Emitter
+from headgate.core.ledger import Claim, LedgerRecord, PipelineState, PublishedRun, QuarantineEntry, Watermark
+from headgate.core.models import ConnectionOptions, ReadOptions, WriteOptions
+from headgate.core.runs import PipelineKey, TableCommit
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+# --------------------------------------------------------------------------------------------------- reading
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The time that a run is for: ``--date``, ``--start/--end`` or a schedule. ISO texts; end is exclusive."""
+
+    start: str
+    end: str
+    explicit: bool = True
+
+
+@dataclass(frozen=True)
+class Window:
+    """What one run reads of one source, fixed before the first row: (low, high].
+
+    Args:
+        identity: plain JSON that names this window; ``execution_id`` is derived from it. None: a full read, new
+            at every call.
+        since: the position before, None on the first run.
+        high: the position that becomes the watermark; a scan may complete it (see ``Scan.position``).
+        note: how exactness is reached, for ``plan`` and people.
+        limit: read at most so many rows, in cursor order.
+    """
+
+    identity: Mapping[str, Any] | None
+    since: Mapping[str, Any] | None = None
+    high: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class FileScan:
+    """Files that the engine reads itself: the exception to "Arrow is the only wire".
+
+    ``options`` are those of the format, as the engine knows them: for csv ``delimiter``, ``quote``, ``escape``,
+    ``header``, ``null_values``, ``encoding``; for parquet and json none.
+    """
+
+    format: Literal["csv", "json", "parquet"]
+    paths: tuple[str, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SourceSchema:
+    """What a source's rows look like.
+
+    Args:
+        raw: columns as the reader delivers them.
+        casts: columns whose true type is another than the raw one, as SQL type names. The plan's first step casts
+            them; a value that does not fit is a row error, kept with its raw text.
+        keys: the primary key, where known.
+    """
+
+    raw: pa.Schema
+    casts: Mapping[str, str] = field(default_factory=dict)
+    keys: tuple[str, ...] = ()
+
+
+@dataclass
+class Scan:
+    """An open read. Exactly one of ``batches`` and ``files`` is given.
+
+    ``position()`` is called after the last batch and gives the final position (the highest *scanned* value);
+    None means the window's own ``high``. ``close`` releases connections and is always called.
+    """
+
+    schema: SourceSchema
+    batches: pa.RecordBatchReader | None = None
+    files: FileScan | None = None
+    position: Callable[[], Mapping[str, Any]] | None = None
+    close: Callable[[], None] = lambda: None
+    estimated_rows: int | None = None
+
+
+@dataclass(frozen=True)
+class ReadContext:
+    """What a source may know of the run. ``variables`` are the values of ``{{ … }}`` names, to be bound."""
+
+    root: Path
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    interval: Interval | None = None
+    batch_size: int = 100_000
+
+
+class Source(Protocol):
+    """One open connection to read from. Built by a connector module's ``open_source(options, root)``; opening is lazy.
+
+    Methods raise :class:`FatalError` or :class:`RetriableError`. Sessions are read-only where the system has that.
+    """
+
+    def test(self) -> str:
+        """Connect and say what answered; raises when nothing does."""
+
+    def tables(self) -> list[str]:
+        """Names that ``table:`` takes."""
+
+    def identity(self, read: ReadOptions) -> tuple[str, str]:
+        """(source name, filter fingerprint), the key of the watermark."""
+
+    def schema(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> SourceSchema:
+        """The rows' schema, without reading them; ``since`` may hold a schema pinned at first publication."""
+
+    def probe(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> Window | None:
+        """Fix the window of a run; None: nothing new. Cheap, and without heavy imports. Full reads always give one."""
+
+    def scan(self, read: ReadOptions, context: ReadContext, window: Window) -> Scan:
+        """Open the read of one window, in one snapshot of the source."""
+
+    def acknowledge(self, read: ReadOptions, position: Mapping[str, Any]) -> None:
+        """Told after the commit: the source may forget what lies before ``position``. Must be idempotent."""
+
+    def close(self) -> None:
+        """Release every connection; may be called twice."""
+
+
+# --------------------------------------------------------------------------------------------------- writing
+
+
+@dataclass(frozen=True)
+class TableInfo:
+    """A table as it is now. ``version`` is the store's own name of that state (snapshot id, manifest number)."""
+
+    schema: pa.Schema
+    keys: tuple[str, ...] = ()
+    version: str = ""
+    rows: int | None = None
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one run writes to one table. ``write`` is the connector's own options model; ``keys`` may be empty."""
+
+    table: str
+    mode: Literal["append", "overwrite", "upsert"]
+    schema: pa.Schema
+    keys: tuple[str, ...] = ()
+    create: bool = True
+    evolve: bool = True
+    write: WriteOptions | None = None
+    replaces: str = ""  # under --force: the run whose rows this load replaces
+
+
+@runtime_checkable
+class Writer(Protocol):
+    """Takes the rows of one table into staging. ``close`` makes them durable there; readers see nothing yet."""
+
+    def write(self, batch: pa.RecordBatch) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Transaction(Protocol):
+    """What one run does to one store: everything is invisible until :meth:`publish`, and all of it visible after."""
+
+    def stage(self, load: Load) -> Writer:
+        """Open a table for writing. Several tables may be open at once."""
+
+    def duplicates(self, table: str, columns: Sequence[str]) -> int:
+        """Rows of the table *as it will be after publish* whose ``columns`` (none NULL) occur more than once."""
+
+    def hold(self, entry: QuarantineEntry, file: Path) -> None:
+        """Take a Parquet file of quarantined rows (last column ``_reasons``, a list of text) into the commit."""
+
+    def counts(self) -> list[TableCommit]:
+        """What publish would do to each table (inserted, updated, deleted), known before it; merges if it must."""
+
+    def publish(self, record: LedgerRecord) -> list[TableCommit]:
+        """The one commit: data, watermarks, quarantine and run record, if the claim's epoch is still the highest.
+
+        Raises:
+            FatalError: FENCED when a higher epoch was claimed; OUTCOME_UNKNOWN when the commit's answer was lost.
+            RetriableError: CONFLICT when somebody else moved a table; nothing was published.
+        """
+
+    def park(self, record: LedgerRecord) -> None:
+        """Keep what is staged beyond this process (``--no-publish``, several stores); :meth:`Store.resume` finds it."""
+
+    def rollback(self) -> None:
+        """Forget everything staged; may be called twice and after a failed publish."""
+
+
+class Store(Protocol):
+    """One open target: tables and the ledger that changes with them. Built by ``open_store(options, root)``.
+
+    Reading methods are cheap, have no side effects and work when nothing was ever published.
+    """
+
+    name: str
+
+    def test(self) -> str: ...
+
+    def lock(self, key: PipelineKey) -> AbstractContextManager[None]:
+        """Hold the pipeline's liveness lock. Raises FatalError LOCKED at once if another living run has it."""
+
+    def state(self, key: PipelineKey) -> PipelineState: ...
+
+    def published(self, key: PipelineKey, execution_id: str) -> PublishedRun | None:
+        """The run that published this execution. Raises OUTCOME_UNKNOWN if the store cannot tell."""
+
+    def describe(self, table: str) -> TableInfo | None: ...
+
+    def tables(self) -> list[str]: ...
+
+    def claim(self, key: PipelineKey, run_id: str, execution_id: str) -> Claim:
+        """Raise the epoch, durably: whoever claimed before can no longer publish. Creates the ledger if need be."""
+
+    def begin(self, claim: Claim, emitter: Emitter, workdir: Path, *, durable: bool = False) -> Transaction:
+        """Open a transaction. ``durable``: staging must survive this process (several stores, ``--no-publish``)."""
+
+    def resume(self, claim: Claim, run_id: str, emitter: Emitter, workdir: Path) -> tuple[Transaction, LedgerRecord] | None:
+        """A transaction parked by ``run_id``, to be published under a new claim or rolled back; None: none is there."""
+
+    def sweep(self, claim: Claim) -> int:
+        """Remove what dead runs of this pipeline left behind (never parked runs); how many things went."""
+
+    def quarantine(self, project: str) -> list[QuarantineEntry]: ...
+
+    def held(self, entry: QuarantineEntry) -> Iterator[pa.RecordBatch]:
+        """The rows of one entry, as they were held, last column ``_reasons``."""
+
+    def resolve(self, entry_ids: Sequence[str], status: str) -> int:
+        """Mark held entries ``discarded`` (by hand, outside a run); how many changed."""
+
+    def set_watermark(self, key: PipelineKey, watermark: Watermark | None, source: str) -> None:
+        """Set or (None) forget a watermark by hand. The caller holds the lock."""
+
+    def reader(self, table: str, at: str | None = None) -> Scan:
+        """Read a table, at an older version if the store keeps them (``at``)."""
+
+    def close(self) -> None: ...
+
+
+# --------------------------------------------------------------------------------------------------- computing
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a plan: name and SQL type name."""
+
+    name: str
+    type: str
+
+
+class BindingError(Exception):
+    """SQL that does not bind: ``message`` for people, ``candidates`` as the binder names them."""
+
+    def __init__(self, message: str, missing: str = "", candidates: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.message, self.missing, self.candidates = message, missing, tuple(candidates)
+
+
+class TypeBinder(Protocol):
+    """Finds types and unknown columns on empty tables; reads no data."""
+
+    def columns(self, schema: pa.Schema) -> tuple[Column, ...]: ...
+
+    def bind(self, sql: str, relations: Mapping[str, Sequence[Column]]) -> tuple[Column, ...]:
+        """The columns that ``sql`` gives over empty ``relations``. Raises :class:`BindingError`."""
+
+    def arrow(self, columns: Sequence[Column]) -> pa.Schema:
+        """The Arrow schema in which an engine delivers such columns."""
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A line of a file that could not be read into its columns."""
+
+    path: str
+    line: int
+    text: str
+    reason: str
+
+
+class EngineSession(Protocol):
+    """One run's computing: bounded memory, spilling into the run's folder, no access to anything not registered."""
+
+    def register(self, name: str, scan: Scan) -> None:
+        """Give a relation a name. Batches can be scanned once; files and materialised relations any number of times."""
+
+    def materialise(self, name: str, scan: Scan) -> None:
+        """Give a relation a name that can be scanned any number of times (spills if large)."""
+
+    def stream(self, sql: str, batch_rows: int) -> pa.RecordBatchReader:
+        """Run one SELECT; batches come as they are computed."""
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Run one SELECT that gives few rows."""
+
+    def rejected(self) -> Iterable[Rejected]:
+        """Lines that file scans could not read, once their stream has ended; each line once."""
+
+    def interrupt(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Engine(Protocol):
+    name: str
+
+    def binder(self) -> TypeBinder: ...
+
+    def session(self, workdir: Path, *, memory: int | None, threads: int | None, paths: Sequence[str]) -> EngineSession:
+        """``paths``: the only files and folders that file scans may read."""
+
+
+# --------------------------------------------------------------------------------------------------- registry
+
+
+class Registry(Protocol):
+    """Finds kinds by name, in this package and in installed entry points; imports only what is asked for."""
+
+    def kinds(self, group: str) -> list[str]:
+        """Names in ``group``: transforms, quality, sources, targets."""
+
+    def module(self, group: str, kind: str) -> Any:
+        """The module of one kind. Raises FatalError CONFIG_INVALID with the nearest known kind."""
+
+    def connection(self, kind: str) -> type[ConnectionOptions]:
+        """The options model of a connection kind."""

@@ -1,0 +1,142 @@
+"""The base of every model of the configuration: frozen, and no unknown keys."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_SIZES = {"B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "TB": 1000**4, "KIB": 1024, "MIB": 1024**2, "GIB": 1024**3}
+
+
+class Model(BaseModel):
+    """Frozen, without unknown keys; ``model_dump(mode="json")`` gives plain JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
+
+
+def duration(value: Any) -> Any:
+    """``90s``, ``5m``, ``2h``, ``7d``, ``500ms`` as a timedelta; plain numbers are seconds."""
+    if isinstance(value, str):
+        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*", value)
+        if not found:
+            raise ValueError(f'"{value}" is not a duration; write 90s, 5m, 2h or 7d')
+        return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return timedelta(seconds=value)
+    return value
+
+
+def size(value: Any) -> Any:
+    """``64MB``, ``1GiB`` as a number of bytes; plain numbers are bytes."""
+    if isinstance(value, str):
+        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?I?B)\s*", value.upper())
+        if not found:
+            raise ValueError(f'"{value}" is not a size; write 64MB or 1GiB')
+        return int(float(found[1]) * _SIZES[found[2]])
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(duration)]
+Size = Annotated[int, BeforeValidator(size)]
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1)]
+"""One name or a list of names."""
+
+
+class StepOptions(Model):
+    """What every transformation step may say."""
+
+    type: str
+    name: str | None = Field(default=None, description="A name that rules, targets and later steps may refer to.")
+
+
+class Severity:
+    ERROR: Literal["error"] = "error"
+    WARNING: Literal["warning"] = "warning"
+    INFO: Literal["info"] = "info"
+
+
+OnFail = Literal["fail", "quarantine", "warn", "record"]
+
+
+class RuleOptions(Model):
+    """What every quality rule may say."""
+
+    type: str
+    name: str | None = Field(default=None, description="How receipts and the quarantine call the rule.")
+    severity: Literal["error", "warning", "info"] = "error"
+    on_fail: OnFail | None = Field(default=None, description="Default by severity: error fails, warning warns, info records.")
+    step: str | None = Field(default=None, description="The named step whose rows are checked; default the last one.")
+    description: str | None = None
+
+    @property
+    def action(self) -> OnFail:
+        """What happens when the rule does not hold."""
+        if self.on_fail is not None:
+            return self.on_fail
+        match self.severity:
+            case "error":
+                return "fail"
+            case "warning":
+                return "warn"
+            case _:
+                return "record"
+
+
+class ConnectionOptions(Model):
+    """What every connection may say; each kind adds its own."""
+
+    type: str
+    read_only: bool = Field(default=False, description="Refuse this connection as a target.")
+
+
+class Incremental(Model):
+    """How an incremental source finds what is new."""
+
+    column: str = Field(description="The cursor: it grows with every change of a row.")
+    key: Names | None = Field(default=None, description="What identifies a row; needed for an exact overlap.")
+    start: Any = Field(default=None, description="Where the first run starts; default: everything.")
+    lag: Duration = Field(default=timedelta(0), description="How far to look back for late rows; those seen are dropped.")
+    nulls: Literal["fail", "include", "ignore"] = Field(default="fail", description="What to do with a NULL cursor.")
+
+
+class ReadOptions(Model):
+    """What every source may say; each kind adds its own."""
+
+    connection: str | None = None
+    name: str | None = Field(default=None, description="A name for steps that refer to this source.")
+    table: str | None = None
+    query: str | None = None
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    columns: tuple[str, ...] | None = None
+    mode: Literal["full", "incremental", "delta", "snapshot", "cdc"] = "full"
+    incremental: Incremental | None = None
+    where: str | None = None
+    max_records: int | None = Field(default=None, ge=1, description="Publish at most so many rows; the rest next time.")
+    batch_size: int | None = Field(default=None, ge=1, le=1_000_000)
+    groups: Literal["complete"] | None = Field(
+        default=None, description="You assert that a batch holds whole groups, so that an aggregate may follow."
+    )
+    recompute: Literal["affected"] | None = None
+
+
+class WriteOptions(Model):
+    """What every target may say; each kind adds its own."""
+
+    connection: str | None = Field(default=None, description="Default: the lake.")
+    table: str
+    from_: str | None = Field(default=None, alias="from", description="The named step to write; default the last one.")
+    mode: Literal["append", "overwrite", "upsert"] = "append"
+    keys: Names | None = None
+    create: bool = Field(default=True, description="Create the table if it is absent.")
+    evolve: Literal["evolve", "freeze"] = Field(default="evolve", description="Add new columns, or refuse them.")
+    allow_empty: bool = Field(default=False, description="Let a full replacement by nothing pass.")

@@ -1,0 +1,71 @@
+"""Kinds are found by name: a file in the room is a kind, an installed entry point is another. No list is kept."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+from importlib.metadata import entry_points
+from types import ModuleType
+from typing import Any
+
+from headgate.core.errors import Code, FatalError, nearest
+from headgate.core.models import ConnectionOptions
+
+GROUPS = {
+    "transforms": "headgate.transforms",
+    "quality": "headgate.quality",
+    "sources": "headgate.sources",
+    "targets": "headgate.targets",
+    "lake": "headgate.lake",
+}
+
+
+class PackageRegistry:
+    """Kinds of this package's rooms, then entry points of the group ``headgate.<group>``."""
+
+    def kinds(self, group: str) -> list[str]:
+        return sorted(set(_built_in(group)) | {point.name for point in entry_points(group=f"headgate.{group}")})
+
+    def module(self, group: str, kind: str) -> Any:
+        found = _load(group, kind)
+        if found is None:
+            raise FatalError(
+                Code.CONFIG_INVALID,
+                f'"{kind}" is not one of the {group}',
+                operation="configuration",
+                object=kind,
+                hint=nearest(kind, self.kinds(group)),
+            )
+        return found
+
+    def connection(self, kind: str) -> type[ConnectionOptions]:
+        for group in ("sources", "targets"):
+            found = _load(group, kind)
+            if found is not None:
+                options: type[ConnectionOptions] = found.Connection
+                return options
+        raise FatalError(
+            Code.CONFIG_INVALID,
+            f'"{kind}" is not a kind of connection',
+            operation="configuration",
+            object=kind,
+            hint=nearest(kind, {*self.kinds("sources"), *self.kinds("targets")}),
+        )
+
+
+@cache
+def _built_in(group: str) -> tuple[str, ...]:
+    package = importlib.import_module(GROUPS[group])
+    return tuple(info.name for info in pkgutil.iter_modules(package.__path__) if not info.name.startswith("_"))
+
+
+@cache
+def _load(group: str, kind: str) -> ModuleType | None:
+    if kind in _built_in(group):
+        return importlib.import_module(f"{GROUPS[group]}.{kind}")
+    for point in entry_points(group=f"headgate.{group}", name=kind):
+        loaded = point.load()
+        assert isinstance(loaded, ModuleType), f"entry point {point.name} of headgate.{group} must name a module"
+        return loaded
+    return None

@@ -1,0 +1,1 @@
+"""What connectors share: files, Parquet, locks, the ledger on SQL, databases."""

@@ -1,0 +1,179 @@
+"""The shapes that transforms and rules compile to. The plan turns them into CTEs and keeps the verdict column.
+
+A transform module has ``Options`` and ``shapes(options, step) -> list[Shape]``: pure, no I/O. Shapes of one step
+follow each other; each sees the columns that the one before gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sqlglot import exp
+
+from headgate.core.contracts import Column
+from headgate.core.errors import Code, FatalError, nearest
+from headgate.sql import expressions
+from headgate.sql.templates import render_sql
+
+Reason = Literal["filtered", "unmatched", "deduplicated"]
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A row error: rows for which ``condition`` is true are held at this step, as they were before it."""
+
+    name: str
+    condition: exp.Expr
+    columns: tuple[str, ...] = ()
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Project:
+    """One row out per row in. ``columns`` is the whole output, in order; expressions read the input's columns."""
+
+    columns: tuple[tuple[str, exp.Expr], ...]
+    flags: tuple[Flag, ...] = ()
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Rows for which ``keep`` is not true leave, and are counted under ``reason``."""
+
+    keep: exp.Expr
+    reason: Reason = "filtered"
+
+
+@dataclass(frozen=True)
+class Deduplicate:
+    """Of the rows with equal ``keys`` (NULLs are equal here) only the first by ``order`` stays."""
+
+    keys: tuple[str, ...]
+    order: tuple[exp.Expr, ...]
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """Adds ``columns`` (right name, new name) of the one matching row of another relation.
+
+    ``optional``: unmatched rows stay, with NULLs; else they leave and are counted as unmatched. Keys of the other
+    side are checked to be unique before anything is read.
+    """
+
+    relation: str
+    on: tuple[tuple[str, str], ...]
+    columns: tuple[tuple[str, str], ...]
+    optional: bool = True
+
+
+@dataclass(frozen=True)
+class Reshape:
+    """Any SELECT over the relation ``input`` (and ``relations``): rows are no longer one to one.
+
+    ``grouped``: each output row stands for a group of input rows, which the plan counts.
+    """
+
+    query: exp.Expr
+    grouped: bool = False
+    relations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Call:
+    """A Python function of the user's, ``module:name``, on batches or on the whole table."""
+
+    function: str
+    scope: Literal["batch", "table"] = "batch"
+    columns: Mapping[str, str] | None = None
+
+
+Shape = Project | Drop | Deduplicate | Lookup | Reshape | Call
+
+
+@dataclass(frozen=True)
+class StepInput:
+    """What a transform or rule may know: the columns before it, other relations, the run's variables."""
+
+    columns: tuple[Column, ...]
+    relations: Mapping[str, Sequence[Column]] = field(default_factory=dict)
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    cursor: str | None = None
+    on_row_error: str = "fail"
+
+    @property
+    def names(self) -> list[str]:
+        return [column.name for column in self.columns]
+
+    def type_of(self, name: str) -> str:
+        """SQL type of a column. Raises FatalError with the nearest known column."""
+        return next(column.type for column in self.columns if column.name == self.resolve(name))
+
+    def resolve(self, name: str) -> str:
+        """The column's own spelling; names are compared without case, as SQL does."""
+        for column in self.columns:
+            if column.name.lower() == name.lower():
+                return column.name
+        raise missing_column(name, self.names)
+
+    def expression(self, text: str, *, aggregates: bool = False, windows: bool = False) -> exp.Expr:
+        """The user's text as a checked expression over known columns."""
+        parsed = expressions.parse(render_sql(text, self.variables), aggregates=aggregates, windows=windows)
+        for name in expressions.columns(parsed):
+            self.resolve(name)
+        return parsed
+
+    def keep_all(self) -> list[tuple[str, exp.Expr]]:
+        """Every column as it is: where a :class:`Project` starts."""
+        return [(name, column(name)) for name in self.names]
+
+
+def column(name: str, table: str | None = None) -> exp.Expr:
+    """A quoted column."""
+    return exp.column(exp.to_identifier(name, quoted=True), table=table)
+
+
+def missing_column(name: str, known: Iterable[str]) -> FatalError:
+    known = list(known)
+    return FatalError(
+        Code.PLAN_INVALID,
+        f'column "{name}" not found; {nearest(name, known)}',
+        operation="plan",
+        object=name,
+        hint="existing columns: " + ", ".join(known),
+    )
+
+
+# ------------------------------------------------------------------------------------------------------ rules
+
+
+@dataclass(frozen=True)
+class RowRule:
+    """Holds for a row unless ``holds`` is false; NULL passes. ``message`` says what was expected."""
+
+    holds: exp.Expr
+    message: str
+
+
+@dataclass(frozen=True)
+class SetRule:
+    """Holds for all rows of a step together.
+
+    ``query`` reads the relation ``input``, which has ``columns``, and gives one row: (failing rows, observed text).
+    """
+
+    columns: tuple[str, ...]
+    query: exp.Expr
+    message: str
+
+
+@dataclass(frozen=True)
+class TableRule:
+    """``columns`` (none NULL) are unique in the target table as it will be after publication."""
+
+    columns: tuple[str, ...]
+    message: str
+
+
+RuleShape = RowRule | SetRule | TableRule

@@ -1,0 +1,89 @@
+"""``{{ ds }}`` and its kin become typed literals in SQL and checked text in paths; nothing is evaluated."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+from headgate.core.errors import Code, FatalError, nearest
+from headgate.sql.literals import literal
+
+_NAME = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_.]*)\s*\}\}")
+_TOKEN = re.compile(
+    r"(?P<text>'(?:[^']|'')*')|(?P<quoted>\"(?:[^\"]|\"\")*\")|(?P<comment>--[^\n]*|/\*.*?\*/)|(?P<name>"
+    + _NAME.pattern
+    + ")",
+    re.DOTALL,
+)
+
+
+def names(text: str) -> set[str]:
+    """The variables that ``text`` refers to."""
+    return {found[1] for found in _NAME.finditer(text)}
+
+
+def render_sql(text: str, variables: Mapping[str, Any]) -> str:
+    """SQL with each ``{{ name }}`` as a typed literal; inside a string literal as escaped text.
+
+    Raises FatalError for an unknown variable, and for one in a quoted name, where a value must not go.
+    """
+
+    def replace(found: re.Match[str]) -> str:
+        token = found[0]
+        if found["name"]:
+            return literal(_value(found["name"], variables))
+        if found["text"]:
+            return _NAME.sub(lambda m: _plain(_value(m[0], variables)).replace("'", "''"), token)
+        if found["quoted"] and _NAME.search(token):
+            raise FatalError(
+                Code.PLAN_INVALID,
+                f"{token} would put a value where a name stands",
+                operation="template",
+                hint="variables are values: use them in conditions, not as table or column names",
+            )
+        return token
+
+    return _TOKEN.sub(replace, text)
+
+
+def render_path(text: str, variables: Mapping[str, Any]) -> str:
+    """A path with each ``{{ name }}`` as text that cannot leave its folder."""
+
+    def replace(found: re.Match[str]) -> str:
+        value = _plain(_value(found[0], variables))
+        if not re.fullmatch(r"[\w.:+ -]*", value) or ".." in value:
+            raise FatalError(
+                Code.PLAN_INVALID,
+                f"{found[0]} is {value!r}, which cannot be part of a path",
+                operation="template",
+                hint="letters, digits and . : + - _ are allowed, .. is not",
+            )
+        return value
+
+    return _NAME.sub(replace, text)
+
+
+def _value(reference: str, variables: Mapping[str, Any]) -> Any:
+    found = _NAME.fullmatch(reference)
+    name = found[1] if found else reference
+    if name not in variables:
+        hint = "pass --date, or --start and --end" if name in DATES else nearest(name, variables)
+        raise FatalError(
+            Code.PLAN_INVALID, f"{{{{ {name} }}}} has no value in this run", operation="template", object=name, hint=hint
+        )
+    return variables[name]
+
+
+def _plain(value: Any) -> str:
+    match value:
+        case datetime():
+            return value.isoformat()
+        case date():
+            return value.isoformat()
+        case _:
+            return str(value)
+
+
+DATES = ("ds", "interval_start", "interval_end")
