@@ -232,7 +232,9 @@ class Store(Protocol):
     def begin(self, claim: Claim, emitter: Emitter, workdir: Path, *, durable: bool = False) -> Transaction:
         """Open a transaction. ``durable``: staging must survive this process (several stores, ``--no-publish``)."""
 
-    def resume(self, claim: Claim, run_id: str, emitter: Emitter, workdir: Path) -> tuple[Transaction, LedgerRecord] | None:
+    def resume(
+        self, claim: Claim, run_id: str, emitter: Emitter, workdir: Path
+    ) -> tuple[Transaction, LedgerRecord] | None:
         """A transaction parked by ``run_id``, to be published under a new claim or rolled back; None: none is there."""
 
     def sweep(self, claim: Claim) -> int:

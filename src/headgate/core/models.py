@@ -74,7 +74,9 @@ class RuleOptions(Model):
     type: str
     name: str | None = Field(default=None, description="How receipts and the quarantine call the rule.")
     severity: Literal["error", "warning", "info"] = "error"
-    on_fail: OnFail | None = Field(default=None, description="Default by severity: error fails, warning warns, info records.")
+    on_fail: OnFail | None = Field(
+        default=None, description="Default by severity: error fails, warning warns, info records."
+    )
     step: str | None = Field(default=None, description="The named step whose rows are checked; default the last one.")
     description: str | None = None
 
@@ -105,7 +107,9 @@ class Incremental(Model):
     column: str = Field(description="The cursor: it grows with every change of a row.")
     key: Names | None = Field(default=None, description="What identifies a row; needed for an exact overlap.")
     start: Any = Field(default=None, description="Where the first run starts; default: everything.")
-    lag: Duration = Field(default=timedelta(0), description="How far to look back for late rows; those seen are dropped.")
+    lag: Duration = Field(
+        default=timedelta(0), description="How far to look back for late rows; those seen are dropped."
+    )
     nulls: Literal["fail", "include", "ignore"] = Field(default="fail", description="What to do with a NULL cursor.")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from headgate.io import files
 
 ROW_GROUP_ROWS = 122_880
+Compression = Literal["gzip", "brotli", "lz4", "zstd", "snappy", "none"]
 
 
 class ParquetFile:
@@ -23,11 +24,18 @@ class ParquetFile:
         metadata: key-value pairs for the footer.
     """
 
-    def __init__(self, path: Path, schema: pa.Schema, *, compression: str = "zstd", metadata: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        schema: pa.Schema,
+        *,
+        compression: Compression = "zstd",
+        metadata: dict[str, str] | None = None,
+    ) -> None:
         self.path, self.schema, self.rows = path, schema, 0
         with files.told("write", path):
             self._file = files.DurableFile(path)
-            sink: Any = pa.PythonFile(self._file, mode="w")
+            sink: Any = pa.PythonFile(cast(Any, self._file), mode="w")
             self._writer = pq.ParquetWriter(
                 sink, schema.with_metadata({**(schema.metadata or {}), **(metadata or {})}), compression=compression
             )
