@@ -1,0 +1,265 @@
+"""The embedded engine: DuckDB in memory, spilling into the run's folder, able to reach only what it was given."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headgate.core.contracts import BindingError, EngineSession, FileScan, Rejected, Scan, TypeBinder
+from headgate.core.errors import Code, FatalError, HeadgateError
+from headgate.engines import duckdb_errors, duckdb_files, duckdb_types
+from headgate.sql.literals import quote_name, quote_text
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+MEMORY = 512 * 1024**2
+_REJECTS = "headgate_rejected"
+_MALFORMED = "headgate_malformed"
+
+
+class DuckdbEngine:
+    """Opens sessions and binders."""
+
+    name = "duckdb"
+
+    def binder(self) -> TypeBinder:
+        return duckdb_types.DuckdbBinder()
+
+    def session(
+        self, workdir: Path, *, memory: int | None = None, threads: int | None = None, paths: Sequence[str] = ()
+    ) -> EngineSession:
+        """``memory`` in bytes (default 512 MB), ``threads`` default the number of CPUs."""
+        return DuckdbSession(workdir, memory or MEMORY, threads, paths)
+
+
+def connect(
+    workdir: Path, memory: int, threads: int | None, paths: Sequence[str], *, ordered: bool = False
+) -> duckdb.DuckDBPyConnection:
+    """A database that reads ``paths``, writes only into ``workdir``, and whose settings cannot be changed again.
+
+    Rows keep no order unless ``ordered``: that would halve the speed, and no result may hang on it.
+    """
+    import duckdb
+
+    spill = workdir / "spill"
+    spill.mkdir(parents=True, exist_ok=True)
+    config: dict[str, Any] = {"memory_limit": f"{memory}B", "temp_directory": str(spill)}
+    if threads:
+        config["threads"] = threads
+    connection = duckdb.connect(":memory:", config=config)
+    duckdb_types.settings(connection)
+    folders = [str(workdir), *(path for path in paths if Path(path).is_dir())]
+    single = [path for path in paths if not Path(path).is_dir()]
+    for statement in (
+        f"SET GLOBAL preserve_insertion_order = {'true' if ordered else 'false'}",
+        f"SET GLOBAL allowed_directories = [{', '.join(map(quote_text, folders))}]",
+        f"SET GLOBAL allowed_paths = [{', '.join(map(quote_text, single))}]",
+        "SET GLOBAL enable_external_access = false",
+        "SET GLOBAL lock_configuration = true",
+    ):
+        connection.execute(statement)
+    return connection
+
+
+class DuckdbSession:
+    """One run's computing. Each stream has a cursor of its own; all share one memory limit."""
+
+    def __init__(self, workdir: Path, memory: int, threads: int | None, paths: Sequence[str]) -> None:
+        self._workdir, self._memory, self._paths = workdir, memory, paths
+        self._connection = connect(workdir, memory, threads, paths)
+        self._readers: dict[str, pa.RecordBatchReader] = {}
+        self._files: list[FileScan] = []
+        self._open: dict[duckdb.DuckDBPyConnection, pa.RecordBatchReader | None] = {}
+        self._guard = threading.RLock()
+        self._closed = False
+        self._connection.execute(f"CREATE SEQUENCE {_MALFORMED} START 1")
+        self._connection.execute(
+            f"CREATE TABLE {_REJECTS} (path VARCHAR, line BIGINT, col BIGINT, text VARCHAR, reason VARCHAR)"
+        )
+
+    # ------------------------------------------------------------------------------------------- relations
+
+    def register(self, name: str, scan: Scan) -> None:
+        with _failing("register", name):
+            self._forget(name)
+            if scan.files is not None:
+                select = self._select(scan.files, scan.schema.raw)
+                self._connection.execute(f"CREATE VIEW {quote_name(name)} AS {select}")
+            elif scan.batches is not None:
+                self._readers[name] = scan.batches
+
+    def materialise(self, name: str, scan: Scan) -> None:
+        with _failing("materialise", name), self._cursor() as cursor:
+            self._forget(name)
+            if scan.files is not None:
+                cursor.execute(f"CREATE TABLE {quote_name(name)} AS {self._select(scan.files, scan.schema.raw)}")
+                self._keep_rejects(cursor)
+            elif scan.batches is not None:
+                cursor.register("headgate_incoming", scan.batches)
+                cursor.execute(f"CREATE TABLE {quote_name(name)} AS SELECT * FROM headgate_incoming")
+                cursor.unregister("headgate_incoming")
+
+    def _select(self, scan: FileScan, schema: pa.Schema) -> str:
+        self._files.append(scan)
+        return duckdb_files.select(scan, duckdb_types.arrow_columns(self._connection, schema), _MALFORMED)
+
+    def _forget(self, name: str) -> None:
+        self._readers.pop(name, None)
+        kinds = self._connection.execute(
+            "SELECT table_type FROM information_schema.tables WHERE table_name = ?", [name]
+        ).fetchall()
+        for (kind,) in kinds:
+            self._connection.execute(f"DROP {'VIEW' if kind == 'VIEW' else 'TABLE'} {quote_name(name)}")
+
+    # ------------------------------------------------------------------------------------------- statements
+
+    def stream(self, sql: str, batch_rows: int) -> pa.RecordBatchReader:
+        import pyarrow as pa
+
+        cursor = self._new_cursor()
+        try:
+            with _failing("transform"):
+                query = duckdb_types.delivered_query(cursor, sql)
+                reader = cursor.sql(query).to_arrow_reader(batch_rows)
+        except BaseException:
+            self._release(cursor)
+            raise
+        with self._guard:
+            self._open[cursor] = reader
+        schema = reader.schema.remove_metadata()
+        return pa.RecordBatchReader.from_batches(schema, self._batches(cursor, reader, schema))
+
+    def _batches(
+        self, cursor: duckdb.DuckDBPyConnection, reader: pa.RecordBatchReader, schema: pa.Schema
+    ) -> Iterator[pa.RecordBatch]:
+        try:
+            with _failing("transform"):
+                while True:
+                    try:
+                        batch = reader.read_next_batch()
+                    except StopIteration:
+                        break
+                    yield batch.replace_schema_metadata(schema.metadata)
+                reader.close()
+                self._keep_rejects(cursor)
+        finally:
+            self._release(cursor)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        with _failing("transform"):
+            table = self.stream(sql, 10_000).read_all()
+            return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+
+    # ------------------------------------------------------------------------------------------- rejected lines
+
+    def rejected(self) -> Iterable[Rejected]:
+        with _failing("rejected lines"), self._cursor() as cursor:
+            self._keep_malformed()
+            result = cursor.execute(
+                f"SELECT path, line, any_value(text), string_agg(DISTINCT reason, '; ' ORDER BY reason)"
+                f" FROM {_REJECTS} GROUP BY path, line ORDER BY path, line"
+            )
+            while found := result.fetchmany(1000):
+                for path, line, text, reason in found:
+                    yield Rejected(path, line, text or "", reason)
+
+    def _keep_rejects(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        """Reject tables belong to the cursor that scanned: keep what they hold."""
+        if not cursor.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'reject_errors'").fetchall():
+            return
+        cursor.execute(
+            f"INSERT INTO {_REJECTS} SELECT DISTINCT s.file_path, e.line, e.column_idx, e.csv_line, e.error_message"
+            " FROM reject_errors e JOIN reject_scans s USING (scan_id, file_id)"
+        )
+
+    def _keep_malformed(self) -> None:
+        """JSON lines that were skipped are found again, with their numbers, only if there were any."""
+        json_paths = sorted({path for scan in self._files if scan.format == "json" for path in scan.paths})
+        skipped = self._connection.execute(
+            "SELECT last_value FROM duckdb_sequences() WHERE sequence_name = ?", [_MALFORMED]
+        ).fetchall()
+        if not json_paths or not skipped or skipped[0][0] is None:
+            return
+        ordered = connect(self._workdir, self._memory, 1, self._paths, ordered=True)
+        try:
+            for path in json_paths:
+                found = ordered.execute(
+                    "SELECT n, line FROM (SELECT row_number() OVER () AS n, line FROM"
+                    f" {duckdb_files.lines([path])}) WHERE {duckdb_files.filled()} AND NOT {duckdb_files.well_formed()}"
+                )
+                while rows := found.fetchmany(1000):
+                    self._connection.executemany(
+                        f"INSERT INTO {_REJECTS} VALUES (?, ?, 0, ?, 'not a JSON object')",
+                        [[path, number, text] for number, text in rows],
+                    )
+        finally:
+            ordered.close()
+
+    # ------------------------------------------------------------------------------------------- the end
+
+    def interrupt(self) -> None:
+        with self._guard:
+            for cursor in list(self._open):
+                cursor.interrupt()
+
+    def close(self) -> None:
+        with self._guard:
+            if self._closed:
+                return
+            self._closed = True
+            self.interrupt()
+            for cursor in list(self._open):
+                self._release(cursor)
+            self._connection.close()
+
+    def _new_cursor(self) -> duckdb.DuckDBPyConnection:
+        with self._guard:
+            if self._closed:
+                raise FatalError(Code.INTERRUPTED, "the session is closed", operation="transform")
+            cursor = self._connection.cursor()
+            self._open[cursor] = None
+        for name, reader in self._readers.items():
+            cursor.register(name, reader)
+        return cursor
+
+    @contextlib.contextmanager
+    def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        cursor = self._new_cursor()
+        try:
+            yield cursor
+        finally:
+            self._release(cursor)
+
+    def _release(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        """Readers are closed before their connection; both may be closed already."""
+        import duckdb
+
+        with self._guard:
+            reader = self._open.pop(cursor, None)
+        with contextlib.suppress(duckdb.Error, OSError):
+            if reader is not None:
+                reader.close()
+            cursor.close()
+
+
+@contextlib.contextmanager
+def _failing(operation: str, object_: str = "") -> Iterator[None]:
+    """DuckDB's own errors as ours; in mid-stream they arrive as OSError."""
+    import duckdb
+
+    try:
+        yield
+    except (HeadgateError, BindingError):
+        raise
+    except (duckdb.Error, OSError) as error:
+        raise duckdb_errors.failed(error, operation, object_) from None
+
+
+def open_engine() -> DuckdbEngine:
+    """The engine of this module."""
+    return DuckdbEngine()

@@ -1,0 +1,60 @@
+"""What DuckDB says, in the terms of this product: cleaned of its noise, with a code and what to do."""
+
+from __future__ import annotations
+
+import re
+
+from headgate.core.contracts import BindingError
+from headgate.core.errors import Code, FatalError
+from headgate.core.secrets import mask
+
+_CANDIDATES = re.compile(r"^\s*(?:Candidate bindings|Candidates|Did you mean):?\s*(.*)$", re.MULTILINE)
+_COLUMN = re.compile(
+    r'(?:Referenced column|Column with name|column named?|column) "?([^"]+?)"? (?:not found|does not exist|that is not)'
+)
+_PREFIX = re.compile(r"^(?:[A-Z][A-Za-z-]*(?: [A-Za-z-]+){0,3} (?:Error|exception): )+")
+
+
+def clean(error: BaseException) -> str:
+    """The message without its class, its SQL excerpt and its stack."""
+    text = re.split(r"\n\s*LINE \d+:|\n\s*Stack Trace|\n\s*Detail:", str(error), maxsplit=1)[0].strip()
+    text = _PREFIX.sub("", text)
+    return mask(re.sub(r"\s*\n\s*", "; ", text))
+
+
+def binding(error: BaseException) -> BindingError:
+    """The error of a statement that does not bind, with the missing column and the names that exist."""
+    text = str(error)
+    found = _CANDIDATES.search(text)
+    candidates = re.findall(r'"((?:[^"]|"")+)"', found[1]) if found else []
+    body = clean(error).split("; Candidate bindings", 1)[0].split("; Did you mean", 1)[0].rstrip("!")
+    missing = _COLUMN.search(text)
+    return BindingError(body, missing[1] if missing else "", candidates)
+
+
+def failed(error: BaseException, operation: str = "transform", object_: str = "") -> FatalError:
+    """The error of a statement that broke off while it ran."""
+    text = clean(error)
+    lowered = f"{type(error).__name__} {error}".lower()
+    if "interrupt" in lowered:
+        return FatalError(Code.INTERRUPTED, "the run was interrupted", operation=operation, object=object_)
+    if "no space left" in lowered or "max_temp_directory_size" in lowered or "disk quota" in lowered:
+        return FatalError(
+            Code.DISK_FULL,
+            text,
+            operation=operation,
+            object=object_,
+            hint="the run spills to its work folder when memory is short: free space there; nothing was published",
+        )
+    if "out of memory" in lowered or "outofmemory" in lowered:
+        return FatalError(
+            Code.TRANSFORMATION_FAILED,
+            text,
+            operation=operation,
+            object=object_,
+            hint="raise the memory limit, or lower the number of threads",
+        )
+    hint = ""
+    if "rejects" not in lowered and ("read_csv" in lowered or "csv error" in lowered):
+        hint = "compare the file with the delimiter, quote and encoding given for it"
+    return FatalError(Code.TRANSFORMATION_FAILED, text, operation=operation, object=object_, hint=hint)

@@ -1,0 +1,200 @@
+"""Types between DuckDB and the wire: what may leave an engine, and the binder that finds types on empty tables.
+
+Some DuckDB types have no exact Arrow form that every target knows. They leave as the nearest type that keeps every
+value (UUID as text), or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from headgate.core.contracts import BindingError, Column
+from headgate.core.errors import Code, FatalError
+from headgate.engines import duckdb_errors
+from headgate.sql.literals import quote_name
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+_DELIVERED = {
+    "uuid": "VARCHAR",
+    "enum": "VARCHAR",
+    "bit": "VARCHAR",
+    "hugeint": "DECIMAL(38,0)",
+    "uhugeint": "DECIMAL(38,0)",
+    "timestamp_s": "TIMESTAMP",
+    "timestamp_ms": "TIMESTAMP",
+    "null": "INTEGER",
+}
+_REFUSED = {
+    "time with time zone": "CAST({0} AS VARCHAR)",
+    "union": "union_extract({0}, 'tag')",
+    "bignum": "CAST({0} AS VARCHAR)",
+    "variant": "CAST({0} AS VARCHAR)",
+    "geometry": "ST_AsWKB({0})",
+}
+
+
+def settings(connection: duckdb.DuckDBPyConnection) -> None:
+    """What session and binder have in common, so that both deliver the same types."""
+    for statement in (
+        "SET enable_progress_bar = false",
+        "SET GLOBAL TimeZone = 'UTC'",
+        "SET GLOBAL Calendar = 'gregorian'",
+        "SET GLOBAL autoinstall_known_extensions = false",
+        "SET GLOBAL autoload_known_extensions = false",
+        "SET GLOBAL python_enable_replacements = false",
+    ):
+        connection.execute(statement)
+
+
+def delivered(type_: Any) -> str:
+    """The SQL type in which values of a DuckDB type leave the engine; nested types part by part.
+
+    Raises:
+        LookupError: with the expression that would do, for a type that cannot leave exactly.
+    """
+    match type_.id:
+        case "list":
+            return f"{delivered(type_.children[0][1])}[]"
+        case "array":
+            return f"{delivered(type_.children[0][1])}[]"
+        case "struct":
+            fields = ", ".join(f"{quote_name(name)} {delivered(child)}" for name, child in type_.children)
+            return f"STRUCT({fields})"
+        case "map":
+            key, value = (child for _, child in type_.children)
+            return f"MAP({delivered(key)}, {delivered(value)})"
+        case "timestamp_ns" | "time_ns":
+            raise LookupError("CAST({0} AS TIMESTAMP)" if type_.id == "timestamp_ns" else "CAST({0} AS TIME)")
+        case name if name in _REFUSED:
+            raise LookupError(_REFUSED[name])
+        case name:
+            return _DELIVERED.get(name, str(type_))
+
+
+def projection(columns: Sequence[str], types: Sequence[Any]) -> str | None:
+    """The last projection of a stream, so that only deliverable types leave; None when nothing need change.
+
+    Raises:
+        FatalError: UNSUPPORTED, naming column, type and the cast that helps.
+    """
+    parts, changed = [], False
+    for name, type_ in zip(columns, types, strict=True):
+        quoted = quote_name(name)
+        part = quoted
+        if type_.id in ("timestamp_ns", "time_ns"):
+            part = _microseconds(name, type_.id)
+        else:
+            try:
+                target = delivered(type_)
+            except LookupError as error:
+                raise _undeliverable(name, type_, str(error)) from None
+            if target != str(type_):
+                part = f"CAST({quoted} AS {target})"
+        changed = changed or part != quoted
+        parts.append(f"{part} AS {quoted}" if part != quoted else part)
+    return ", ".join(parts) if changed else None
+
+
+def _microseconds(name: str, kind: str) -> str:
+    """Nanoseconds as microseconds where that is exact; else the run fails, because the rest would be lost."""
+    quoted = quote_name(name)
+    target = "TIMESTAMP" if kind == "timestamp_ns" else "TIME"
+    message = f'column "{name}" holds nanoseconds, and only microseconds can be kept: cast it to {target}'.replace(
+        "'", "''"
+    )
+    return f"CASE WHEN nanosecond({quoted}) % 1000 <> 0 THEN error('{message}') ELSE CAST({quoted} AS {target}) END"
+
+
+def _undeliverable(name: str, type_: Any, cast: str) -> FatalError:
+    return FatalError(
+        Code.UNSUPPORTED,
+        f'column "{name}" has the type {type_}, which cannot be handed on exactly',
+        operation="plan",
+        object=name,
+        hint=f"convert it in a step: {cast.format(name)}",
+    )
+
+
+class DuckdbBinder:
+    """Binds statements over empty tables in a database of its own, which can reach nothing."""
+
+    def __init__(self) -> None:
+        import duckdb
+
+        self._connection = duckdb.connect(":memory:", config={"threads": 1})
+        settings(self._connection)
+        self._connection.execute("SET GLOBAL enable_external_access = false")
+        self._connection.execute("SET GLOBAL lock_configuration = true")
+
+    def columns(self, schema: pa.Schema) -> tuple[Column, ...]:
+        """The SQL types of an Arrow schema. Raises FatalError UNSUPPORTED for what DuckDB cannot read."""
+        return arrow_columns(self._connection, schema)
+
+    def bind(self, sql: str, relations: Mapping[str, Sequence[Column]]) -> tuple[Column, ...]:
+        import duckdb
+
+        cursor = self._connection.cursor()
+        try:
+            for name, columns in relations.items():
+                body = ", ".join(f"{quote_name(column.name)} {column.type}" for column in columns)
+                cursor.execute(f"CREATE TEMP TABLE {quote_name(name)} ({body})")
+            relation = cursor.sql(sql)
+            if relation is None:
+                raise BindingError("the statement gives no rows; write one SELECT")
+            return tuple(
+                Column(name, "INTEGER" if type_.id == "null" else str(type_))
+                for name, type_ in zip(relation.columns, relation.types, strict=True)
+            )
+        except duckdb.Error as error:
+            raise duckdb_errors.binding(error) from None
+        finally:
+            cursor.close()
+
+    def arrow(self, columns: Sequence[Column]) -> pa.Schema:
+        body = ", ".join(f"CAST(NULL AS {column.type}) AS {quote_name(column.name)}" for column in columns)
+        return delivered_schema(self._connection, f"SELECT {body}")
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def arrow_columns(connection: duckdb.DuckDBPyConnection, schema: pa.Schema) -> tuple[Column, ...]:
+    """Name and SQL type of each field; fields that DuckDB cannot read are refused by name."""
+    import duckdb
+    import pyarrow as pa
+
+    found = []
+    for field in schema:
+        try:
+            relation = connection.from_arrow(pa.schema([field.remove_metadata()]).empty_table())
+        except duckdb.Error:
+            raise FatalError(
+                Code.UNSUPPORTED,
+                f'column "{field.name}" has the type {field.type}, which the engine cannot read',
+                operation="plan",
+                object=field.name,
+                hint="cast it where it is read: to a decimal of at most 38 digits, a double or text",
+            ) from None
+        type_ = relation.types[0]
+        found.append(Column(field.name, "INTEGER" if type_.id == "null" else str(type_)))
+    return tuple(found)
+
+
+def delivered_query(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
+    """``sql`` with a last projection where a column's type cannot leave as it is."""
+    relation = connection.sql(sql)
+    if relation is None:
+        raise BindingError("the statement gives no rows; write one SELECT")
+    wrapped = projection(relation.columns, relation.types)
+    return f"SELECT {wrapped} FROM ({sql}) AS delivered" if wrapped else sql
+
+
+def delivered_schema(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Schema:
+    """The Arrow schema of a statement's batches, from no rows at all."""
+    query = delivered_query(connection, f"SELECT * FROM ({sql}) LIMIT 0")
+    schema: pa.Schema = connection.sql(query).to_arrow_table().schema
+    return schema.remove_metadata()

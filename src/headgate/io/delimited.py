@@ -1,0 +1,89 @@
+"""The first record of delimited text files: what columns a file says it has."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from headgate.core.errors import Code, FatalError
+
+LONGEST_HEADER = 1 << 20
+
+
+def header(path: str | Path, options: Mapping[str, Any]) -> list[str] | None:
+    """Names in the first record; None for a file without one.
+
+    Raises:
+        FatalError: EXTRACTION_FAILED for bytes that are not text in the given encoding.
+    """
+    encoding = str(options.get("encoding", "utf-8"))
+    with Path(path).open("rb") as file:
+        data = file.read(LONGEST_HEADER)
+    if not data:
+        return None
+    decoder = codecs.getincrementaldecoder("utf-8-sig" if encoding == "utf-8" else encoding)()
+    first = _first_lines(data, encoding)
+    try:
+        text = decoder.decode(first)
+    except UnicodeDecodeError:
+        raise _not_text(path, f"its header is not {encoding}") from None
+    if "\x00" in text:
+        raise _not_text(path, "it holds NUL bytes, so it is not text")
+    delimiter = str(options.get("delimiter", ","))
+    quote = str(options.get("quote", '"'))
+    escape = str(options.get("escape", quote))
+    reader = csv.reader(
+        text.splitlines(keepends=True),
+        delimiter=delimiter,
+        quotechar=quote or None,
+        quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
+        doublequote=escape == quote,
+        escapechar=escape if escape and escape != quote else None,
+    )
+    try:
+        return next((record for record in reader if record), None)
+    except csv.Error as error:
+        raise _not_text(path, f"its header cannot be read: {error}") from None
+
+
+def _first_lines(data: bytes, encoding: str) -> bytes:
+    """Enough bytes for one record; names with line breaks in quotes are rare, so a few lines are kept."""
+    if encoding != "utf-8":
+        return data
+    end = -1
+    for _ in range(16):
+        found = data.find(b"\n", end + 1)
+        if found < 0:
+            return data
+        end = found
+        if data[: end + 1].count(b'"') % 2 == 0 and data[: end + 1].strip():
+            break
+    return data[: end + 1]
+
+
+def check_headers(paths: Sequence[str], expected: Sequence[str], options: Mapping[str, Any]) -> None:
+    """Raise SCHEMA_MISMATCH unless every file has the expected names at the expected places, whatever their case."""
+    wanted = [name.strip().lower() for name in expected]
+    for path in paths:
+        found = header(path, options)
+        if found is not None and [name.strip().lower() for name in found] != wanted:
+            raise FatalError(
+                Code.SCHEMA_MISMATCH,
+                f"the columns are {', '.join(found)}; expected are {', '.join(expected)}",
+                operation="scan",
+                object=str(path),
+                hint="mend the file, or forget the pinned columns with: headgate state reset",
+            )
+
+
+def _not_text(path: str | Path, why: str) -> FatalError:
+    return FatalError(
+        Code.EXTRACTION_FAILED,
+        why,
+        operation="scan",
+        object=str(path),
+        hint="give the file's encoding, or take the file out of the path",
+    )
