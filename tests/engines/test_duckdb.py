@@ -80,7 +80,11 @@ class TestDuckdbEngine(EngineContract):
         self, session: EngineSession, tmp_path: Path
     ) -> None:
         path = tmp_path / "in" / "a.jsonl"
-        path.write_text('{"id": 1, "a/b~c": 0.1, "n": {"x": [1]}}\n\n{bad\n{"id": null}\n[1]\n{"id": "7"}\n')
+        path.write_text(
+            '{"id": 1, "a/b~c": 0.1, "n": {"x": [1]}}\n\n{bad\n{"id": null}\n[1]\n{"id": "7"}\n', newline=""
+        )
+        with path.open("ab") as file:
+            file.write(b'{"id": "\xff"}\r\n\x02\n{"a\x01": 1}\n')
         schema = pa.schema([("id", pa.string()), ("a/b~c", pa.string()), ("n", pa.string())])
         session.register("t", files("json", schema, [path]))
         found = session.stream("SELECT * FROM t", 100).read_all().to_pylist()
@@ -95,6 +99,9 @@ class TestDuckdbEngine(EngineContract):
         assert list(session.rejected()) == [
             Rejected(str(path), 3, "{bad", "not a JSON object"),
             Rejected(str(path), 5, "[1]", "not a JSON object"),
+            Rejected(str(path), 7, '{"id": "\ufffd"}', "not valid UTF-8"),
+            Rejected(str(path), 8, "\x02", "not a JSON object"),
+            Rejected(str(path), 9, '{"a\x01": 1}', "not a JSON object"),
         ]
 
     def test_nanoseconds_leave_only_where_nothing_is_lost(self, session: EngineSession) -> None:

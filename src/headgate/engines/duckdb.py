@@ -37,12 +37,10 @@ class DuckdbEngine:
         return DuckdbSession(workdir, memory or MEMORY, threads, paths)
 
 
-def connect(
-    workdir: Path, memory: int, threads: int | None, paths: Sequence[str], *, ordered: bool = False
-) -> duckdb.DuckDBPyConnection:
+def connect(workdir: Path, memory: int, threads: int | None, paths: Sequence[str]) -> duckdb.DuckDBPyConnection:
     """A database that reads ``paths``, writes only into ``workdir``, and whose settings cannot be changed again.
 
-    Rows keep no order unless ``ordered``: that would halve the speed, and no result may hang on it.
+    Rows keep no order: that would halve the speed, and no result may hang on it.
     """
     import duckdb
 
@@ -56,7 +54,7 @@ def connect(
     folders = [str(workdir), *(path for path in paths if Path(path).is_dir())]
     single = [path for path in paths if not Path(path).is_dir()]
     for statement in (
-        f"SET GLOBAL preserve_insertion_order = {'true' if ordered else 'false'}",
+        "SET GLOBAL preserve_insertion_order = false",
         f"SET GLOBAL allowed_directories = [{', '.join(map(quote_text, folders))}]",
         f"SET GLOBAL allowed_paths = [{', '.join(map(quote_text, single))}]",
         "SET GLOBAL enable_external_access = false",
@@ -70,17 +68,15 @@ class DuckdbSession:
     """One run's computing. Each stream has a cursor of its own; all share one memory limit."""
 
     def __init__(self, workdir: Path, memory: int, threads: int | None, paths: Sequence[str]) -> None:
-        self._workdir, self._memory, self._paths = workdir, memory, paths
         self._connection = connect(workdir, memory, threads, paths)
         self._readers: dict[str, pa.RecordBatchReader] = {}
         self._files: list[FileScan] = []
         self._open: dict[duckdb.DuckDBPyConnection, pa.RecordBatchReader | None] = {}
         self._guard = threading.RLock()
+        self._numbered: set[str] = set()
         self._closed = False
         self._connection.execute(f"CREATE SEQUENCE {_MALFORMED} START 1")
-        self._connection.execute(
-            f"CREATE TABLE {_REJECTS} (path VARCHAR, line BIGINT, col BIGINT, text VARCHAR, reason VARCHAR)"
-        )
+        self._connection.execute(f"CREATE TABLE {_REJECTS} (path VARCHAR, line BIGINT, text VARCHAR, reason VARCHAR)")
 
     # ------------------------------------------------------------------------------------------- relations
 
@@ -172,33 +168,41 @@ class DuckdbSession:
         """Reject tables belong to the cursor that scanned: keep what they hold."""
         if not cursor.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'reject_errors'").fetchall():
             return
+        joined = "FROM reject_errors e JOIN reject_scans s USING (scan_id, file_id) WHERE s.columns"
+        pattern = f"LIKE '%{duckdb_files.LINE}%'"
         cursor.execute(
-            f"INSERT INTO {_REJECTS} SELECT DISTINCT s.file_path, e.line, e.column_idx, e.csv_line, e.error_message"
-            " FROM reject_errors e JOIN reject_scans s USING (scan_id, file_id)"
+            f"INSERT INTO {_REJECTS} SELECT DISTINCT s.file_path, e.line, e.csv_line, e.error_message"
+            f" {joined} NOT {pattern}"
         )
+        if cursor.execute(f"SELECT 1 {joined} {pattern} LIMIT 1").fetchall():
+            cursor.execute(f"SELECT nextval('{_MALFORMED}')")
 
     def _keep_malformed(self) -> None:
-        """JSON lines that were skipped are found again, with their numbers, only if there were any."""
-        json_paths = sorted({path for scan in self._files if scan.format == "json" for path in scan.paths})
+        """Lines of JSON that were skipped are found again, with their numbers, only if there were any."""
+        paths = {path for scan in self._files if scan.format == "json" for path in scan.paths} - self._numbered
         skipped = self._connection.execute(
             "SELECT last_value FROM duckdb_sequences() WHERE sequence_name = ?", [_MALFORMED]
         ).fetchall()
-        if not json_paths or not skipped or skipped[0][0] is None:
+        if not paths or not skipped or skipped[0][0] is None:
             return
-        ordered = connect(self._workdir, self._memory, 1, self._paths, ordered=True)
-        try:
-            for path in json_paths:
-                found = ordered.execute(
-                    "SELECT n, line FROM (SELECT row_number() OVER () AS n, line FROM"
-                    f" {duckdb_files.lines([path])}) WHERE {duckdb_files.filled()} AND NOT {duckdb_files.well_formed()}"
-                )
-                while rows := found.fetchmany(1000):
-                    self._connection.executemany(
-                        f"INSERT INTO {_REJECTS} VALUES (?, ?, 0, ?, 'not a JSON object')",
-                        [[path, number, text] for number, text in rows],
+        import pyarrow as pa
+
+        names = ("n", duckdb_files.LINE, "reason")
+        schema = pa.schema(
+            [pa.field("n", pa.int64()), pa.field(names[1], pa.string()), pa.field("reason", pa.string())]
+        )
+        with self._cursor() as cursor:
+            for path in sorted(paths):
+                for lines in duckdb_files.numbered_lines(path):
+                    table = pa.Table.from_pylist([dict(zip(names, line, strict=True)) for line in lines], schema)
+                    cursor.register("headgate_lines", table)
+                    cursor.execute(
+                        f"INSERT INTO {_REJECTS} SELECT ?, n, {duckdb_files.LINE}, if(reason = '', ?, reason)"
+                        f" FROM headgate_lines WHERE reason <> '' OR NOT {duckdb_files.well_formed()}",
+                        [path, "not a JSON object"],
                     )
-        finally:
-            ordered.close()
+                    cursor.unregister("headgate_lines")
+                self._numbered.add(path)
 
     # ------------------------------------------------------------------------------------------- the end
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from headgate.core.contracts import Column, FileScan
-from headgate.core.errors import Code, FatalError
 from headgate.io import delimited
 from headgate.sql.literals import quote_name, quote_text
 
+LINE = "headgate_line"
 SEPARATOR = "\x01"  # no JSON text holds it, so a line that does is malformed anyway
 NO_LINE = "\x02"  # read as NULL, which is malformed like the line itself
 LONGEST_LINE = 16 << 20
@@ -89,20 +89,20 @@ def _csv(paths: Sequence[str], columns: Sequence[Column], scan: FileScan) -> str
 
 
 def lines(paths: Sequence[str]) -> str:
-    """Table function giving each line (column ``line``) and its ``filename``."""
+    """Table function giving each line that is text and not too long."""
     return (
-        f"read_csv({file_list(paths)}, columns={{'line': 'VARCHAR'}}, auto_detect=false, header=false,"
-        f" delim={quote_text(SEPARATOR)}, quote='', escape='', nullstr={quote_text(NO_LINE)}, filename=true, strict_mode=true,"
+        f"read_csv({file_list(paths)}, columns={{'{LINE}': 'VARCHAR'}}, auto_detect=false, header=false,"
+        f" delim={quote_text(SEPARATOR)}, quote='', escape='', nullstr={quote_text(NO_LINE)}, strict_mode=false,"
         f" max_line_size={LONGEST_LINE}, hive_partitioning=false, store_rejects=true, rejects_limit=0)"
     )
 
 
-def well_formed(line: str = "line") -> str:
+def well_formed(line: str = LINE) -> str:
     """Condition: the line is a JSON object."""
     return f"CASE WHEN json_valid({line}) THEN json_type({line}) = 'OBJECT' ELSE false END"
 
 
-def filled(line: str = "line") -> str:
+def filled(line: str = LINE) -> str:
     """Condition: the line is not blank."""
     return f"coalesce(trim({line}, ' \t\r'), '-') <> ''"
 
@@ -116,7 +116,7 @@ def _json(paths: Sequence[str], columns: Sequence[Column], sequence: str) -> str
     counted = f"nextval({quote_text(sequence)}) < 0" if sequence else "false"
     good = f"CASE WHEN {well_formed()} THEN true ELSE {counted} END"
     return (
-        f"SELECT {body} FROM (SELECT json_extract_string(line, [{pointers}]) AS headgate_values"
+        f"SELECT {body} FROM (SELECT json_extract_string({LINE}, [{pointers}]) AS headgate_values"
         f" FROM {lines(paths)} WHERE {filled()} AND {good})"
     )
 
@@ -125,11 +125,21 @@ def _pointer(name: str) -> str:
     return "/" + name.replace("~", "~0").replace("/", "~1")
 
 
-def missing_file(path: str) -> FatalError:
-    return FatalError(
-        Code.EXTRACTION_FAILED,
-        "the file went away while it was being read",
-        operation="scan",
-        object=path,
-        hint="put files in place by renaming finished ones, and remove them only after a run",
-    )
+def numbered_lines(path: str, size: int = 5000) -> Iterator[list[tuple[int, str, str]]]:
+    """Lines that are not blank as (number, text, what is wrong with them already), some thousand at a time."""
+    found: list[tuple[int, str, str]] = []
+    with Path(path).open("rb") as file:
+        for number, data in enumerate(file, 1):
+            line = data.removeprefix(b"\xef\xbb\xbf") if number == 1 else data
+            line = line.rstrip(b"\r\n")
+            reason = f"longer than {LONGEST_LINE} bytes" if len(line) > LONGEST_LINE else ""
+            try:
+                text = line.decode()
+            except UnicodeDecodeError:
+                text, reason = line.decode(errors="replace"), "not valid UTF-8"
+            if text.strip(" \t\r"):
+                found.append((number, text[:LONGEST_LINE], reason))
+            if len(found) >= size:
+                yield found
+                found = []
+    yield found
