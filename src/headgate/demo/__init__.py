@@ -1,0 +1,1 @@
+"""The embedded example: real flights, landed as files and a database, and what the demo does with them."""
