@@ -1,0 +1,1 @@
+"""A pipeline compiled: an immutable list of stages. Making it reads and writes no data."""

@@ -1,0 +1,114 @@
+"""The commands. Each is frozen, validated when it is made, and handled in one place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from headgate.core.models import Model
+
+
+class Command(Model):
+    """Something that is to be done."""
+
+
+class RunPipeline(Command):
+    """Run a pipeline once."""
+
+    pipeline: str = Field(min_length=1)
+    date: str | None = None
+    start: str | None = None
+    end: str | None = None
+    full_refresh: bool = False
+    limit: int | None = Field(default=None, ge=1)
+    publish: bool = True
+    branch: str | None = None
+    force: bool = False
+    variables: dict[str, str] = Field(default_factory=dict)
+
+
+class PublishRun(Command):
+    """Publish a run that was staged with ``--no-publish``."""
+
+    run_id: str = Field(min_length=1)
+
+
+class DiscardRun(Command):
+    """Forget what a staged run holds."""
+
+    run_id: str = Field(min_length=1)
+
+
+class SetWatermark(Command):
+    """Set a pipeline's watermark by hand."""
+
+    pipeline: str = Field(min_length=1)
+    value: Any
+    source: str | None = None
+
+
+class ResetWatermark(Command):
+    """Forget a pipeline's watermark: the next run reads everything."""
+
+    pipeline: str = Field(min_length=1)
+    source: str | None = None
+
+
+class ReplayQuarantine(Command):
+    """Send rows that were held back through the rest of the plan again."""
+
+    entry_id: str = Field(min_length=1)
+
+
+class DiscardQuarantine(Command):
+    """Mark rows that were held back as not wanted."""
+
+    entry_id: str = Field(min_length=1)
+
+
+class InitProject(Command):
+    """Make a small project that runs as it is."""
+
+    folder: str = Field(min_length=1)
+
+
+class CreatePipeline(Command):
+    """Add a pipeline record to the project."""
+
+    name: str = Field(min_length=1)
+    definition: dict[str, Any]
+    replace: bool = False
+
+
+class DeletePipeline(Command):
+    """Remove a pipeline record from the project."""
+
+    name: str = Field(min_length=1)
+
+
+class ExtractData(Command):
+    """Copy a source's table into the lake, as a one-stage plan."""
+
+    source_name: str = Field(min_length=1)
+    table_name: str = Field(min_length=1)
+    extract_mode: str = "full"
+    target_table: str | None = None
+
+
+class LoadData(Command):
+    """Load a file or a table of the lake into a target, as a one-stage plan."""
+
+    source_data: str = Field(min_length=1)
+    target_connection: str = Field(min_length=1)
+    target_table: str = Field(min_length=1)
+    load_mode: str = "append"
+    merge_keys: tuple[str, ...] = ()
+
+
+class TransformData(Command):
+    """Run steps over a table of the lake or a file into a table of the lake, as a one-stage plan."""
+
+    input_source: str = Field(min_length=1)
+    output_destination: str = Field(min_length=1)
+    transformation_rules: tuple[dict[str, Any], ...] = Field(min_length=1)

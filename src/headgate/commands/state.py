@@ -1,0 +1,60 @@
+"""Watermarks and held rows, changed by hand, under the pipeline's lock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headgate.commands.models import DiscardQuarantine, ResetWatermark, SetWatermark
+from headgate.core.errors import Code, FatalError
+from headgate.core.ledger import Watermark
+from headgate.core.results import Result
+from headgate.execute.workspace import Workspace
+from headgate.runs.evidence import discard_evidence
+
+
+def change(command: SetWatermark | ResetWatermark, workspace: Workspace) -> Result[Any]:
+    """Set or forget watermarks; the value lists the sources changed."""
+    pipeline = workspace.project.pipeline(command.pipeline)
+    key = workspace.key(pipeline.name)
+    store = workspace.stores_of(pipeline)[0]
+    with store.lock(key):
+        names = {
+            workspace.source(pipeline.source_endpoint(i)).identity(read)[0]: (i, read)
+            for i, read in enumerate(pipeline.sources)
+        }
+        chosen = [command.source] if command.source else list(names)
+        for name in chosen:
+            if isinstance(command, ResetWatermark):
+                store.set_watermark(key, None, name)
+                continue
+            if name not in names or names[name][1].incremental is None:
+                raise FatalError(
+                    Code.UNSUPPORTED,
+                    "the source has no cursor column to set",
+                    operation="state set",
+                    object=name,
+                    hint="only incremental sources of databases and Python have one; see: headgate state show",
+                )
+            index, read = names[name]
+            _, fingerprint = workspace.source(pipeline.source_endpoint(index)).identity(read)
+            assert read.incremental is not None
+            position = {"value": command.value}
+            mark = Watermark(name, fingerprint, position, read.incremental.column, command.value, "set by hand")
+            store.set_watermark(key, mark, name)
+    return Result.ok({"pipeline": pipeline.name, "sources": chosen})
+
+
+def discard(command: DiscardQuarantine, workspace: Workspace) -> Result[Any]:
+    """Discard one entry of the quarantine or of the evidence."""
+    if discard_evidence(workspace.state / "evidence", command.entry_id):
+        return Result.ok({"id": command.entry_id, "status": "discarded"})
+    for name, pipeline in workspace.project.pipelines.items():
+        store = workspace.stores_of(pipeline)[0]
+        entries = store.quarantine(workspace.project.name)
+        if any(entry.id == command.entry_id and entry.pipeline == name for entry in entries):
+            if store.resolve([command.entry_id], "discarded") == 0:
+                raise FatalError(Code.UNSUPPORTED, "the entry is no longer held", operation="discard", object=command.entry_id)
+            return Result.ok({"id": command.entry_id, "status": "discarded"})
+    raise FatalError(
+        Code.NOT_FOUND, "no such entry", operation="discard", object=command.entry_id, hint="see: headgate quarantine list"
+    )

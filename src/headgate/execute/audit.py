@@ -1,0 +1,189 @@
+"""What must hold of a run before it may publish: every row accounted for, every rule that fails runs satisfied."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from headgate.core.errors import Code, FatalError
+from headgate.core.runs import CheckResult, Rows, StepCount
+from headgate.execute.context import PassResult, Run
+from headgate.execute.held import REJECTED
+from headgate.plan.stages import Audit, Rule, Write
+
+
+def audit(run: Run, stage: Audit, rejected: int) -> None:
+    """Count, check and judge.
+
+    Args:
+        run: after its passes.
+        stage: what to check.
+        rejected: lines of files that could not be read at all.
+
+    Raises:
+        FatalError: ACCOUNTING_FAILED, ROW_ERROR, ERROR_RATE_EXCEEDED or QUALITY_CHECK_FAILED.
+    """
+    _account(run, rejected)
+    results = _row_rules(run)
+    assert run.session is not None
+    for check in stage.sets:
+        failed, observed = run.session.rows(check.sql)[0]
+        results[check.rule.place] = _result(check.rule, int(failed or 0), f"observed {observed}")
+    for table_check in stage.tables:
+        write = next(s for s in run.plan.stages if isinstance(s, Write) and s.target == table_check.target)
+        failed = run.transactions[write.store].duplicates(write.table, table_check.columns)
+        results[table_check.rule.place] = _result(table_check.rule, failed, "")
+    run.checks = [results[place] for place in sorted(results)]
+    _judge_rows(run, stage, rejected)
+    _judge_rules(run)
+    _judge_empty(run)
+
+
+def _account(run: Run, rejected: int) -> None:
+    """Row accounting, step by step and as a whole (D13)."""
+    totals: Counter[str] = Counter()
+    if rejected:
+        totals["quarantined"] += rejected
+        run.steps.append(StepCount("source", rejected, 0, {"quarantined": rejected}))
+    for result in run.passes:
+        step, counts = _pass_count(result)
+        step.check()
+        run.steps.append(step)
+        totals.update(counts)
+    first, last = run.passes[0], run.passes[-1]
+    run.rows = Rows(
+        extracted=first.rows_in + rejected,
+        loaded=last.tally.good,
+        **{name: totals[name] for name in _REASONS},
+    )
+    if run.rows.imbalance:
+        raise FatalError(
+            Code.ACCOUNTING_FAILED,
+            f"{run.rows.imbalance} rows are unaccounted for: {run.rows}",
+            operation="audit",
+            object=run.pipeline.name,
+            hint="nothing was published; please report this plan",
+        )
+
+
+_REASONS = ("expanded", "filtered", "unmatched", "quarantined", "deduplicated", "aggregated")
+
+
+def _pass_count(result: PassResult) -> tuple[StepCount, Counter[str]]:
+    transform, tally = result.transform, result.tally
+    dropped: Counter[str] = Counter()
+    for drop in transform.verdict.drops:
+        dropped[drop.reason] += tally.dropped[drop.code]
+    dropped["quarantined"] += sum(tally.held.values())
+    expanded = 0
+    if transform.counted != "rows":
+        dropped["aggregated"] = max(result.rows_in - tally.seen, 0)
+        expanded = max(tally.seen - result.rows_in, 0)
+    counts = Counter({name: count for name, count in dropped.items() if count})
+    step = StepCount(transform.relation, result.rows_in, tally.good, dict(counts), expanded)
+    return step, Counter({**counts, "expanded": expanded})
+
+
+def _row_rules(run: Run) -> dict[int, CheckResult]:
+    """Results of the rules that were judged row by row."""
+    results: dict[int, CheckResult] = {}
+    for result in run.passes:
+        failed: dict[str, int] = {}
+        for flag in result.transform.verdict.holds:
+            if flag.kind == "rule":
+                failed[flag.name] = result.tally.broken[flag.bit]
+        for note in result.transform.verdict.notes:
+            failed[note.name] = result.tally.noted[note.bit]
+        for rule in result.check.rules:
+            if rule.name in failed:
+                results[rule.place] = _result(rule, failed[rule.name], "")
+    return results
+
+
+def _result(rule: Rule, failed: int, observed: str) -> CheckResult:
+    message = ""
+    if failed:
+        message = f"expected {rule.message}" + (f"; {observed}" if observed else "")
+    return CheckResult(rule.name, rule.severity, failed == 0, failed, message, rule.action)
+
+
+def _judge_rows(run: Run, stage: Audit, rejected: int) -> None:
+    errors = rejected
+    first = REJECTED if rejected else ""
+    for result in run.passes:
+        for flag in result.transform.verdict.holds:
+            count = result.tally.held[flag.bit]
+            if flag.kind == "row_error" and count:
+                errors += count
+                first = first or flag.name
+    if errors and run.pipeline.error_handling.on_row_error == "fail":
+        assert run.held is not None
+        row = run.held.first_of(first)
+        raise FatalError(
+            Code.ROW_ERROR,
+            f"{errors} of {run.rows.extracted} rows could not be read into their types; the first: {_shown(row)}",
+            operation="check",
+            object=run.pipeline.name,
+            hint="mend the source, or set error_handling: {on_row_error: quarantine} to hold such rows back",
+        )
+    limit = stage.max_error_percentage
+    held = run.rows.quarantined
+    if limit is not None and run.rows.extracted and held * 100 > limit * run.rows.extracted:
+        raise FatalError(
+            Code.ERROR_RATE_EXCEEDED,
+            f"{held} of {run.rows.extracted} rows were held back, more than {limit} %",
+            operation="check",
+            object=run.pipeline.name,
+            hint="look at the rows with headgate quarantine list, or raise error_handling.max_error_percentage",
+        )
+
+
+def _judge_rules(run: Run) -> None:
+    broken = [check for check in run.checks if not check.passed and check.on_fail == "fail"]
+    if not broken:
+        return
+    assert run.held is not None
+    details = []
+    for check in broken:
+        row = run.held.first_of(check.rule)
+        example = f", the first {_shown(row)}" if row else ""
+        details.append(f"{check.rule}: {check.message} ({check.failed_rows} rows{example})")
+    raise FatalError(
+        Code.QUALITY_CHECK_FAILED,
+        "; ".join(details),
+        operation="check",
+        object=run.pipeline.name,
+        hint="nothing was published; mend the rows, or set on_fail: quarantine to hold such rows back",
+    )
+
+
+def _judge_empty(run: Run) -> None:
+    """A full replacement by nothing is more often a broken source than a wish."""
+    for stage in run.plan.stages:
+        if not isinstance(stage, Write):
+            continue
+        target = run.pipeline.targets[stage.target]
+        rows = next(p.tally.good for p in run.passes if p.transform.relation == stage.relation)
+        replaces = stage.mode == "overwrite" or run.request.full_refresh
+        if (
+            rows == 0
+            and replaces
+            and not target.allow_empty
+            and run.stores[stage.store].describe(stage.table) is not None
+        ):
+            raise FatalError(
+                Code.LOAD_EXECUTION_FAILED,
+                "the run has no rows, and would replace the whole table by nothing",
+                operation="load",
+                object=stage.table,
+                hint="say allow_empty: true at the target if that is meant",
+            )
+
+
+def _shown(row: Mapping[str, Any] | None) -> str:
+    """A row in a message: short, values only."""
+    if not row:
+        return "unknown"
+    text = ", ".join(f"{name}={value!r}" for name, value in row.items() if value is not None)
+    return text if len(text) <= 300 else text[:297] + "..."

@@ -1,0 +1,116 @@
+"""Python steps: the user's function between two Arrow streams, on batches or on the whole table."""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headgate.core.contracts import Column, TypeBinder
+from headgate.core.errors import Code, FatalError
+from headgate.io.userland import load_function, source_hash
+from headgate.sql.shapes import Call
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def probe_call(call: Call, columns: Sequence[Column], binder: TypeBinder, root: Path) -> tuple[tuple[Column, ...], str]:
+    """The columns a step gives: those declared, or what the function makes of a table without rows."""
+    digest = source_hash(call.function, root)
+    if call.columns:
+        return tuple(Column(name, kind) for name, kind in call.columns.items()), digest
+    empty = binder.arrow(columns).empty_table()
+    result = _call(load_function(call.function, root), empty, call.function)
+    return binder.columns(result.schema), digest
+
+
+def run_call(call: Call, reader: pa.RecordBatchReader, schema: pa.Schema, root: Path) -> pa.RecordBatchReader:
+    """The step's output as a stream with ``schema``. ``scope: table`` holds all rows in memory, as the user asked."""
+    import pyarrow as pa
+
+    function = load_function(call.function, root)
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        if call.scope == "table":
+            yield from _fit(_call(function, reader.read_all(), call.function), schema, call.function).to_batches()
+            return
+        for batch in reader:
+            table = pa.Table.from_batches([batch])
+            yield from _fit(_call(function, table, call.function), schema, call.function).to_batches()
+
+    return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def _call(function: Callable[..., Any], rows: pa.Table, reference: str) -> pa.Table:
+    """Call with what the first parameter is annotated with (Arrow by default), and take back any of the three."""
+    try:
+        return _to_arrow(function(_given(function, rows)), reference)
+    except FatalError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever the user's code raises becomes one clear error
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        raise FatalError(
+            Code.TRANSFORMATION_FAILED,
+            f"{type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno})",
+            operation="transform",
+            object=reference,
+            hint="the function must also work on a table without rows, or declare columns:",
+        ) from error
+
+
+def _given(function: Callable[..., Any], rows: pa.Table) -> Any:
+    parameters = list(inspect.signature(function).parameters.values())
+    kind = str(parameters[0].annotation) if parameters else ""
+    if "polars" in kind or kind.startswith("pl."):
+        import polars
+
+        return polars.from_arrow(rows)
+    if "pandas" in kind or kind.startswith("pd."):
+        return rows.to_pandas()
+    return rows
+
+
+def _to_arrow(result: Any, reference: str) -> pa.Table:
+    import pyarrow as pa
+
+    if isinstance(result, pa.Table):
+        return result
+    if isinstance(result, pa.RecordBatch):
+        return pa.Table.from_batches([result])
+    kind = type(result).__module__.partition(".")[0]
+    if kind == "polars":
+        table: pa.Table = result.to_arrow()
+        return table
+    if kind == "pandas":
+        return pa.Table.from_pandas(result, preserve_index=False)
+    raise FatalError(
+        Code.TRANSFORMATION_FAILED,
+        f"it returned a {type(result).__name__}",
+        operation="transform",
+        object=reference,
+        hint="return a pyarrow table, or a Polars or pandas frame",
+    )
+
+
+def _fit(table: pa.Table, schema: pa.Schema, reference: str) -> pa.Table:
+    """The rows in the planned schema; other columns or values that do not fit are an error."""
+    import pyarrow as pa
+
+    if set(table.column_names) != set(schema.names):
+        raise FatalError(
+            Code.TRANSFORMATION_FAILED,
+            f"it returned the columns {', '.join(table.column_names)}; planned were {', '.join(schema.names)}",
+            operation="transform",
+            object=reference,
+            hint="return the same columns for every batch, or declare columns:",
+        )
+    try:
+        return table.select(schema.names).cast(schema)
+    except pa.ArrowInvalid as error:
+        raise FatalError(
+            Code.TRANSFORMATION_FAILED, str(error), operation="transform", object=reference,
+            hint="declare the types with columns:",
+        ) from error  # fmt: skip

@@ -1,0 +1,98 @@
+"""What one run knows and has open, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headgate.config.models import Pipeline
+from headgate.core.contracts import EngineSession, Interval, ReadContext, Scan, Store, Transaction, Window
+from headgate.core.events import Emitter
+from headgate.core.ledger import Claim, PipelineState, Watermark
+from headgate.core.runs import CheckResult, PipelineKey, Rows, StepCount, TableCommit
+from headgate.execute.workspace import Workspace
+
+if TYPE_CHECKING:
+    from headgate.execute.gather import Gathered
+    from headgate.execute.held import HeldRows
+    from headgate.execute.split import Tally
+    from headgate.plan.stages import Check, Plan, Transform
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What the user asked for, beyond the pipeline itself."""
+
+    interval: Interval | None = None
+    full_refresh: bool = False
+    limit: int | None = None
+    publish: bool = True
+    branch: str | None = None
+    force: bool = False
+    replay: str | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class PassResult:
+    """What one pass did: its stage, its check, how many rows went in and what became of them."""
+
+    transform: Transform
+    check: Check
+    rows_in: int
+    tally: Tally
+
+
+@dataclass
+class Run:
+    """One execution under way."""
+
+    workspace: Workspace
+    pipeline: Pipeline
+    request: RunRequest
+    key: PipelineKey
+    run_id: str
+    started_at: datetime
+    emitter: Emitter
+    workdir: Path
+    stores: Mapping[str, Store]
+    state: PipelineState
+    context: ReadContext
+    execution_id: str = ""
+    window: Window | None = None
+    gathered: Gathered | None = None
+    replaces: str = ""
+    claims: dict[str, Claim] = field(default_factory=dict)
+    transactions: dict[str, Transaction] = field(default_factory=dict)
+    session: EngineSession | None = None
+    held: HeldRows | None = None
+    passes: list[PassResult] = field(default_factory=list)
+    scans: list[Scan] = field(default_factory=list)
+    checks: list[CheckResult] = field(default_factory=list)
+    steps: list[StepCount] = field(default_factory=list)
+    rows: Rows = field(default_factory=Rows)
+    positions: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    commits: list[TableCommit] = field(default_factory=list)
+    watermarks: tuple[Watermark, ...] = ()
+    publishing: bool = False
+    published: bool = False
+    parked: bool = False
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def plan(self) -> Plan:
+        assert self.gathered is not None, "a plan is compiled before its stages run"
+        return self.gathered.plan
+
+    @property
+    def authority(self) -> Store:
+        """The store that issues the epoch and whose commit decides: that of the first target."""
+        return next(iter(self.stores.values()))
+
+    @property
+    def durable(self) -> bool:
+        """Whether staging must survive this process."""
+        return len(self.stores) > 1 or not self.request.publish

@@ -1,0 +1,216 @@
+"""Reads what a plan must know before it is compiled: schemas of sources and of the other sides of joins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headgate.config.models import Endpoint, Pipeline
+from headgate.core.contracts import Column, Interval, ReadContext, SourceSchema, TypeBinder, Window
+from headgate.core.errors import Code, FatalError
+from headgate.core.ledger import PipelineState
+from headgate.core.models import ReadOptions
+from headgate.execute.workspace import Workspace
+from headgate.plan.compile import Inputs, Resume, compile_plan
+from headgate.plan.stages import Plan, Scan
+
+if TYPE_CHECKING:
+    from headgate.sql.shapes import Call
+
+MAIN = "source"
+
+
+@dataclass(frozen=True)
+class Relation:
+    """One thing a plan reads: where, what, and as which relation."""
+
+    name: str
+    endpoint: Endpoint
+    read: ReadOptions
+    source: int | None = None
+    side: int | None = None
+    unique: tuple[str, ...] = ()
+
+
+@dataclass
+class Gathered:
+    """A compiled plan with what is needed to run it."""
+
+    plan: Plan
+    relations: Mapping[str, Relation]
+    schemas: Mapping[str, SourceSchema] = field(default_factory=dict)
+
+
+def read_context(
+    workspace: Workspace, run_id: str, interval: Interval | None, variables: Mapping[str, str]
+) -> ReadContext:
+    """What sources may know of a run; the interval's ends are dates or UTC times."""
+    values: dict[str, Any] = {f"var.{name}": value for name, value in variables.items()}
+    values["run_id"] = run_id
+    if interval is not None:
+        start = parse_time(interval.start)
+        values |= {"ds": start.date(), "interval_start": start, "interval_end": parse_time(interval.end)}
+    return ReadContext(workspace.project.root, values, interval, workspace.project.defaults.batch_size)
+
+
+def parse_time(text: str) -> datetime:
+    """A date or an ISO time as a naive UTC datetime."""
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError:
+        raise FatalError(
+            Code.USAGE,
+            f'"{text}" is not a date',
+            operation="interval",
+            object=text,
+            hint="write 2024-01-31 or 2024-01-31T06:00",
+        ) from None
+    if value.tzinfo is not None:
+        value = (value - (value.utcoffset() or timedelta(0))).replace(tzinfo=None)
+    return value
+
+
+def interval_of(date_: str | None, start: str | None, end: str | None) -> Interval | None:
+    """The interval that the flags name. Raises USAGE when they do not name one."""
+    if date_ is not None:
+        if start or end:
+            raise FatalError(
+                Code.USAGE, "--date stands alone", operation="interval", hint="use --date or --start with --end"
+            )
+        day = parse_time(date_)
+        return Interval(_text(day), _text(day + timedelta(days=1)))
+    if start is None and end is None:
+        return None
+    if start is None or end is None:
+        raise FatalError(Code.USAGE, "--start and --end go together", operation="interval", hint="give both")
+    low, high = parse_time(start), parse_time(end)
+    if low >= high:
+        raise FatalError(
+            Code.USAGE, "the start is not before the end", operation="interval", object=f"{start} … {end}",
+            hint="the end is exclusive",
+        )  # fmt: skip
+    return Interval(_text(low), _text(high))
+
+
+def _text(value: datetime) -> str:
+    return value.date().isoformat() if value.time() == datetime.min.time() else value.isoformat()
+
+
+def relations_of(workspace: Workspace, pipeline: Pipeline) -> list[Relation]:
+    """Everything the pipeline reads, the main source first."""
+    found = []
+    for index, read in enumerate(pipeline.sources):
+        name = read.name or (MAIN if index == 0 else f"{MAIN}_{index + 1}")
+        found.append(Relation(name, pipeline.source_endpoint(index), read, source=index))
+    names = {relation.name for relation in found}
+    for index, step in enumerate(pipeline.transformations):
+        module = workspace.registry.module("transforms", step.type)
+        wanted = module.side(step) if hasattr(module, "side") else None
+        if wanted is None or wanted.name in names:
+            continue
+        endpoint = workspace.endpoint(connection=wanted.connection, path=wanted.path)
+        options = {"table": wanted.table, "path": wanted.path, "columns": wanted.columns or None}
+        read = workspace.read_options(endpoint, **{key: value for key, value in options.items() if value is not None})
+        found.append(Relation(wanted.name, endpoint, read, side=index, unique=wanted.unique))
+        names.add(wanted.name)
+    return found
+
+
+def gather(
+    workspace: Workspace,
+    pipeline: Pipeline,
+    context: ReadContext,
+    state: PipelineState,
+    *,
+    window: Window | None = None,
+    resume: Resume | None = None,
+    held: Sequence[Column] = (),
+    casts: Mapping[str, str] | None = None,
+) -> Gathered:
+    """Read the schemas and compile. ``held``: a replay reads rows with these columns instead of the main source."""
+    relations = relations_of(workspace, pipeline)
+    binder = workspace.engine().binder()
+    try:
+        schemas: dict[str, SourceSchema] = {}
+        scans = []
+        for relation in relations:
+            if resume is not None and relation.source == 0:
+                scans.append(Scan(relation.name, "quarantine", "held rows", tuple(held), source=None))
+                continue
+            scan, schema = _scan(workspace, relation, context, state, binder, window)
+            schemas[relation.name] = schema
+            scans.append(scan)
+        main = relations[0].name
+        inputs = Inputs(
+            tuple(scans),
+            casts if casts is not None else schemas[main].casts if main in schemas else {},
+            tuple(store.name for store in workspace.stores_of(pipeline)),
+            context.variables,
+            resume,
+        )
+
+        def probe(call: Call, columns: Sequence[Column]) -> tuple[tuple[Column, ...], str]:
+            from headgate.execute.calls import probe_call
+
+            return probe_call(call, columns, binder, workspace.project.root)
+
+        plan = compile_plan(workspace.project.name, pipeline, inputs, workspace.registry, binder, probe)
+    finally:
+        binder.close()
+    return Gathered(plan, {relation.name: relation for relation in relations}, schemas)
+
+
+def _scan(
+    workspace: Workspace,
+    relation: Relation,
+    context: ReadContext,
+    state: PipelineState,
+    binder: TypeBinder,
+    window: Window | None,
+) -> tuple[Scan, SourceSchema]:
+    source, read = workspace.source(relation.endpoint), relation.read
+    since = None
+    if relation.source is not None:
+        name, _ = source.identity(read)
+        known = state.watermarks.get(name)
+        since = known.position if known else None
+    schema = source.schema(read, context, since)
+    columns = binder.columns(schema.raw)
+    if relation.side is not None:
+        columns = tuple(Column(c.name, schema.casts.get(c.name, c.type)) for c in columns)
+    scan = Scan(
+        relation.name,
+        relation.endpoint.name or relation.endpoint.kind,
+        described(read),
+        columns,
+        read.mode,
+        relation.source,
+        relation.side,
+        relation.unique,
+        repeatable=relation.source != 0,
+        note=window.note if window is not None and relation.source == 0 else "",
+    )
+    return scan, schema
+
+
+def described(read: ReadOptions) -> str:
+    """What is read, in a word for people."""
+    match read.table, read.query, getattr(read, "path", None), getattr(read, "function", None):
+        case str(table), _, _, _:
+            return table
+        case _, str(query), _, _:
+            return " ".join(query.split())[:80]
+        case _, _, str(path), _:
+            return path
+        case _, _, _, str(function):
+            return function
+        case _:
+            return read.connection or ""
+
+
+def work_folder(workspace: Workspace, run_id: str) -> Path:
+    """Where one run spools and spills; removed when the run ends, and by the next run when it was killed."""
+    return workspace.state / "work" / run_id

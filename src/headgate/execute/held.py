@@ -1,0 +1,140 @@
+"""Rows that were held back, on their way into the commit or, when the run is refused, into the evidence."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headgate.core.contracts import FileScan, Rejected
+from headgate.core.ledger import QuarantineEntry
+from headgate.execute.split import REASONS, Held, Noted
+from headgate.io.parquet import ParquetFile
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+EVIDENCE_ROWS = 1_000
+"""Rows kept of each rule that refused the run."""
+REJECTED = "unreadable"
+_BATCH = 10_000
+
+
+@dataclass
+class _File:
+    entry: QuarantineEntry
+    file: ParquetFile
+    first: dict[str, Any] | None = None
+
+
+@dataclass
+class HeldRows:
+    """One Parquet file for each pass and first reason. ``take`` and ``take_rejected`` add rows."""
+
+    run_id: str
+    pipeline: str
+    folder: Path
+    _files: dict[tuple[str, str, str], _File] = field(default_factory=dict)
+
+    def take(self, relation: str, held: Held, *, replayable: bool) -> None:
+        """Keep rows of one pass with one first reason."""
+        flag = held.flag
+        place = "rules" if flag.kind == "rule" else "step"
+        self._add((relation, flag.name, "held"), held.rows, f"{place}:{flag.step}", flag.applied, replayable=replayable)
+
+    def note(self, relation: str, noted: Noted) -> None:
+        """Keep some rows of a rule that fails the run."""
+        key = (relation, noted.flag.name, "evidence")
+        room = EVIDENCE_ROWS - (self._files[key].entry.rows if key in self._files else 0)
+        if room > 0:
+            self._add(key, noted.rows.slice(0, room), f"rules:{relation}", 0, replayable=False, status="evidence")
+
+    def take_rejected(self, lines: Iterable[Rejected], scan: FileScan, columns: list[str], *, replayable: bool) -> int:
+        """Keep lines of files that could not be read into their columns; how many."""
+        import pyarrow as pa
+
+        fields = [*columns, "_file", "_line", "_raw", REASONS]
+        total = 0
+        source = iter(lines)
+        while chunk := list(islice(source, _BATCH)):
+            rows: list[dict[str, Any]] = []
+            for line in chunk:
+                values = _fields(line.text, scan, columns)
+                rows.append(
+                    {**values, "_file": line.path, "_line": line.line, "_raw": line.text, REASONS: [line.reason]}
+                )
+            types = [pa.string()] * len(columns) + [pa.string(), pa.int64(), pa.string(), pa.list_(pa.string())]
+            schema = pa.schema(list(zip(fields, types, strict=True)))
+            batch = pa.RecordBatch.from_pylist(rows, schema)
+            self._add(("source", REJECTED, "held"), batch, "step:source", -1, replayable=replayable)
+            total += batch.num_rows
+        return total
+
+    def _add(
+        self,
+        key: tuple[str, str, str],
+        rows: pa.RecordBatch,
+        held_at: str,
+        applied: int,
+        *,
+        replayable: bool,
+        status: str = "held",
+    ) -> None:
+        kept = self._files.get(key)
+        if kept is None:
+            number = len(self._files) + 1
+            entry = QuarantineEntry(
+                f"{self.run_id[:12]}-{number}", self.run_id, self.pipeline, key[1], 0, status, held_at, applied,
+                replayable=replayable,
+            )  # fmt: skip
+            self.folder.mkdir(parents=True, exist_ok=True)
+            kept = _File(entry, ParquetFile(self.folder / f"{entry.id}.parquet", rows.schema))
+            kept.first = rows.slice(0, 1).to_pylist()[0]
+            self._files[key] = kept
+        kept.file.write(rows)
+        kept.entry = QuarantineEntry(**{**vars(kept.entry), "rows": kept.file.rows})
+
+    def close(self) -> None:
+        for kept in self._files.values():
+            kept.file.close()
+
+    def entries(self, status: str) -> Iterator[tuple[QuarantineEntry, Path]]:
+        """What was kept under a status, with its closed file."""
+        for kept in self._files.values():
+            if kept.entry.status == status:
+                yield kept.entry, kept.file.path
+
+    def first_of(self, rule: str) -> Mapping[str, Any] | None:
+        """The first row kept for a rule or row error, for messages."""
+        for (_, name, _), kept in self._files.items():
+            if name == rule:
+                return kept.first
+        return None
+
+    def abort(self) -> None:
+        for kept in self._files.values():
+            kept.file.abort()
+        self._files.clear()
+
+
+def _fields(text: str, scan: FileScan, columns: list[str]) -> dict[str, str | None]:
+    """The line's cells by column, as far as they go; only csv lines have cells."""
+    if scan.format != "csv":
+        return dict.fromkeys(columns)
+    options = scan.options
+    reader = csv.reader(
+        io.StringIO(text), delimiter=options.get("delimiter") or ",", quotechar=options.get("quote") or '"'
+    )
+    try:
+        cells = next(reader, [])
+    except csv.Error:
+        cells = []
+    nulls = set(options.get("null_values") or ())
+    return {
+        name: (cells[index] if index < len(cells) and cells[index] not in nulls else None)
+        for index, name in enumerate(columns)
+    }

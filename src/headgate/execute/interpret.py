@@ -1,0 +1,254 @@
+"""The interpreter: each stage of a plan is one case. There is no second path through a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from headgate.core.contracts import Scan as OpenScan
+from headgate.core.contracts import SourceSchema, Window
+from headgate.core.errors import Code, FatalError
+from headgate.core.events import Step
+from headgate.execute.audit import audit
+from headgate.execute.context import Run
+from headgate.execute.gather import Relation
+from headgate.execute.held import HeldRows
+from headgate.execute.pour import ENGINE_ROWS, Counter, Pour, drain
+from headgate.execute.publish import acknowledge, clean, publish
+from headgate.plan.stages import (
+    Acknowledge,
+    Audit,
+    Check,
+    Claim,
+    Clean,
+    Keep,
+    Publish,
+    Scan,
+    Stage,
+    Transform,
+    Write,
+)
+from headgate.sql.literals import quote_name
+
+FULL = Window(None)
+
+
+@dataclass
+class Interpreter:
+    """Runs the stages of one plan, in order. Side effects are those of the stages; nothing is visible before Publish."""
+
+    run: Run
+    counter: Counter = field(default_factory=Counter)
+    pour: Pour | None = None
+    rejected: int = 0
+    main: tuple[Scan, OpenScan] | None = None
+    sides: dict[str, OpenScan] = field(default_factory=dict)
+
+    def interpret(self) -> None:
+        """Run every stage. Raises the first error; the caller rolls back."""
+        run = self.run
+        run.held = HeldRows(run.run_id, run.pipeline.name, run.workdir / "held")
+        for stage in run.plan.stages:
+            self._run(stage)
+
+    def _run(self, stage: Stage) -> None:
+        run = self.run
+        match stage:
+            case Claim():
+                self._claim()
+            case Scan():
+                self._scan(stage)
+            case Transform():
+                self._drain()
+                self.pour = Pour(stage)
+            case Check():
+                assert self.pour is not None
+                self.pour.check = stage
+            case Write():
+                assert self.pour is not None
+                self.pour.writes.append(stage)
+            case Keep():
+                assert self.pour is not None
+                self.pour.keeps.append(stage)
+            case Audit():
+                self._drain()
+                self._reject()
+                self._finish_scans()
+                with run.emitter.during(Step.AUDIT):
+                    audit(run, stage, self.rejected)
+            case Publish():
+                publish(run, stage)
+            case Acknowledge():
+                acknowledge(run, stage)
+            case Clean():
+                clean(run, stage)
+            case _:
+                assert_never(stage)
+
+    def _claim(self) -> None:
+        """Raise the epoch in every store, then open a transaction in each; dead runs' leftovers go."""
+        run = self.run
+        with run.emitter.during(Step.CLAIM):
+            for name, store in run.stores.items():
+                run.claims[name] = store.claim(run.key, run.run_id, run.execution_id)
+        with run.emitter.during(Step.CLEAN, what="leftovers"):
+            for name, store in run.stores.items():
+                store.sweep(run.claims[name])
+        with run.emitter.during(Step.BEGIN):
+            for name, store in run.stores.items():
+                run.transactions[name] = store.begin(run.claims[name], run.emitter, run.workdir, durable=run.durable)
+
+    # ------------------------------------------------------------------------------------------------ reading
+
+    def _scan(self, stage: Scan) -> None:
+        run = self.run
+        assert run.gathered is not None
+        with run.emitter.during(Step.SCAN, relation=stage.relation, object=stage.object):
+            if self.main is not None:
+                self._register_side(stage, self.sides[stage.relation])
+                return
+            if stage.source is None:
+                opened = self._replayed(stage)
+            else:
+                opened = self._open(run.gathered.relations[stage.relation])
+            run.scans.append(opened)
+            self.main = (stage, opened)
+            self._start_session(opened)
+
+    def _open(self, relation: Relation) -> OpenScan:
+        run = self.run
+        window = run.window if relation.source == 0 else None
+        source = run.workspace.source(relation.endpoint)
+        opened = source.scan(relation.read, run.context, window or FULL)
+        if relation.source is not None and window is not None:
+            run.positions[relation.source] = window.high
+        return opened
+
+    def _replayed(self, stage: Scan) -> OpenScan:
+        """The rows of the quarantine entry that this run replays, without their reasons."""
+        import pyarrow as pa
+
+        run = self.run
+        entry = next(e for e in run.authority.quarantine(run.key.project) if e.id == run.request.replay)
+        names = [item.name for item in stage.columns]
+        batches = (batch.select(names) for batch in run.authority.held(entry))
+        first = next(batches, None)
+        if first is None:
+            raise FatalError(Code.NOT_FOUND, "the entry has no rows", operation="replay", object=entry.id)
+        rest = (batch for group in ([first], batches) for batch in group)
+        return OpenScan(SourceSchema(first.schema), batches=pa.RecordBatchReader.from_batches(first.schema, rest))
+
+    def _start_session(self, opened: OpenScan) -> None:
+        """The engine starts when the main source is open; it may read that source's files and nothing else."""
+        run = self.run
+        paths = [str(run.workdir)]
+        for scan in (opened, *self._side_files()):
+            paths += scan.files.paths if scan.files else ()
+        run.workdir.mkdir(parents=True, exist_ok=True)
+        defaults = run.workspace.project.defaults
+        run.session = run.workspace.engine().session(
+            run.workdir / "engine", memory=defaults.memory, threads=defaults.threads, paths=paths
+        )
+        assert self.main is not None
+        self._register_main(self.main[0], opened)
+
+    def _side_files(self) -> list[OpenScan]:
+        """The other scans are opened first, so that the engine knows all files that it may read."""
+        run = self.run
+        assert run.gathered is not None
+        for relation in run.gathered.relations.values():
+            if relation.source != 0:
+                opened = self._open(relation)
+                self.sides[relation.name] = opened
+                run.scans.append(opened)
+        return list(self.sides.values())
+
+    def _register_main(self, stage: Scan, opened: OpenScan) -> None:
+        run = self.run
+        assert run.session is not None
+        if opened.batches is None and run.request.limit is None:
+            run.session.register(stage.relation, opened)
+            return
+        reader = opened.batches
+        if reader is None:
+            everything = f"{stage.relation}_all"
+            run.session.register(everything, opened)
+            reader = run.session.stream(
+                f"SELECT * FROM {quote_name(everything)} LIMIT {run.request.limit}", ENGINE_ROWS
+            )
+        counted = self.counter.count(reader, run.request.limit)
+        run.session.register(stage.relation, OpenScan(opened.schema, batches=counted))
+
+    def _register_side(self, stage: Scan, opened: OpenScan) -> None:
+        """A relation that steps look up: typed, kept, and its keys checked before the main source is read."""
+        run = self.run
+        assert run.session is not None
+        casts = opened.schema.casts
+        if casts:
+            raw = f"{stage.relation}_raw"
+            run.session.register(raw, opened)
+            columns = ", ".join(
+                f"CAST({quote_name(c.name)} AS {c.type}) AS {quote_name(c.name)}"
+                if c.name in casts
+                else quote_name(c.name)
+                for c in stage.columns
+            )
+            typed = run.session.stream(f"SELECT {columns} FROM {quote_name(raw)}", ENGINE_ROWS)
+            run.session.materialise(stage.relation, OpenScan(SourceSchema(typed.schema), batches=typed))
+        elif opened.files is not None:
+            run.session.register(stage.relation, opened)
+        else:
+            run.session.materialise(stage.relation, opened)
+        if stage.unique:
+            self._check_unique(stage)
+
+    def _check_unique(self, stage: Scan) -> None:
+        run = self.run
+        assert run.session is not None
+        keys = ", ".join(quote_name(key) for key in stage.unique)
+        filled = " AND ".join(f"{quote_name(key)} IS NOT NULL" for key in stage.unique)
+        repeated = run.session.rows(
+            f"SELECT {keys}, COUNT(*) FROM {quote_name(stage.relation)} WHERE {filled} GROUP BY ALL HAVING COUNT(*) > 1 LIMIT 1"
+        )
+        if repeated:
+            *values, count = repeated[0]
+            raise FatalError(
+                Code.TRANSFORMATION_FAILED,
+                f"{', '.join(stage.unique)} = {', '.join(map(repr, values))} is there {count} times, so rows would multiply",
+                operation="join",
+                object=stage.object,
+                hint="join on columns that are unique there, or say many: true if rows shall multiply",
+            )
+
+    # ------------------------------------------------------------------------------------------------ passes
+
+    def _drain(self) -> None:
+        if self.pour is not None:
+            drain(self.run, self.pour, self.counter)
+            self.pour = None
+
+    def _reject(self) -> None:
+        """Lines that the engine could not read are row errors like any other."""
+        run = self.run
+        assert self.main is not None and run.session is not None and run.held is not None
+        stage, opened = self.main
+        if opened.files is not None:
+            columns = [item.name for item in stage.columns]
+            self.rejected = run.held.take_rejected(
+                run.session.rejected(), opened.files, columns, replayable=self._replayable(stage)
+            )
+        run.held.close()
+
+    def _replayable(self, stage: Scan) -> bool:
+        first = next(s for s in self.run.plan.stages if isinstance(s, Transform) and s.reads == stage.relation)
+        return first.replayable and first.counted == "rows"
+
+    def _finish_scans(self) -> None:
+        """A scan knows its final position when its last row was read."""
+        run = self.run
+        assert self.main is not None
+        position = self.main[1].position
+        if position is not None:
+            run.positions[0] = position()
+        for opened in run.scans:
+            opened.close()

@@ -1,0 +1,168 @@
+"""One pass, poured: rows stream from the engine through the splitter into every sink, a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from headgate.core.contracts import FileScan, Load, Scan, SourceSchema, Writer
+from headgate.core.events import Step
+from headgate.core.models import WriteOptions
+from headgate.execute.calls import run_call
+from headgate.execute.context import PassResult, Run
+from headgate.execute.split import Splitter
+from headgate.io.parquet import ParquetFile
+from headgate.plan.stages import INTERNAL, Check, Keep, Transform, Write
+from headgate.sql.literals import quote_name
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ENGINE_ROWS = 122_880
+"""Rows of a batch out of the engine: one Parquet row group."""
+
+
+@dataclass
+class Pour:
+    """A pass that is being put together; ``drain`` runs it."""
+
+    transform: Transform
+    check: Check | None = None
+    writes: list[Write] = field(default_factory=list)
+    keeps: list[Keep] = field(default_factory=list)
+
+
+class _Spool:
+    """Some columns of the good rows, in a Parquet file of the run's folder."""
+
+    def __init__(self, run: Run, keep: Keep, schema: pa.Schema) -> None:
+        import pyarrow as pa
+
+        self._columns = list(keep.columns)
+        folder = run.workdir / "spool"
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = ParquetFile(
+            folder / f"{len(list(folder.iterdir()))}.parquet",
+            pa.schema([schema.field(name) for name in keep.columns]),
+            compression="lz4",
+        )
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        self._file.write(batch.select(self._columns))
+
+    def close(self) -> None:
+        self._file.close()
+
+    @property
+    def scan(self) -> Scan:
+        return Scan(SourceSchema(self._file.schema), files=FileScan("parquet", (str(self._file.path),)))
+
+
+def drain(run: Run, pour: Pour, counter: Counter) -> None:
+    """Run one pass to its end. What it spooled is registered with the engine under the spool's name."""
+    transform, check = pour.transform, pour.check
+    assert run.session is not None and run.held is not None and check is not None
+    reader = _open(run, transform)
+    good = _good_schema(reader.schema)
+    splitter = Splitter(transform.verdict, good.names, reader.schema)
+    spools = {keep.spool: _Spool(run, keep, good) for keep in pour.keeps}
+    writers = [_writer(run, write, good) for write in pour.writes]
+    sinks: list[Writer] = [*writers, *spools.values()]
+    with run.emitter.during(Step.STAGE, relation=transform.relation) as outcome:
+        try:
+            for batch in reader:
+                kept, held, noted = splitter.split(batch)
+                for rows in held:
+                    run.held.take(transform.relation, rows, replayable=transform.replayable)
+                for evidence in noted:
+                    run.held.note(transform.relation, evidence)
+                if kept.num_rows:
+                    for sink in sinks:
+                        sink.write(kept)
+                run.emitter.tell(Step.PROGRESS, relation=transform.relation, rows=splitter.tally.seen)
+        finally:
+            reader.close()
+        for sink in sinks:
+            sink.close()
+        outcome["rows"] = splitter.tally.good
+    for name, spool in spools.items():
+        with run.emitter.during(Step.SPOOL, relation=name):
+            run.session.register(name, spool.scan)
+    rows_in = counter.rows_in(run, transform, splitter)
+    run.passes.append(PassResult(transform, check, rows_in, splitter.tally))
+
+
+@dataclass
+class Counter:
+    """Counts the rows that the main source gives, where batches pass through Python."""
+
+    extracted: int = 0
+    counted: bool = False
+
+    def count(self, reader: pa.RecordBatchReader, limit: int | None) -> pa.RecordBatchReader:
+        """The same stream, counted, cut at ``limit`` rows."""
+        import pyarrow as pa
+
+        self.counted = True
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            for batch in reader:
+                if limit is not None:
+                    batch = batch.slice(0, limit - self.extracted)
+                self.extracted += batch.num_rows
+                yield batch
+                if limit is not None and self.extracted >= limit:
+                    return
+
+        return pa.RecordBatchReader.from_batches(reader.schema, batches())
+
+    def rows_in(self, run: Run, transform: Transform, splitter: Splitter) -> int:
+        """How many rows went into a pass: those of the pass before, or those of the source."""
+        for earlier in reversed(run.passes):
+            if earlier.transform.relation == transform.reads:
+                return earlier.tally.good
+        if self.counted:
+            return self.extracted
+        match transform.counted:
+            case "rows":
+                return splitter.tally.seen
+            case "groups":
+                return splitter.tally.grouped
+            case _:
+                raise AssertionError("a reshaping pass reads counted rows only")
+
+
+def _open(run: Run, transform: Transform) -> pa.RecordBatchReader:
+    assert run.session is not None
+    if transform.call is None:
+        return run.session.stream(transform.sql, ENGINE_ROWS)
+    rows = run.session.stream(f"SELECT * FROM {quote_name(transform.reads)}", run.context.batch_size)
+    binder = run.workspace.engine().binder()
+    try:
+        schema = binder.arrow(transform.columns)
+    finally:
+        binder.close()
+    return run_call(transform.call, rows, schema, run.workspace.project.root)
+
+
+def _good_schema(schema: pa.Schema) -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.schema([item for item in schema if not item.name.startswith(INTERNAL)])
+
+
+def _writer(run: Run, write: Write, schema: pa.Schema) -> Writer:
+    target: WriteOptions = run.pipeline.targets[write.target]
+    overwrite = run.request.full_refresh
+    load = Load(
+        target.table,
+        "overwrite" if overwrite else write.mode,
+        schema,
+        write.keys,
+        target.create,
+        target.evolve == "evolve",
+        target,
+        run.replaces if write.mode == "append" else "",
+    )
+    return run.transactions[write.store].stage(load)

@@ -1,0 +1,141 @@
+"""The end of a run: one commit in the authoritative store, the others rolled forward, the source told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headgate.core.events import Step
+from headgate.core.ledger import LedgerRecord, QuarantineEntry, Watermark
+from headgate.core.runs import Receipt, Status, WatermarkChange
+from headgate.execute.context import Run
+from headgate.plan.stages import Acknowledge, Clean, Publish
+
+
+def publish(run: Run, stage: Publish) -> None:
+    """Publish, park (``--no-publish``) or forget (``--limit``) what the run staged."""
+    entries = _hold(run)
+    for transaction in run.transactions.values():
+        run.commits += transaction.counts()
+    run.watermarks = _watermarks(run)
+    if run.request.limit is not None:
+        return
+    record = _record(run, stage.store, entries)
+    if not run.request.publish:
+        with run.emitter.during(Step.STAGE, what="park"):
+            for name, transaction in run.transactions.items():
+                transaction.park(_record(run, name, entries if name == stage.store else ()))
+        run.parked = True
+        return
+    for name in stage.followers:
+        with run.emitter.during(Step.STAGE, what="follower", store=name):
+            run.transactions[name].park(_record(run, name, ()))
+    run.publishing = True
+    with run.emitter.during(Step.PUBLISH, store=stage.store):
+        commits = run.transactions[stage.store].publish(record)
+    run.published = True
+    for name in stage.followers:
+        with run.emitter.during(Step.FORWARD, store=name):
+            commits += run.transactions[name].publish(_record(run, name, ()))
+    run.commits = commits
+    run.publishing = False
+
+
+def acknowledge(run: Run, stage: Acknowledge) -> None:
+    """Tell the sources how far published runs have read."""
+    if not run.published:
+        return
+    with run.emitter.during(Step.ACKNOWLEDGE):
+        for index in stage.sources:
+            if run.positions.get(index):
+                read = run.pipeline.sources[index]
+                run.workspace.source(run.pipeline.source_endpoint(index)).acknowledge(read, run.positions[index])
+
+
+def clean(run: Run, stage: Clean) -> None:
+    """Nothing of a published run stays behind but what it published."""
+    with run.emitter.during(Step.CLEAN, what="run"):
+        if run.published:
+            for name in stage.stores:
+                run.stores[name].sweep(run.claims[name])
+
+
+def _hold(run: Run) -> tuple[QuarantineEntry, ...]:
+    """Hand the quarantine's files to the authoritative store, whose commit they are part of."""
+    assert run.held is not None
+    entries = list(run.held.entries("held"))
+    if not entries:
+        return ()
+    transaction = run.transactions[run.authority.name]
+    with run.emitter.during(Step.HOLD, entries=len(entries)):
+        for entry, file in entries:
+            transaction.hold(entry, file)
+    return tuple(entry for entry, _ in entries)
+
+
+def _watermarks(run: Run) -> tuple[Watermark, ...]:
+    """The positions that this run's commit makes the new ones; explicit intervals and replays move none."""
+    if run.request.replay or (run.request.interval and run.request.interval.explicit):
+        return ()
+    found = []
+    for index, position in run.positions.items():
+        if not position:
+            continue
+        read = run.pipeline.sources[index]
+        source = run.workspace.source(run.pipeline.source_endpoint(index))
+        name, fingerprint = source.identity(read)
+        column = read.incremental.column if read.incremental else None
+        value: Any = position.get("value")
+        found.append(Watermark(name, fingerprint, position, column, value, run.run_id))
+    return tuple(found)
+
+
+def _record(run: Run, store: str, entries: tuple[QuarantineEntry, ...]) -> LedgerRecord:
+    authoritative = store == run.authority.name
+    return LedgerRecord(
+        run.claims[store],
+        run.plan.hash,
+        receipt(run, Status.SUCCESS, published=True).as_dict(),
+        run.watermarks if authoritative else (),
+        entries,
+        (run.request.replay,) if run.request.replay and authoritative else (),
+        run.replaces,
+    )
+
+
+def receipt(run: Run, status: Status, *, published: bool, message: str = "") -> Receipt:
+    """The receipt of the run as it stands."""
+    change = None
+    if run.watermarks:
+        mark = run.watermarks[0]
+        before = run.state.watermarks.get(mark.source)
+        change = WatermarkChange(mark.column, before.value if before else None, mark.value)
+    elif run.pipeline.sources and run.pipeline.sources[0].incremental:
+        change = WatermarkChange(run.pipeline.sources[0].incremental.column)
+    rows = run.rows
+    if run.commits:
+        rows = type(rows)(
+            **{
+                **vars(rows),
+                "inserted": sum(commit.inserted for commit in run.commits),
+                "updated": sum(commit.updated for commit in run.commits),
+                "deleted": sum(commit.deleted for commit in run.commits),
+            }
+        )
+    return Receipt(
+        run_id=run.run_id,
+        execution_id=run.execution_id,
+        pipeline=run.pipeline.name,
+        status=status,
+        started_at=run.started_at,
+        ended_at=run.emitter.clock(),
+        rows=rows,
+        steps=tuple(run.steps),
+        watermark=change,
+        checks=tuple(run.checks),
+        targets=tuple(run.commits),
+        published=published,
+        message=message,
+        quarantine=tuple(entry.id for entry, _ in run.held.entries("held")) if run.held else (),
+        plan_hash=run.gathered.plan.hash if run.gathered else "",
+        warnings=tuple(run.warnings),
+    )

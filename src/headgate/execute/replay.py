@@ -1,0 +1,81 @@
+"""Rows that were held back re-enter the plan at the step that held them."""
+
+from __future__ import annotations
+
+from headgate.core.contracts import Column
+from headgate.core.errors import Code, FatalError
+from headgate.core.ledger import QuarantineEntry
+from headgate.execute.context import Run
+from headgate.execute.gather import Gathered, gather, relations_of
+from headgate.execute.held import REJECTED
+from headgate.execute.split import REASONS
+from headgate.plan.compile import Resume
+
+EXTRA = {REASONS, "_file", "_line", "_raw"}
+
+
+def entry_of(run: Run) -> QuarantineEntry:
+    """The entry to replay. Raises NOT_FOUND, or UNSUPPORTED when it cannot be replayed."""
+    wanted = run.request.replay
+    for entry in run.authority.quarantine(run.key.project):
+        if entry.id == wanted and entry.pipeline == run.pipeline.name:
+            if entry.status != "held":
+                raise FatalError(
+                    Code.UNSUPPORTED, f"the entry is {entry.status}", operation="replay", object=entry.id,
+                    hint="see: headgate quarantine list",
+                )  # fmt: skip
+            if not entry.replayable:
+                raise FatalError(
+                    Code.UNSUPPORTED,
+                    "an aggregate follows the step that held these rows back, so adding them later would be wrong",
+                    operation="replay",
+                    object=entry.id,
+                    hint="mend the source and run again with --full-refresh or --force",
+                )
+            return entry
+    raise FatalError(
+        Code.NOT_FOUND, "no such entry", operation="replay", object=str(wanted), hint="see: headgate quarantine list"
+    )
+
+
+def gather_replay(run: Run) -> Gathered:
+    """The plan from the step that held the rows back, over the rows as they were held."""
+    entry = entry_of(run)
+    for target in run.pipeline.targets:
+        if target.mode == "overwrite":
+            raise FatalError(
+                Code.UNSUPPORTED,
+                "a replay would replace the whole table by the rows that were held back",
+                operation="replay",
+                object=target.table,
+                hint="run the pipeline again instead",
+            )
+    first = next(run.authority.held(entry), None)
+    if first is None:
+        raise FatalError(Code.NOT_FOUND, "the entry has no rows", operation="replay", object=entry.id)
+    schema = first.schema
+    for name in EXTRA & set(schema.names) if entry.rule == REJECTED else {REASONS}:
+        schema = schema.remove(schema.get_field_index(name))
+    binder = run.workspace.engine().binder()
+    try:
+        held = binder.columns(schema)
+        casts = _casts(run, held) if entry.step < 0 else {}
+    finally:
+        binder.close()
+    resume = Resume(entry.step, entry.held_at.startswith("rules:"))
+    return gather(run.workspace, run.pipeline, run.context, run.state, resume=resume, held=held, casts=casts)
+
+
+def _casts(run: Run, held: tuple[Column, ...]) -> dict[str, str]:
+    """Raw text is cast to the types that the source's columns truly have."""
+    relation = relations_of(run.workspace, run.pipeline)[0]
+    source = run.workspace.source(relation.endpoint)
+    name, _ = source.identity(relation.read)
+    known = run.state.watermarks.get(name)
+    schema = source.schema(relation.read, run.context, known.position if known else None)
+    binder = run.workspace.engine().binder()
+    try:
+        true = {c.name: schema.casts.get(c.name, c.type) for c in binder.columns(schema.raw)}
+    finally:
+        binder.close()
+    return {c.name: true[c.name] for c in held if c.name in true and true[c.name] != c.type}

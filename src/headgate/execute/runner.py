@@ -1,0 +1,315 @@
+"""One run from lock to receipt: recover, probe, plan, interpret, and say truthfully how it ended."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+
+from headgate.config.models import Pipeline
+from headgate.core.contracts import Store, Window
+from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
+from headgate.core.events import Emitter, Step
+from headgate.core.runs import PipelineKey, Receipt, Status, execution_id
+from headgate.execute.context import Run, RunRequest
+from headgate.execute.gather import gather, read_context, work_folder
+from headgate.execute.publish import receipt
+from headgate.execute.recover import recover
+from headgate.execute.workspace import Workspace
+from headgate.runs.evidence import keep_evidence
+
+
+class RunFailed(Exception):  # noqa: N818 - it carries a receipt to the one place that returns it
+    """How a failed run leaves: its receipt, and the error in it."""
+
+    def __init__(self, receipt: Receipt, error: HeadgateError) -> None:
+        super().__init__(str(error))
+        self.receipt, self.error = receipt, error
+
+
+def run_pipeline(workspace: Workspace, pipeline: Pipeline, request: RunRequest) -> Receipt:
+    """Run a pipeline once, trying again on passing faults as its retry policy says.
+
+    Returns:
+        The receipt: success, staged or skipped.
+
+    Raises:
+        RunFailed: with the receipt of a run that failed, was refused, or whose outcome is unknown.
+        HeadgateError: when no run began (locked, configuration).
+    """
+    run_id = uuid.uuid4().hex
+    key = workspace.key(pipeline.name)
+    emitter = Emitter(run_id, pipeline.name, workspace.listeners, workspace.clock)
+    stores = {store.name: store for store in workspace.stores_of(pipeline)}
+    authority = next(iter(stores.values()))
+    with emitter.during(Step.RUN), ExitStack() as held:
+        with emitter.during(Step.LOCK):
+            held.enter_context(authority.lock(key))
+        return _with_retries(workspace, pipeline, request, key, run_id, emitter, stores)
+
+
+def _with_retries(
+    workspace: Workspace,
+    pipeline: Pipeline,
+    request: RunRequest,
+    key: PipelineKey,
+    run_id: str,
+    emitter: Emitter,
+    stores: Mapping[str, Store],
+) -> Receipt:
+    from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+
+    policy = pipeline.error_handling.retry
+    attempts = Retrying(
+        stop=stop_after_attempt(policy.max_attempts),
+        wait=wait_exponential_jitter(
+            policy.base.total_seconds(), policy.cap.total_seconds(), policy.factor, policy.base.total_seconds() / 10
+        ),
+        retry=retry_if_exception(
+            lambda error: isinstance(error, RunFailed) and isinstance(error.error, RetriableError)
+        ),
+        reraise=True,
+    )
+    for attempt in attempts:
+        with attempt:
+            number = attempt.retry_state.attempt_number
+            current = run_id if number == 1 else uuid.uuid4().hex
+            return _attempt(workspace, pipeline, request, key, current, emitter, stores)
+    raise AssertionError("tenacity re-raises the last error")
+
+
+def _attempt(
+    workspace: Workspace,
+    pipeline: Pipeline,
+    request: RunRequest,
+    key: PipelineKey,
+    run_id: str,
+    emitter: Emitter,
+    stores: Mapping[str, Store],
+) -> Receipt:
+    emitter.run_id = run_id
+    finished = recover(workspace, pipeline, key, stores, emitter)
+    authority = next(iter(stores.values()))
+    state = authority.state(key)
+    run = Run(
+        workspace,
+        pipeline,
+        request,
+        key,
+        run_id,
+        emitter.clock(),
+        emitter,
+        work_folder(workspace, run_id),
+        stores,
+        state,
+        read_context(workspace, run_id, request.interval, {**pipeline.variables, **request.variables}),
+    )
+    try:
+        early = _prepare(run, finished)
+        if early is not None:
+            return early
+        _execute(run)
+    except KeyboardInterrupt:
+        interrupted = FatalError(
+            Code.INTERRUPTED,
+            "the run was interrupted",
+            operation="run",
+            object=pipeline.name,
+            hint="nothing was published; run it again",
+        )
+        raise _ended(run, interrupted) from None
+    except HeadgateError as error:
+        raise _ended(run, error) from error
+    except Exception as error:
+        raise _ended(run, unexpected(error, pipeline.name)) from error
+    finally:
+        _close(run)
+    return _succeeded(run)
+
+
+def unexpected(error: Exception, pipeline: str) -> FatalError:
+    """An error that nobody foresaw, as one that people can report."""
+    return FatalError(
+        Code.INTERNAL,
+        f"{type(error).__name__}: {error}",
+        operation="run",
+        object=pipeline,
+        hint="this is a fault of headgate; run with --debug for the details to report",
+    )
+
+
+def _prepare(run: Run, finished: Receipt | None) -> Receipt | None:
+    """Fix the window and derive the execution; a receipt if there is nothing to do."""
+    if run.request.replay:
+        run.execution_id = execution_id(run.key, {"replay": run.request.replay})
+        return None
+    with run.emitter.during(Step.PROBE) as outcome:
+        run.window = _probe(run)
+        outcome["new"] = run.window is not None
+    if run.window is None:
+        return _skipped(run, "nothing new")
+    if run.window.identity is None and finished is not None and not run.request.force:
+        return finished
+    run.execution_id = _execution(run)
+    return None
+
+
+def _probe(run: Run) -> Window | None:
+    read = run.pipeline.sources[0]
+    source = run.workspace.source(run.pipeline.source_endpoint(0))
+    since = None
+    if not run.request.full_refresh:
+        name, fingerprint = source.identity(read)
+        mark = run.state.watermarks.get(name)
+        if mark is not None:
+            if mark.filter != fingerprint and read.mode != "full":
+                raise FatalError(
+                    Code.STATE_INVALID,
+                    "the source's column, filter or query changed since the stored watermark",
+                    operation="probe",
+                    object=name,
+                    hint=f"headgate state reset {run.pipeline.name}, then the next run reads everything",
+                )
+            since = mark.position
+    return source.probe(read, run.context, since)
+
+
+def _execution(run: Run) -> str:
+    assert run.window is not None
+    interval = run.request.interval
+    identity: dict[str, object]
+    if run.request.limit is not None or run.request.full_refresh:
+        identity = {"run": run.run_id}
+    elif run.window.identity is not None:
+        identity = {"window": run.window.identity}
+    elif interval is not None:
+        identity = {"start": interval.start, "end": interval.end}
+    else:
+        identity = {"run": run.run_id}
+    return execution_id(run.key, identity)
+
+
+def _skipped(run: Run, message: str) -> Receipt:
+    """A receipt of its own, kept in the history like any other."""
+    done = receipt(run, Status.SKIPPED, published=False, message=message)
+    with run.emitter.during(Step.RECORD):
+        run.workspace.history.record(run.key.project, done)
+    return done
+
+
+def _execute(run: Run) -> None:
+    from headgate.execute.interpret import Interpreter
+
+    with run.emitter.during(Step.PLAN):
+        if run.request.replay:
+            from headgate.execute.replay import gather_replay
+
+            run.gathered = gather_replay(run)
+        else:
+            run.gathered = gather(run.workspace, run.pipeline, run.context, run.state, window=run.window)
+    done = run.authority.published(run.key, run.execution_id)
+    if done is not None:
+        if not run.request.force:
+            _already_done(run, done.run_id, done.plan_hash)
+            return
+        run.replaces = done.run_id
+    begun = receipt(run, Status.RUNNING, published=False)
+    with run.emitter.during(Step.RECORD, status="running"):
+        run.workspace.history.record(run.key.project, begun.with_(ended_at=None))
+    Interpreter(run).interpret()
+
+
+def _already_done(run: Run, first: str, plan_hash: str) -> None:
+    if plan_hash != run.plan.hash:
+        raise FatalError(
+            Code.PLAN_CHANGED,
+            f"run {first[:12]} did this interval under another plan",
+            operation="run",
+            object=run.pipeline.name,
+            hint="--force does it again under the plan as it is now",
+        )
+    run.warnings.append(f"already done by run {first}")
+
+
+def _succeeded(run: Run) -> Receipt:
+    if not run.claims:
+        return _skipped(run, run.warnings[-1])
+    if run.parked:
+        status, message = Status.STAGED, f"staged, not published; headgate publish {run.run_id[:12]}"
+    elif run.request.limit is not None:
+        status, message = Status.SUCCESS, f"limited to {run.request.limit} rows: nothing was published"
+    else:
+        status, message = Status.SUCCESS, ""
+    done = receipt(run, status, published=run.published, message=message)
+    with run.emitter.during(Step.RECORD, status=status.value):
+        run.workspace.history.record(run.key.project, done)
+    return done
+
+
+def _ended(run: Run, error: HeadgateError) -> RunFailed:
+    """Roll back, and find out what really happened if the error came while publishing."""
+    failure, published = error, run.published
+    if run.publishing and not published and error.code is not Code.FENCED:
+        try:
+            landed = run.authority.published(run.key, run.execution_id)
+            published = landed is not None and landed.run_id == run.run_id
+        except HeadgateError as unknown:
+            failure = FatalError(
+                Code.OUTCOME_UNKNOWN,
+                f"{error.message}; and the target cannot say whether the commit landed: {unknown.message}",
+                operation="publish",
+                object=run.pipeline.name,
+                hint="nothing was deleted; run again when the target answers, and it will be settled",
+            )
+    unknown_outcome = failure.code is Code.OUTCOME_UNKNOWN
+    if not unknown_outcome and not published:
+        _roll_back(run)
+    match failure.code:
+        case Code.OUTCOME_UNKNOWN:
+            status = Status.UNKNOWN
+        case Code.QUALITY_CHECK_FAILED | Code.ERROR_RATE_EXCEEDED:
+            status = Status.REFUSED
+        case _:
+            status = Status.PUBLISHING if published else Status.FAILED
+    done = receipt(run, status, published=published).with_(error=failure.as_dict())
+    if not published and not unknown_outcome:
+        done = _with_evidence(run, done)
+    try:
+        with run.emitter.during(Step.RECORD, status=status.value):
+            run.workspace.history.record(run.key.project, done)
+    except HeadgateError as lost:
+        done = done.with_(warnings=(*done.warnings, f"the history could not be written: {lost.message}"))
+    return RunFailed(done, failure)
+
+
+def _roll_back(run: Run) -> None:
+    with run.emitter.during(Step.ROLLBACK):
+        for transaction in run.transactions.values():
+            try:
+                transaction.rollback()
+            except HeadgateError as left:  # the next claim sweeps it; the first error is the one to show
+                run.warnings.append(f"leftovers stay until the next run: {left.message}")
+
+
+def _with_evidence(run: Run, done: Receipt) -> Receipt:
+    """A refused run's rows are evidence: kept beside the history, not replayable."""
+    if run.held is None:
+        return done.with_(targets=())
+    try:
+        run.held.close()
+        entries = [*run.held.entries("held"), *run.held.entries("evidence")]
+        kept = keep_evidence(run.workspace.state / "evidence", entries)
+    except HeadgateError as lost:
+        return done.with_(targets=(), warnings=(*done.warnings, f"the evidence could not be kept: {lost.message}"))
+    return done.with_(targets=(), quarantine=tuple(kept))
+
+
+def _close(run: Run) -> None:
+    """Release engine, scans and the work folder, whatever happened."""
+    for scan in run.scans:
+        with suppress(HeadgateError):
+            scan.close()
+    if run.session is not None:
+        run.session.close()
+    shutil.rmtree(run.workdir, ignore_errors=True)

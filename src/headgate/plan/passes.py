@@ -1,0 +1,362 @@
+"""One pass of a plan: shapes become CTEs, and one verdict column says what became of each row.
+
+The verdict ``_hg_m`` is 0 for a good row, -k for a row that left at drop k, and a mask of held flags otherwise; a row
+that is not 0 takes no part in later steps. Rules that fail, warn or record set bits in ``_hg_w`` and hold nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import assert_never
+
+from sqlglot import exp
+
+from headgate.core.contracts import Column
+from headgate.plan.stages import BITS, GROUP, HELD, MASK, NOTES, Action, DropCode, HoldFlag, NoteFlag, Rule, Verdict
+from headgate.sql.shapes import (
+    ALIVE,
+    Call,
+    Deduplicate,
+    Drop,
+    Flag,
+    Lookup,
+    Project,
+    Reshape,
+    RowRule,
+    Shape,
+    column,
+)
+
+DIALECT = "duckdb"
+Bind = Callable[[exp.Expr, str, Sequence[Column]], tuple[Column, ...]]
+"""Types of a SELECT over one relation with the given columns (and the sides)."""
+
+
+@dataclass
+class PassBuilder:
+    """Collects the CTEs of one pass. ``reads`` is the relation that the pass starts from."""
+
+    reads: str
+    columns: tuple[Column, ...]
+    bind: Bind
+    applied: int = 0
+    steps: list[str] = field(default_factory=list)
+    ctes: list[tuple[str, exp.Expr]] = field(default_factory=list)
+    drops: list[DropCode] = field(default_factory=list)
+    holds: list[HoldFlag] = field(default_factory=list)
+    notes: list[NoteFlag] = field(default_factory=list)
+    sides: list[str] = field(default_factory=list)
+    lineage: dict[str, frozenset[str]] = field(default_factory=dict)
+    extra: list[str] = field(default_factory=list)
+    grouped: bool = False
+    reshaped: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.lineage:
+            self.lineage = {item.name: frozenset({f"{self.reads}.{item.name}"}) for item in self.columns}
+
+    @property
+    def verdict(self) -> Verdict:
+        return Verdict(tuple(self.drops), tuple(self.holds), tuple(self.notes))
+
+    @property
+    def judged(self) -> bool:
+        """Whether some row may not be good at this point."""
+        return bool(self.drops or self.holds)
+
+    @property
+    def last(self) -> str:
+        return self.ctes[-1][0] if self.ctes else self.reads
+
+    def add(self, shape: Shape, step: str, on_row_error: Action) -> None:
+        """Append one shape of ``step``."""
+        match shape:
+            case Project():
+                self._project(shape, step, on_row_error)
+            case Drop():
+                self._judge(step, shape.reason, exp.Not(this=exp.Is(this=exp.paren(shape.keep), expression=exp.true())))
+            case Deduplicate():
+                self._deduplicate(shape, step)
+            case Lookup():
+                self._lookup(shape, step)
+            case Reshape():
+                self._reshape(shape, step)
+            case Call():
+                raise AssertionError("a Python step is a pass of its own")
+            case _:
+                assert_never(shape)
+
+    # ------------------------------------------------------------------------------------------- row by row
+
+    def _project(self, shape: Project, step: str, on_row_error: Action) -> None:
+        before = self.columns
+        select = exp.select(*(_alias(value, name) for name, value in shape.columns))
+        checks = [_alias(exp.paren(flag.condition), f"c{index}") for index, flag in enumerate(shape.flags)]
+        bound = self.bind(select.copy().select(*checks).from_(_table(self.last)), self.last, before)
+        lineage = {
+            name: frozenset().union(*(self.lineage.get(c.name, frozenset()) for c in value.find_all(exp.Column)))
+            for name, value in shape.columns
+        }
+        extras = [column(name) for name in self.extra]
+        if shape.flags:
+            extras = self._flag(shape.flags, step, before, on_row_error)
+        self._push(step, select.select(*extras), bound[: len(shape.columns)], lineage)
+
+    def _flag(self, flags: Sequence[Flag], step: str, before: tuple[Column, ...], action: Action) -> list[exp.Expr]:
+        """Verdict columns of a step that may find row errors; the row as it was goes into a struct beside."""
+        held = f"{HELD}{len(self.verdict.held_columns)}"
+        alive, first = self._alive(), len(self.holds)
+        for flag in flags:
+            self.holds.append(
+                HoldFlag(
+                    len(self.holds),
+                    flag.name,
+                    "row_error",
+                    step,
+                    flag.message,
+                    action,
+                    self.applied,
+                    held,
+                    flag.columns,
+                )
+            )
+        words = self._words([(first + index, flag.condition) for index, flag in enumerate(flags)], MASK, alive)
+        wrong = exp.or_(*(exp.paren(flag.condition.copy()) for flag in flags))
+        record = exp.Struct(
+            expressions=[
+                exp.PropertyEQ(this=exp.to_identifier(item.name, quoted=True), expression=column(item.name))
+                for item in before
+            ]
+        )
+        kept = exp.Case().when(exp.and_(alive, wrong), record)
+        others = [column(name) for name in self.extra if not name.startswith(MASK)]
+        self.extra = [*(word.alias for word in words), *(n for n in self.extra if not n.startswith(MASK)), held]
+        return [*words, *others, _alias(kept, held)]
+
+    def _judge(self, step: str, reason: str, gone: exp.Expr, joins: Sequence[exp.Join] = ()) -> None:
+        """Rows that are alive and for which ``gone`` is true leave."""
+        code = len(self.drops) + 1
+        alive = self._alive()
+        self.bind(exp.select(_alias(gone.copy(), "c")).from_(_table(self.last)), self.last, self.columns)
+        previous: exp.Expr = column(MASK) if MASK in self.extra else exp.Literal.number(0)
+        verdict = exp.Case().when(exp.and_(alive, exp.paren(gone)), exp.Literal.number(-code)).else_(previous)
+        self.drops.append(DropCode(code, step, reason))  # type: ignore[arg-type]
+        names = [item.name for item in self.columns]
+        others = [name for name in self.extra if name != MASK]
+        select = exp.select(*(column(name) for name in names), _bigint(verdict, MASK), *(column(n) for n in others))
+        self.extra = [MASK, *others]
+        self._push(step, select, self.columns, self.lineage)
+
+    def _deduplicate(self, shape: Deduplicate, step: str) -> None:
+        window = exp.Window(
+            this=exp.RowNumber(),
+            partition_by=[*([self._alive()] if self.judged else []), *(column(key) for key in shape.keys)],
+            order=exp.Order(expressions=[item.copy() for item in shape.order]),
+        )
+        self._judge(step, "deduplicated", exp.GT(this=window, expression=exp.Literal.number(1)))
+
+    def _lookup(self, shape: Lookup, step: str) -> None:
+        left, right, hit = "l", "r", "_hg_hit"
+        on = exp.and_(
+            *([self._alive(left)] if self.judged else []),
+            *(exp.EQ(this=column(mine, left), expression=column(theirs, right)) for mine, theirs in shape.on),
+        )
+        other = exp.select("*", _alias(exp.true(), hit)).from_(_table(shape.relation)).subquery(right)
+        values = [column(item.name, left) for item in self.columns]
+        added = [_alias(column(theirs, right), name) for theirs, name in shape.columns]
+        select = exp.select(*values, *added).from_(_table(self.last, left)).join(other, on=on, join_type="left")
+        bound = self.bind(
+            exp.select(*values, *added)
+            .from_(_table(self.last, left))
+            .join(
+                exp.select("*", _alias(exp.true(), hit)).from_(_table(shape.relation)).subquery(right),
+                on=exp.and_(*(exp.EQ(this=column(m, left), expression=column(t, right)) for m, t in shape.on)),
+                join_type="left",
+            ),
+            self.last,
+            self.columns,
+        )
+        if not shape.optional:
+            code = len(self.drops) + 1
+            missing = exp.Is(this=column(hit, right), expression=exp.null())
+            previous: exp.Expr = column(MASK, left) if MASK in self.extra else exp.Literal.number(0)
+            verdict = exp.Case().when(exp.and_(self._alive(left), missing), exp.Literal.number(-code)).else_(previous)
+            self.drops.append(DropCode(code, step, "unmatched"))
+            select = select.select(_bigint(verdict, MASK))
+            others = [name for name in self.extra if name != MASK]
+            self.extra = [MASK, *others]
+        else:
+            others = list(self.extra)
+        select = select.select(*(column(name, left) for name in others))
+        lineage = dict(self.lineage)
+        lineage |= {name: frozenset({f"{shape.relation}.{theirs}"}) for theirs, name in shape.columns}
+        if shape.relation not in self.sides:
+            self.sides.append(shape.relation)
+        self._push(step, select, bound, lineage, placed=True)
+
+    # ------------------------------------------------------------------------------------------- sets of rows
+
+    def _reshape(self, shape: Reshape, step: str) -> None:
+        assert not self.judged, "a pass ends before rows that are held or dropped could be lost"
+        query = shape.query.copy()
+        last = self.last
+        for table in list(query.find_all(exp.Table)):
+            if table.name.lower() == "input" and not _is_cte(table):
+                table.replace(exp.alias_(_table(last), table.alias_or_name, table=True))
+        bound = self.bind(query, last, self.columns)
+        lineage = {item.name: self._origin(query, item.name) for item in bound}
+        if shape.grouped and isinstance(query, exp.Select):
+            query = query.select(_alias(exp.Count(this=exp.Star()), GROUP))
+            self.grouped, self.extra = True, [GROUP]
+        else:
+            self.reshaped, self.extra = True, []
+        self.sides.extend(name for name in shape.relations if name not in self.sides)
+        self._push(step, query, bound, lineage, placed=True)
+
+    def _origin(self, query: exp.Expr, name: str) -> frozenset[str]:
+        """What an output column of a free query comes from; everything it reads, where that cannot be told."""
+        select = query.find(exp.Select)
+        for projection in select.expressions if select else ():
+            if projection.alias_or_name.lower() == name.lower():
+                found = [self.lineage.get(item.name, frozenset()) for item in projection.find_all(exp.Column)]
+                return frozenset().union(*found)
+        return frozenset().union(*self.lineage.values())
+
+    # ------------------------------------------------------------------------------------------- rules, end
+
+    def check(self, rules: Iterable[tuple[Rule, RowRule]], step: str) -> None:
+        """Judge the rows at the end of the pass by row rules."""
+        holding: list[tuple[int, exp.Expr]] = []
+        noting: list[tuple[int, exp.Expr]] = []
+        alive = self._alive()
+        for rule, shape in rules:
+            holds = shape.holds.copy().transform(
+                lambda node: alive.copy() if isinstance(node, exp.Column) and node.name == ALIVE else node
+            )
+            broken = exp.Not(this=exp.paren(holds))
+            probe = shape.holds.copy().transform(
+                lambda node: exp.true() if isinstance(node, exp.Column) and node.name == ALIVE else node
+            )
+            self.bind(exp.select(_alias(probe, "c")).from_(_table(self.last)), self.last, self.columns)
+            if rule.action == "quarantine":
+                holding.append((len(self.holds), broken))
+                self.holds.append(
+                    HoldFlag(len(self.holds), rule.name, "rule", step, rule.message, "quarantine", self.applied)
+                )
+            else:
+                noting.append((len(self.notes), broken))
+                self.notes.append(NoteFlag(len(self.notes), rule.name, rule.message, rule.action))
+        if not holding and not noting:
+            return
+        masks = self._words(holding, MASK, alive) if holding else [column(n) for n in self.extra if n.startswith(MASK)]
+        notes = self._words(noting, NOTES, alive)
+        others = [name for name in self.extra if not name.startswith(MASK)]
+        names = [item.name for item in self.columns]
+        select = exp.select(*(column(name) for name in names), *masks, *notes, *(column(name) for name in others))
+        self.extra = [*(m.alias_or_name for m in masks), *(n.alias for n in notes), *others]
+        self._push("rules", select, self.columns, self.lineage)
+
+    def sql(self) -> str:
+        """The whole pass as one SELECT."""
+        names = [*(item.name for item in self.columns), *self.extra]
+        query = exp.select(*(column(name) for name in names)).from_(_table(self.last))
+        for name, body in self.ctes:
+            query = query.with_(exp.to_identifier(name, quoted=True), as_=body)
+        return query.sql(DIALECT, pretty=True)
+
+    # ------------------------------------------------------------------------------------------- parts
+
+    def _alive(self, table: str | None = None) -> exp.Expr:
+        words = [name for name in self.extra if name.startswith(MASK)]
+        if not words:
+            return exp.true()
+        return exp.and_(*(exp.EQ(this=column(name, table), expression=exp.Literal.number(0)) for name in words))
+
+    def _words(self, flags: Sequence[tuple[int, exp.Expr]], prefix: str, alive: exp.Expr) -> list[exp.Expr]:
+        """All words of a mask: bits of ``flags`` for rows that are alive, what they were for the others."""
+        by_word: dict[int, list[exp.Expr]] = {}
+        for bit, condition in flags:
+            term = (
+                exp.Case()
+                .when(exp.paren(condition.copy()), exp.Literal.number(1 << bit % BITS))
+                .else_(exp.Literal.number(0))
+            )
+            by_word.setdefault(bit // BITS, []).append(exp.paren(term))
+        words = []
+        count = (
+            max([*by_word, *(int(n[len(prefix) :] or 0) for n in self.extra if n.startswith(prefix))], default=-1) + 1
+        )
+        for word in range(count):
+            name = prefix if word == 0 else f"{prefix}{word}"
+            previous: exp.Expr = column(name) if name in self.extra else exp.Literal.number(0)
+            terms = by_word.get(word)
+            if not terms:
+                words.append(_bigint(previous, name))
+                continue
+            total = terms[0]
+            for term in terms[1:]:
+                total = exp.Add(this=total, expression=term)
+            words.append(_bigint(exp.Case().when(alive.copy(), total).else_(previous), name))
+        return words
+
+    def _push(
+        self,
+        step: str,
+        select: exp.Expr,
+        columns: tuple[Column, ...],
+        lineage: dict[str, frozenset[str]],
+        *,
+        placed: bool = False,
+    ) -> None:
+        if not placed:
+            assert isinstance(select, exp.Select)
+            select = select.from_(_table(self.last))
+        taken = {name for name, _ in self.ctes}
+        name, number = step, 1
+        while name in taken or name == self.reads:
+            number += 1
+            name = f"{step}_{number}"
+        self.ctes.append((name, select))
+        self.columns, self.lineage = columns, lineage
+
+
+def narrowed(builder: PassBuilder, columns: tuple[Column, ...]) -> PassBuilder:
+    """A builder for the pass that follows ``builder`` and reads what it gives."""
+    return replace(
+        builder,
+        columns=columns,
+        steps=[],
+        ctes=[],
+        drops=[],
+        holds=[],
+        notes=[],
+        sides=[],
+        extra=[],
+        grouped=False,
+        reshaped=False,
+    )
+
+
+def _table(name: str, alias: str | None = None) -> exp.Expr:
+    table = exp.Table(this=exp.to_identifier(name, quoted=True))
+    return exp.alias_(table, alias, table=True) if alias else table
+
+
+def _alias(value: exp.Expr, name: str) -> exp.Expr:
+    return exp.alias_(value.copy(), exp.to_identifier(name, quoted=True), quoted=True)
+
+
+def _bigint(value: exp.Expr, name: str) -> exp.Expr:
+    return _alias(exp.cast(value, exp.DType.BIGINT), name)
+
+
+def _is_cte(table: exp.Table) -> bool:
+    """Whether the name ``input`` is one that the query itself defines."""
+    node = table.parent
+    while node is not None:
+        with_ = node.args.get("with_") or node.args.get("with")
+        if with_ and any(cte.alias.lower() == table.name.lower() for cte in with_.expressions):
+            return True
+        node = node.parent
+    return False

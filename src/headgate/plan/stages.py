@@ -1,0 +1,246 @@
+"""The stages of a plan: plain frozen data, read by the interpreter, by ``plan`` and by diagrams alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from headgate.core.contracts import Column
+from headgate.sql.shapes import Call, Reason
+
+MASK, NOTES, HELD, GROUP = "_hg_m", "_hg_w", "_hg_h", "_hg_n"
+"""Columns of a pass beside its own: verdict words, words of rules that only note, rows as held, rows in a group."""
+INTERNAL = "_hg_"
+BITS = 62
+"""Flags in one BIGINT word."""
+
+Action = Literal["fail", "quarantine", "warn", "record"]
+
+
+@dataclass(frozen=True)
+class DropCode:
+    """Rows with verdict ``-code`` left at ``step``."""
+
+    code: int
+    step: str
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class HoldFlag:
+    """Bit ``bit`` of the verdict words: a row error, or a row rule that quarantines.
+
+    ``held``: the column that has the row as it was before the step; empty: the pass's own columns are it.
+    ``applied``: how many of the pipeline's steps such a row has behind it, where a replay resumes.
+    """
+
+    bit: int
+    name: str
+    kind: Literal["row_error", "rule"]
+    step: str
+    message: str
+    action: Action
+    applied: int
+    held: str = ""
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NoteFlag:
+    """Bit ``bit`` of the note words: a row rule that fails the run, warns or is only recorded."""
+
+    bit: int
+    name: str
+    message: str
+    action: Action
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How the extra columns of a pass are read."""
+
+    drops: tuple[DropCode, ...] = ()
+    holds: tuple[HoldFlag, ...] = ()
+    notes: tuple[NoteFlag, ...] = ()
+
+    @property
+    def mask_columns(self) -> tuple[str, ...]:
+        words = max((flag.bit // BITS + 1 for flag in self.holds), default=1 if self.drops else 0)
+        return tuple(MASK if word == 0 else f"{MASK}{word}" for word in range(words))
+
+    @property
+    def note_columns(self) -> tuple[str, ...]:
+        words = max((flag.bit // BITS + 1 for flag in self.notes), default=0)
+        return tuple(NOTES if word == 0 else f"{NOTES}{word}" for word in range(words))
+
+    @property
+    def held_columns(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(flag.held for flag in self.holds if flag.held))
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule as receipts show it. ``place`` is its index in the pipeline's ``quality_rules``."""
+
+    name: str
+    severity: str
+    action: Action
+    message: str
+    place: int
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Raise the epoch in the authoritative store."""
+
+    pipeline: str
+    store: str
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Open one relation: a source of the pipeline, or the other side of a join.
+
+    ``unique``: columns that must be unique in it, checked before the main source is read. ``repeatable``: it is
+    scanned more than once, so batches are kept.
+    """
+
+    relation: str
+    connection: str
+    object: str
+    columns: tuple[Column, ...]
+    mode: str = "full"
+    source: int | None = None
+    side: int | None = None
+    unique: tuple[str, ...] = ()
+    repeatable: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Transform:
+    """One pass: a SELECT over one relation (and sides), or a Python function.
+
+    ``columns`` are those of the good rows. ``counted`` says how rows go in: one to one, as groups, or unrelated.
+    """
+
+    relation: str
+    reads: str
+    columns: tuple[Column, ...]
+    steps: tuple[str, ...]
+    sql: str = ""
+    call: Call | None = None
+    source_hash: str = ""
+    verdict: Verdict = Verdict()
+    counted: Literal["rows", "groups", "reshaped"] = "rows"
+    sides: tuple[str, ...] = ()
+    replayable: bool = True
+
+
+@dataclass(frozen=True)
+class Check:
+    """Split the pass's rows on their verdict: good, dropped, held; and count what rules note."""
+
+    relation: str
+    rules: tuple[Rule, ...]
+    verdict: Verdict
+    on_row_error: str = "fail"
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Spool columns of the good rows, for a later pass or for rules over all rows."""
+
+    relation: str
+    spool: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Write:
+    """Stage the good rows of a pass for a target."""
+
+    relation: str
+    target: int
+    store: str
+    table: str
+    mode: Literal["append", "overwrite", "upsert"]
+    keys: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True)
+class SetCheck:
+    """A rule over all rows of a pass: ``sql`` over the spool gives (failing rows, observed text)."""
+
+    rule: Rule
+    spool: str
+    sql: str
+
+
+@dataclass(frozen=True)
+class TableCheck:
+    """Columns that must be unique in a target's table as it will be."""
+
+    rule: Rule
+    target: int
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What must hold of the run as a whole: rules over sets, tables after the merge, row accounting."""
+
+    sets: tuple[SetCheck, ...]
+    tables: tuple[TableCheck, ...]
+    max_error_percentage: float | None = None
+
+
+@dataclass(frozen=True)
+class Publish:
+    """The one commit of the authoritative store; the others are rolled forward after it."""
+
+    store: str
+    followers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Acknowledge:
+    sources: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Clean:
+    stores: tuple[str, ...]
+
+
+Stage = Claim | Scan | Transform | Check | Keep | Write | Audit | Publish | Acknowledge | Clean
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A pipeline compiled. ``columns`` are those of the last step; ``lineage`` names what each comes from."""
+
+    project: str
+    pipeline: str
+    stages: tuple[Stage, ...]
+    columns: tuple[Column, ...]
+    lineage: Mapping[str, tuple[str, ...]]
+    hash: str = ""
+    notes: tuple[str, ...] = ()
+    variables: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def sql(self) -> str:
+        """The SQL of all passes, for people."""
+        return ";\n\n".join(
+            f"-- {stage.relation}\n{stage.sql}" for stage in self.stages if isinstance(stage, Transform)
+        )
+
+    @property
+    def scans(self) -> int:
+        """How often the run reads rows of the main chain: a pass each, and one for rules over all rows of a pass."""
+        passes = sum(isinstance(stage, Transform) for stage in self.stages)
+        spools = {check.spool for stage in self.stages if isinstance(stage, Audit) for check in stage.sets}
+        return passes + len(spools)

@@ -1,0 +1,137 @@
+"""The history: a receipt of every outcome. A cache for people: losing it loses or doubles no row."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from headgate.core.errors import Code, FatalError
+from headgate.core.runs import Receipt, Status, timestamp
+from headgate.io import files
+from headgate.io.ledger import Statements
+
+TABLE = """CREATE TABLE IF NOT EXISTS headgate_history (
+    run_id VARCHAR(64) NOT NULL PRIMARY KEY, project VARCHAR(255) NOT NULL, pipeline VARCHAR(255) NOT NULL,
+    status VARCHAR(16) NOT NULL, started_at VARCHAR(40) NOT NULL, receipt TEXT NOT NULL)"""
+
+
+class SqliteStatements:
+    """The statements of a ledger on the standard library's sqlite3, each its own transaction."""
+
+    def __init__(self, path: Path) -> None:
+        with files.told("open", path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._connection = sqlite3.connect(path, timeout=30, isolation_level=None)
+        self._connection.execute("PRAGMA synchronous=FULL")
+
+    def query(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        return self._connection.execute(statement, parameters).fetchall()
+
+    def execute(self, statement: str, parameters: Sequence[Any] = ()) -> int:
+        return self._connection.execute(statement, parameters).rowcount
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class History:
+    """Receipts by run, newest first. Opened only when it is first used."""
+
+    def __init__(self, url: str, root: Path) -> None:
+        self._url, self._root = url, root
+        self._opened: Statements | None = None
+
+    @property
+    def _statements(self) -> Statements:
+        if self._opened is None:
+            try:
+                self._opened = self._open()
+                self._opened.execute(TABLE)
+            except sqlite3.Error as error:
+                raise FatalError(
+                    Code.STATE_INVALID,
+                    str(error),
+                    operation="history",
+                    object=self._url,
+                    hint="the history is a cache: move the file away, and it is begun anew",
+                ) from error
+        return self._opened
+
+    def _open(self) -> Statements:
+        if self._url.startswith("sqlite:///"):
+            path = Path(self._url.removeprefix("sqlite:///"))
+            return SqliteStatements(path if path.is_absolute() else self._root / path)
+        if self._url.startswith(("postgres://", "postgresql://")):
+            from headgate.io import postgres
+
+            return postgres.statements(self._url)
+        raise FatalError(
+            Code.CONFIG_INVALID,
+            "the history is kept in SQLite or PostgreSQL",
+            operation="history",
+            object=self._url.split(":", 1)[0],
+            hint="state: {url: sqlite:///.headgate/state.db} or postgresql://…",
+        )
+
+    def record(self, project: str, receipt: Receipt) -> None:
+        """Write or replace the receipt of a run."""
+        row = (
+            project,
+            receipt.pipeline,
+            receipt.status.value,
+            timestamp(receipt.started_at),
+            json.dumps(receipt.as_dict()),
+        )
+        changed = self._statements.execute(
+            "UPDATE headgate_history SET project = ?, pipeline = ?, status = ?, started_at = ?, receipt = ? WHERE run_id = ?",
+            (*row, receipt.run_id),
+        )
+        if changed == 0:
+            self._statements.execute(
+                "INSERT INTO headgate_history (project, pipeline, status, started_at, receipt, run_id) VALUES (?, ?, ?, ?, ?, ?)",
+                (*row, receipt.run_id),
+            )
+
+    def runs(self, project: str, pipelines: Sequence[str] = (), limit: int = 50) -> list[Receipt]:
+        """The newest receipts, of all pipelines or of those named."""
+        marks = ", ".join("?" for _ in pipelines)
+        where = f" AND pipeline IN ({marks})" if pipelines else ""
+        found = self._statements.query(
+            f"SELECT receipt FROM headgate_history WHERE project = ?{where} ORDER BY started_at DESC, run_id DESC LIMIT ?",
+            (project, *pipelines, limit),
+        )
+        return [Receipt.from_dict(json.loads(row[0])) for row in found]
+
+    def get(self, project: str, run: str) -> Receipt:
+        """The receipt of a run, by its id or the beginning of it. Raises NOT_FOUND, also when several begin so."""
+        pattern = run.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        found = self._statements.query(
+            "SELECT receipt FROM headgate_history WHERE project = ? AND run_id LIKE ? ESCAPE '\\' LIMIT 2",
+            (project, pattern),
+        )
+        if len(found) != 1:
+            why = "several runs begin so" if found else "no run begins so"
+            raise FatalError(Code.NOT_FOUND, why, operation="show", object=run, hint="see: headgate runs")
+        return Receipt.from_dict(json.loads(found[0][0]))
+
+    def status(self, run_id: str) -> Status | None:
+        """Status of a run by its whole id; None if the history does not know it."""
+        found = self._statements.query("SELECT status FROM headgate_history WHERE run_id = ?", (run_id,))
+        return Status(found[0][0]) if found else None
+
+    def interrupted(self, project: str, pipeline: str) -> list[Receipt]:
+        """Runs that began and never said how they ended. The caller holds the pipeline's lock: they are dead."""
+        found = self._statements.query(
+            "SELECT receipt FROM headgate_history WHERE project = ? AND pipeline = ? AND status IN ('running', 'publishing')",
+            (project, pipeline),
+        )
+        return [Receipt.from_dict(json.loads(row[0])) for row in found]
+
+    def close(self) -> None:
+        if isinstance(self._opened, SqliteStatements):
+            self._opened.close()
+        self._opened = None
