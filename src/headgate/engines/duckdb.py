@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from headgate.core.contracts import BindingError, EngineSession, FileScan, Rejected, Scan, TypeBinder
 from headgate.core.errors import Code, FatalError, HeadgateError
 from headgate.engines import duckdb_errors, duckdb_files, duckdb_types
-from headgate.sql.literals import quote_name, quote_text
+from headgate.io.embedded import MEMORY, connect
+from headgate.sql.literals import quote_name
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-MEMORY = 512 * 1024**2
 _REJECTS = "headgate_rejected"
 _MALFORMED = "headgate_malformed"
 
@@ -35,33 +35,6 @@ class DuckdbEngine:
     ) -> EngineSession:
         """``memory`` in bytes (default 512 MB), ``threads`` default the number of CPUs."""
         return DuckdbSession(workdir, memory or MEMORY, threads, paths)
-
-
-def connect(workdir: Path, memory: int, threads: int | None, paths: Sequence[str]) -> duckdb.DuckDBPyConnection:
-    """A database that reads ``paths``, writes only into ``workdir``, and whose settings cannot be changed again.
-
-    Rows keep no order: that would halve the speed, and no result may hang on it.
-    """
-    import duckdb
-
-    spill = workdir / "spill"
-    spill.mkdir(parents=True, exist_ok=True)
-    config: dict[str, Any] = {"memory_limit": f"{memory}B", "temp_directory": str(spill)}
-    if threads:
-        config["threads"] = threads
-    connection = duckdb.connect(":memory:", config=config)
-    duckdb_types.settings(connection)
-    folders = [str(workdir), *(path for path in paths if Path(path).is_dir())]
-    single = [path for path in paths if not Path(path).is_dir()]
-    for statement in (
-        "SET GLOBAL preserve_insertion_order = false",
-        f"SET GLOBAL allowed_directories = [{', '.join(map(quote_text, folders))}]",
-        f"SET GLOBAL allowed_paths = [{', '.join(map(quote_text, single))}]",
-        "SET GLOBAL enable_external_access = false",
-        "SET GLOBAL lock_configuration = true",
-    ):
-        connection.execute(statement)
-    return connection
 
 
 class DuckdbSession:
@@ -188,9 +161,8 @@ class DuckdbSession:
         import pyarrow as pa
 
         names = ("n", duckdb_files.LINE, "reason")
-        schema = pa.schema(
-            [pa.field("n", pa.int64()), pa.field(names[1], pa.string()), pa.field("reason", pa.string())]
-        )
+        types: dict[str, pa.DataType] = {"n": pa.int64(), names[1]: pa.string(), names[2]: pa.string()}
+        schema = pa.schema(types)
         with self._cursor() as cursor:
             for path in sorted(paths):
                 for lines in duckdb_files.numbered_lines(path):

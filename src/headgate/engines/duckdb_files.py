@@ -7,6 +7,7 @@ from pathlib import Path
 
 from headgate.core.contracts import Column, FileScan
 from headgate.io import delimited
+from headgate.io.embedded import file_list
 from headgate.sql.literals import quote_name, quote_text
 
 LINE = "headgate_line"
@@ -37,15 +38,6 @@ def select(scan: FileScan, columns: Sequence[Column], sequence: str = "") -> str
             return _csv(paths, columns, scan)
         case "json":
             return _json(paths, columns, sequence)
-
-
-def file_list(paths: Sequence[str]) -> str:
-    """A SQL list of paths; glob characters in names stand for themselves."""
-    return "[" + ", ".join(quote_text(_unglob(path)) for path in paths) + "]"
-
-
-def _unglob(path: str) -> str:
-    return "".join(f"[{char}]" if char in "*?[" else char for char in path) if any(c in path for c in "*?[") else path
 
 
 def _nothing(columns: Sequence[Column]) -> str:

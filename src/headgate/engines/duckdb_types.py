@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from headgate.core.contracts import BindingError, Column
 from headgate.core.errors import Code, FatalError
 from headgate.engines import duckdb_errors
+from headgate.io import embedded
 from headgate.sql.literals import quote_name
 
 if TYPE_CHECKING:
@@ -35,19 +36,6 @@ _REFUSED = {
     "variant": "CAST({0} AS VARCHAR)",
     "geometry": "ST_AsWKB({0})",
 }
-
-
-def settings(connection: duckdb.DuckDBPyConnection) -> None:
-    """What session and binder have in common, so that both deliver the same types."""
-    for statement in (
-        "SET enable_progress_bar = false",
-        "SET GLOBAL TimeZone = 'UTC'",
-        "SET GLOBAL Calendar = 'gregorian'",
-        "SET GLOBAL autoinstall_known_extensions = false",
-        "SET GLOBAL autoload_known_extensions = false",
-        "SET GLOBAL python_enable_replacements = false",
-    ):
-        connection.execute(statement)
 
 
 def delivered(type_: Any) -> str:
@@ -126,9 +114,8 @@ class DuckdbBinder:
         import duckdb
 
         self._connection = duckdb.connect(":memory:", config={"threads": 1})
-        settings(self._connection)
-        self._connection.execute("SET GLOBAL enable_external_access = false")
-        self._connection.execute("SET GLOBAL lock_configuration = true")
+        embedded.settings(self._connection)
+        embedded.seal(self._connection)
 
     def columns(self, schema: pa.Schema) -> tuple[Column, ...]:
         """The SQL types of an Arrow schema. Raises FatalError UNSUPPORTED for what DuckDB cannot read."""
