@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -18,7 +19,7 @@ def main(sdist: Path) -> None:
     for name in TABLES:
         table = origin.table(name)
         if name in ("flights", "weather"):
-            table = table.filter(pc.equal(table["month"], "1"))
+            table = table.filter(pc.equal(table["month"], pa.scalar("1")))
         pq.write_table(table, INTO / f"{name}.parquet", compression="zstd", compression_level=19)
         print(f"{name}: {table.num_rows} rows, {(INTO / f'{name}.parquet').stat().st_size:,} bytes")
 

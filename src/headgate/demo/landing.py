@@ -18,7 +18,7 @@ from datetime import date
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -115,8 +115,9 @@ def land_flights(origin: Origin, into: Path, first: date, last: date, name: str 
     whole_month = (first, last) == month(first.month)
     name = name or (f"{first:%Y-%m}" if whole_month else f"{first}_{last}")
     target = into / "flights" / f"{name}.csv"
-    with _renamed(target) as partial:
-        csv.write_csv(chosen, partial, csv.WriteOptions(quoting_style="none", quoting_header="none"))
+    with _renamed(target) as partial, partial.open("wb") as file:
+        file.write((",".join(chosen.column_names) + "\n").encode())
+        csv.write_csv(chosen, file, csv.WriteOptions(include_header=False, quoting_style="none"))
     return target
 
 
@@ -156,7 +157,7 @@ def _weather_type(name: str) -> pa.DataType:
     return pa.timestamp("us", tz="UTC") if name == "time_hour" else pa.float64()
 
 
-def _integers(table: pa.Table, column: str) -> pa.ChunkedArray:
+def _integers(table: pa.Table, column: str) -> pa.ChunkedArray[Any]:
     import pyarrow as pa
 
     return table[column].cast(pa.int64())
