@@ -138,7 +138,8 @@ class PassBuilder:
         """Rows that are alive and for which ``gone`` is true leave."""
         code = len(self.drops) + 1
         alive = self._alive()
-        self.bind(exp.select(_alias(gone.copy(), "c")).from_(_table(self.last)), self.last, self.columns)
+        words = tuple(Column(name, "BIGINT") for name in self.extra if name.startswith(MASK))
+        self.bind(exp.select(_alias(gone, "c")).from_(_table(self.last)), self.last, (*self.columns, *words))
         previous: exp.Expr = column(MASK) if MASK in self.extra else exp.Literal.number(0)
         verdict = exp.Case().when(exp.and_(alive, exp.paren(gone)), exp.Literal.number(-code)).else_(previous)
         self.drops.append(DropCode(code, step, reason))  # type: ignore[arg-type]
