@@ -1,0 +1,161 @@
+"""PostgreSQL's errors as ours: the code says what happened, the class whether trying again helps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
+from headgate.core.secrets import mask
+
+_REFUSED_LOGIN = re.compile(
+    r"password authentication failed|authentication failed|no password supplied|no pg_hba\.conf entry"
+    r"|role .* does not exist|is not permitted to log in|password is required|GSSAPI|certificate authentication",
+    re.IGNORECASE,
+)
+_TLS = re.compile(r"SSL|certificate|TLS", re.IGNORECASE)
+_NO_DATABASE = re.compile(r"database .* does not exist", re.IGNORECASE)
+_COLUMN = re.compile(r"COPY .*?, line \d+, column (.+?)(?:: |$)", re.MULTILINE)
+
+
+def explain_connecting(error: Exception, where: str) -> HeadgateError:
+    """The error for a session that could not be opened. Servers tell the reason in words only."""
+    text = _first_line(str(error))
+    if _REFUSED_LOGIN.search(text):
+        return FatalError(
+            Code.AUTHENTICATION_FAILED,
+            text,
+            operation="connect",
+            object=where,
+            hint="check username, password and the server's pg_hba.conf",
+        )
+    if _NO_DATABASE.search(text):
+        return FatalError(
+            Code.CONNECTION_FAILED, text, operation="connect", object=where, hint="create it, or mend the name"
+        )
+    if _TLS.search(text) and "closed the connection unexpectedly" not in text:
+        return FatalError(
+            Code.CONNECTION_FAILED,
+            text,
+            operation="connect",
+            object=where,
+            hint="set sslrootcert to the authority that signed the server's certificate; sslmode only in a network"
+            " that you trust",
+        )
+    return RetriableError(
+        Code.CONNECTION_FAILED,
+        text,
+        operation="connect",
+        object=where,
+        hint="is the server running, and may this machine reach it?",
+    )
+
+
+@contextmanager
+def explained(operation: str, object: str, code: Code = Code.LOAD_EXECUTION_FAILED) -> Iterator[None]:  # noqa: A002
+    """Turn errors of psycopg into ours. ``code`` is for those that have no code of their own."""
+    import psycopg
+
+    try:
+        yield
+    except psycopg.Error as error:
+        raise explain(error, operation, object, code) from None
+
+
+def explain(error: Any, operation: str, object: str, code: Code) -> HeadgateError:  # noqa: A002
+    """The error of a statement, from psycopg or ADBC: both carry ``sqlstate``."""
+    state = error.sqlstate or ""
+    text = _first_line(str(error))
+    if state in {"", "00000"}:
+        kind, found, hint = _unstated(error, text)
+    elif state == "23505":
+        kind, found, hint = _unique(error)
+    elif state in _STATES:
+        kind, found, hint = _STATES[state]
+    elif state[:2] in {"08", "57"}:
+        kind, found, hint = RetriableError, Code.CONNECTION_FAILED, "the server went away; try again"
+    else:
+        kind, found, hint = FatalError, None, _server_hint(error)
+    return kind(found or code, _named(error) + text, operation=operation, object=object, hint=hint)
+
+
+Verdict = tuple[type[HeadgateError], Code | None, str]
+
+_IN_THE_WAY = "another session was in the way; nothing was published"
+_SHORT = "the server is short of resources; try again later"
+_STATES: dict[str, Verdict] = {
+    "40001": (RetriableError, Code.CONFLICT, _IN_THE_WAY),
+    "40P01": (RetriableError, Code.CONFLICT, _IN_THE_WAY),
+    "55P03": (RetriableError, Code.CONFLICT, _IN_THE_WAY),
+    "55006": (RetriableError, Code.CONFLICT, _IN_THE_WAY),
+    "57014": (RetriableError, None, "raise statement_timeout of the connection if this may take longer"),
+    "53100": (FatalError, Code.DISK_FULL, "free space on the database server"),
+    "53200": (RetriableError, Code.CONNECTION_FAILED, _SHORT),
+    "53300": (RetriableError, Code.CONNECTION_FAILED, _SHORT),
+    "53400": (RetriableError, Code.CONNECTION_FAILED, _SHORT),
+    "28000": (FatalError, Code.AUTHENTICATION_FAILED, "check username and password"),
+    "28P01": (FatalError, Code.AUTHENTICATION_FAILED, "check username and password"),
+    "42501": (FatalError, None, "grant the connection's role what it needs, or use another role"),
+    "42P01": (FatalError, Code.TABLE_NOT_FOUND, "check the name and the schema"),
+    "3F000": (FatalError, Code.TABLE_NOT_FOUND, "check the name and the schema"),
+    "42P07": (RetriableError, Code.CONFLICT, "another run created it meanwhile; try again"),
+    "42710": (RetriableError, Code.CONFLICT, "another run created it meanwhile; try again"),
+    "42703": (FatalError, Code.SCHEMA_MISMATCH, "compare the columns and their types"),
+    "42701": (FatalError, Code.SCHEMA_MISMATCH, "compare the columns and their types"),
+    "42804": (FatalError, Code.SCHEMA_MISMATCH, "compare the columns and their types"),
+    "42846": (FatalError, Code.SCHEMA_MISMATCH, "compare the columns and their types"),
+    "22021": (FatalError, Code.UNSUPPORTED, "PostgreSQL holds no NUL in text: replace(column, chr(0), '') first"),
+    "22P05": (FatalError, Code.UNSUPPORTED, "PostgreSQL holds no NUL in text: replace(column, chr(0), '') first"),
+}
+
+
+def _unstated(error: Any, text: str) -> Verdict:
+    """Errors that the client found itself: the connection broke, or it was used wrongly."""
+    if type(error).__name__ in {"OperationalError", "InterfaceError"} or "connection" in text.lower():
+        return RetriableError, Code.CONNECTION_FAILED, "the connection broke; try again"
+    return FatalError, None, ""
+
+
+def _unique(error: Any) -> Verdict:
+    table = _diagnosis(error, "table_name")
+    if table == "headgate_runs":
+        return FatalError, Code.CONFLICT, "this execution is published already; see: headgate runs"
+    if table.startswith(("headgate_", "pg_")):
+        return RetriableError, Code.CONFLICT, "another run did the same at the same moment"
+    hint = "the table has a unique index: deduplicate first, or use mode: upsert with its columns as keys"
+    return FatalError, Code.DUPLICATE_KEYS, hint
+
+
+def _diagnosis(error: Any, name: str) -> str:
+    """A field of the server's message; ADBC has none."""
+    import psycopg
+
+    if not isinstance(error, psycopg.Error):
+        return ""
+    match name:
+        case "table_name":
+            return error.diag.table_name or ""
+        case "column_name":
+            return error.diag.column_name or ""
+        case "context":
+            return error.diag.context or ""
+        case _:
+            return error.diag.message_hint or ""
+
+
+def _named(error: Any) -> str:
+    """The column, where the server says it."""
+    found = _COLUMN.search(_diagnosis(error, "context"))
+    name = found[1] if found else _diagnosis(error, "column_name")
+    return f'column "{name}": ' if name else ""
+
+
+def _server_hint(error: Any) -> str:
+    return mask(_diagnosis(error, "message_hint"))
+
+
+def _first_line(text: str) -> str:
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    return mask(lines[0] if lines else "")

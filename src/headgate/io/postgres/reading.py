@@ -1,0 +1,186 @@
+"""Reading to Arrow: one read-only, repeatable-read snapshot, streamed through ADBC."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from headgate.core.contracts import Scan, SourceSchema
+from headgate.core.errors import Code, FatalError, RetriableError, nearest
+from headgate.core.secrets import mask
+from headgate.io.postgres import catalogue
+from headgate.io.postgres.connection import Connection, conninfo, missing, place
+from headgate.io.postgres.errors import explain, explain_connecting
+from headgate.io.postgres.statements import Statements
+from headgate.io.postgres.types import ReadColumn, read_column
+from headgate.sql.literals import quote_name
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BATCH_BYTES = "1048576"
+"""Larger batches were slower: they leave the processor's cache."""
+
+SNAPSHOT = {
+    "default_transaction_isolation": "repeatable read",
+    "default_transaction_read_only": "on",
+    "idle_in_transaction_session_timeout": "0",
+}
+_LOST = ("server closed", "connection", "terminating", "could not receive", "SSL SYSCALL", "timeout")
+_FIRST_DAY = -2_440_588  # 4713 BC, the first that PostgreSQL has
+_FIRST_MICROSECOND = -210_866_803_200_000_000
+
+
+class Snapshot:
+    """One session that reads: every statement sees the same state of the database.
+
+    Args:
+        connection: where.
+        name: of the table or query, for errors.
+    """
+
+    def __init__(self, connection: Connection, name: str) -> None:
+        self._name = name
+        self._session = self._open(connection)
+        self._cursors: list[Any] = []
+
+    def _open(self, connection: Connection) -> Any:
+        try:
+            import adbc_driver_postgresql.dbapi as adbc  # type: ignore[import-untyped]
+        except ImportError as error:
+            raise missing("adbc-driver-postgresql", error) from None
+        try:
+            return adbc.connect(conninfo(connection, SNAPSHOT))
+        except adbc.Error as error:
+            raise explain_connecting(error, place(connection)) from None
+
+    def rows(self, select: str) -> list[tuple[Any, ...]]:
+        """The rows of a statement that gives few."""
+        with self._explained():
+            cursor = self._session.cursor()
+            try:
+                cursor.execute(select)
+                found: list[tuple[Any, ...]] = cursor.fetchall()
+                return found
+            finally:
+                cursor.close()
+
+    def stream(self, select: str, schema: pa.Schema, batch_rows: int) -> pa.RecordBatchReader:
+        """The rows of a SELECT as they come; at most ``batch_rows`` in a batch."""
+        import pyarrow as pa
+
+        with self._explained():
+            cursor = self._session.cursor()
+            self._cursors.append(cursor)
+            cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": BATCH_BYTES})
+            cursor.execute(select)
+            reader = cursor.fetch_record_batch()
+        return pa.RecordBatchReader.from_batches(schema, self._batches(reader, schema, batch_rows))
+
+    def _batches(self, reader: pa.RecordBatchReader, schema: pa.Schema, batch_rows: int) -> Iterator[pa.RecordBatch]:
+        import pyarrow as pa
+
+        while True:
+            try:
+                with self._explained():
+                    batch = reader.read_next_batch()
+            except StopIteration:
+                return
+            typed = pa.RecordBatch.from_arrays(
+                [_as(array, field) for array, field in zip(batch.columns, schema, strict=True)], schema=schema
+            )
+            for start in range(0, typed.num_rows, batch_rows):
+                yield typed.slice(start, batch_rows)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        import adbc_driver_manager
+        import pyarrow as pa
+
+        try:
+            yield
+        except adbc_driver_manager.Error as error:
+            raise explain(error, "scan", self._name, Code.EXTRACTION_FAILED) from None
+        except (pa.ArrowException, OSError) as error:
+            text = mask(str(error).splitlines()[0] if str(error) else type(error).__name__)
+            if any(word in text for word in _LOST):
+                hint = "the connection broke; nothing was published"
+                raise RetriableError(
+                    Code.CONNECTION_FAILED, text, operation="scan", object=self._name, hint=hint
+                ) from None
+            raise FatalError(Code.EXTRACTION_FAILED, text, operation="scan", object=self._name) from None
+
+    def close(self) -> None:
+        """End the snapshot, also in the middle of a stream; may be called twice."""
+        while self._cursors:
+            self._cursors.pop().close()
+        if self._session is not None:
+            session, self._session = self._session, None
+            session.close()
+
+
+def _as(array: pa.Array[Any], field: pa.Field[Any]) -> pa.Array[Any]:
+    """The array in the field's type. Refuses times that the driver's arithmetic has wrapped around."""
+    import pyarrow as pa
+
+    typed = array if array.type == field.type else array.cast(field.type)
+    days = pa.types.is_date32(field.type)
+    if days or pa.types.is_timestamp(field.type):
+        import pyarrow.compute as pc
+
+        lowest: int = pc.min(typed.cast(pa.int32() if days else pa.int64())).as_py() or 0
+        if lowest < (_FIRST_DAY if days else _FIRST_MICROSECOND):
+            raise FatalError(
+                Code.EXTRACTION_FAILED,
+                f'column "{field.name}" holds infinity, or a time beyond the year 294246, which Arrow cannot hold',
+                operation="scan",
+                object=field.name,
+                hint=f"leave such rows out (where: isfinite({quote_name(field.name)})), or read a query that"
+                " casts the column to text",
+            )
+    return typed
+
+
+def read_columns(statements: Statements, relation: str, names: Sequence[str] | None) -> list[ReadColumn]:
+    """How the columns of ``relation`` (quoted, or a subselect) are read: all, or those named, in that order."""
+    found = {column.name: column for column in catalogue.columns(statements, f"SELECT * FROM {relation}")}
+    for name in names or ():
+        if name not in found:
+            raise FatalError(
+                Code.SCHEMA_MISMATCH,
+                f'there is no column "{name}"; {nearest(name, found)}',
+                operation="schema",
+                object=relation,
+                hint="existing columns: " + ", ".join(found),
+            )
+    return [read_column(found[name]) for name in (names or found)]
+
+
+def source_schema(columns: Sequence[ReadColumn], keys: tuple[str, ...] = ()) -> SourceSchema:
+    """The schema of a scan of such columns."""
+    import pyarrow as pa
+
+    return SourceSchema(
+        pa.schema([pa.field(column.name, column.arrow) for column in columns]),
+        {column.name: column.cast for column in columns if column.cast},
+        keys,
+    )
+
+
+def select_list(columns: Sequence[ReadColumn]) -> str:
+    return ", ".join(f"{column.expression} AS {quote_name(column.name)}" for column in columns)
+
+
+def scan_table(connection: Connection, statements: Statements, table: str, batch_rows: int = 100_000) -> Scan:
+    """Read a whole table, for lookups and for reading a target back."""
+    relation = catalogue.need(statements, table, "read")
+    columns = read_columns(statements, relation.quoted, None)
+    schema = source_schema(columns, catalogue.primary_key(statements, relation))
+    snapshot = Snapshot(connection, table)
+    try:
+        batches = snapshot.stream(f"SELECT {select_list(columns)} FROM {relation.quoted}", schema.raw, batch_rows)
+    except BaseException:
+        snapshot.close()
+        raise
+    return Scan(schema, batches, close=snapshot.close)
