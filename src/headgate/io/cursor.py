@@ -1,0 +1,394 @@
+"""Windows over a cursor column: what is new since a position, each row once, whatever its neighbours do.
+
+A position is plain JSON: ``value`` (the highest cursor delivered, as text) with its ``type``, ``from`` (where the next
+read starts, that is the edge minus ``lag``) and ``seen`` (hashes of the rows at or after ``from`` that were delivered,
+by cursor value). The next read starts at ``from`` and drops what it has seen: ties that come later at the edge and
+late rows within ``lag`` are neither lost nor doubled. A position with nothing but a ``value``, set by hand, means
+that everything up to and including it is done. Positions never go back.
+
+Rows count as equal if cursor and ``key`` are; without a key the whole row is compared, and counted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from headgate.core.contracts import Window
+from headgate.core.errors import Code, FatalError, nearest
+from headgate.core.models import Incremental
+from headgate.io.cursor_values import Kind, Value, coerce, decode, earlier, encode, row_hash
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MOST_SEEN = 200_000
+Render = Callable[[Value], str]
+Seen = dict[str | None, Counter[str]]
+"""Hashes by cursor text (None: rows whose cursor is NULL), with how often each was delivered."""
+_log = logging.getLogger("headgate.cursor")
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Where a read starts."""
+
+    value: Value
+    inclusive: bool = True
+
+    def moved(self, value: Value) -> Bound:
+        """The later of this bound and ``value``, inclusive."""
+        return Bound(value) if value > self.value else self  # type: ignore[operator]  # one kind
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a source says in the probe, about rows that pass its filter.
+
+    Args:
+        maximum: the highest cursor; None if there is none.
+        count: rows that meet :meth:`Cursor.start_condition`.
+        nulls: rows whose cursor is NULL.
+    """
+
+    maximum: Value | None
+    count: int
+    nulls: int = 0
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """A cursor column as one run sees it: pure, no I/O, and without pyarrow until :meth:`deliver`.
+
+    Args:
+        options: the source's ``incremental:``.
+        kind: what the column holds. Text is compared by code point: ask for ``COLLATE "C"`` or the like.
+        since: the position of the run before.
+        limit: ``max_records``; the source then gives rows ordered by cursor and key, see :meth:`rows_to_ask`.
+    """
+
+    options: Incremental
+    kind: Kind
+    since: Mapping[str, Any] | None = None
+    limit: int | None = None
+
+    @cached_property
+    def lag(self) -> timedelta:
+        if self.options.lag and self.kind not in ("date", "timestamp", "timestamptz"):
+            raise FatalError(
+                Code.PLAN_INVALID,
+                f"lag is a duration, and {self.options.column} holds no time ({self.kind})",
+                operation="probe",
+                object=self.options.column,
+                hint="leave lag out, or use a date or timestamp as the cursor",
+            )
+        return self.options.lag
+
+    @cached_property
+    def value(self) -> Value | None:
+        """The highest cursor delivered before."""
+        text = (self.since or {}).get("value")
+        return None if text is None else decode(text, self.kind, self.options.column)
+
+    @cached_property
+    def bound(self) -> Bound | None:
+        """Where this run starts to read; None: at the very beginning."""
+        since = self.since or {}
+        if since.get("from") is not None:
+            return Bound(decode(since["from"], self.kind, self.options.column), not since.get("exclusive", False))
+        if self.value is not None:
+            return Bound(self.value, inclusive=False)
+        if self.options.start is not None:
+            return Bound(coerce(self.options.start, self.kind, self.options.column, Code.CONFIG_INVALID))
+        return None
+
+    @cached_property
+    def seen(self) -> Seen:
+        since = self.since or {}
+        seen: Seen = {text: _unpack(hashes) for text, hashes in since.get("seen", {}).items()}
+        if since.get("nulls"):
+            seen[None] = _unpack(since["nulls"])
+        return seen
+
+    # --------------------------------------------------------------------------------------------- conditions
+
+    def start_condition(self, column: str, render: Render) -> str:
+        """SQL for the rows that :class:`Found` counts; ``column`` is quoted, ``render`` makes a typed literal."""
+        if self.bound is None:
+            return f"{column} IS NOT NULL"
+        return f"{column} {'>=' if self.bound.inclusive else '>'} {render(self.bound.value)}"
+
+    def condition(self, column: str, render: Render, window: Window) -> str:
+        """SQL for the rows of a window, to be put in parentheses by whoever adds others."""
+        high = self.high(window)
+        parts = [] if self.bound is None else [self.start_condition(column, render)]
+        text = " AND ".join([*parts, f"{column} <= {render(high)}"]) if high is not None else ""
+        if self.options.nulls == "ignore":
+            return text or f"{column} IS NOT NULL"
+        return f"(({text}) OR {column} IS NULL)" if text else f"{column} IS NULL"
+
+    def rows_to_ask(self) -> int | None:
+        """How many rows a limited read needs, since those seen come again: a LIMIT after ORDER BY cursor, key."""
+        return None if self.limit is None else self.limit + _total(self.seen)
+
+    def high(self, window: Window) -> Value | None:
+        text = window.high.get("value")
+        return None if text is None else decode(text, self.kind, self.options.column)
+
+    # --------------------------------------------------------------------------------------------- the probe
+
+    def window(self, found: Found, rows: Callable[[], Iterable[Sequence[Any]]] | None = None) -> Window | None:
+        """The window of a run, or None when nothing is new.
+
+        Args:
+            found: what the source says.
+            rows: (cursor, key columns…) of the rows counted and of those without a cursor, with the values that a
+                scan would deliver, asked only to tell whether a table that did not grow has changed. Without it and
+                without a ``key`` in the options, deletions may make a change wait until the cursor moves on.
+
+        Raises:
+            FatalError: EXTRACTION_FAILED for NULL cursors, unless the policy lets them pass.
+        """
+        if self.options.nulls == "fail" and found.nulls:
+            raise self.null_cursor(found.nulls)
+        nulls = found.nulls if self.options.nulls == "include" else 0
+        if not self._anything_new(found, nulls, rows):
+            return None
+        high = None if found.maximum is None else encode(found.maximum, self.kind, self.options.column)
+        return Window(
+            identity={
+                "cursor": self.options.column,
+                "low": (self.since or {}).get("value"),
+                "high": high,
+                "rows": found.count,
+                "nulls": nulls,
+                "since": _digest(self.since),
+            },
+            since=self.since,
+            high={"value": high, "type": self.kind},
+            note=self._note(found),
+            limit=self.limit,
+        )
+
+    def _anything_new(self, found: Found, nulls: int, rows: Callable[[], Iterable[Sequence[Any]]] | None) -> bool:
+        seen_nulls = _total({None: self.seen.get(None, Counter())})
+        if found.count + nulls == 0:
+            self._warn_if_backwards(found)
+            return False
+        if self.since is None or found.count > _total(self.seen) - seen_nulls or nulls > seen_nulls:
+            return True
+        if found.count and encode(found.maximum, self.kind, self.options.column) not in self.seen:
+            return True
+        self._warn_if_backwards(found)
+        if rows is None:
+            return found.count + nulls != _total(self.seen)
+        left = {text: Counter(hashes) for text, hashes in self.seen.items()}
+        relevant = (row for row in rows() if row[0] is not None or nulls)
+        return any(not _take(left, self.text(row[0]), row_hash(row[1:])) for row in relevant)
+
+    def _warn_if_backwards(self, found: Found) -> None:
+        if self._backwards(found):
+            _log.warning("%s: the cursor went back from %s to %s", self.options.column, self.value, found.maximum)
+
+    def _backwards(self, found: Found) -> bool:
+        return self.value is not None and found.maximum is not None and found.maximum < self.value  # type: ignore[operator]
+
+    def _note(self, found: Found) -> str:
+        start = "the beginning" if self.bound is None else str(self.bound.value)
+        parts = [f"rows by {self.options.column} from {start} to {found.maximum}, both ends included"]
+        if self.seen:
+            parts.append(f"{_total(self.seen)} rows delivered before are dropped by hash")
+        if self.lag:
+            parts.append(f"rows that come more than {self.lag} late are not found")
+        if self.options.nulls == "ignore" and found.nulls:
+            parts.append(f"{found.nulls} rows without a cursor are ignored")
+        if self._backwards(found):
+            parts.append(f"warning: the cursor went back from {self.value}; the watermark stays")
+        return "; ".join(parts)
+
+    def null_cursor(self, rows: int) -> FatalError:
+        return FatalError(
+            Code.EXTRACTION_FAILED,
+            f"{self.options.column} is NULL in {rows} row{'' if rows == 1 else 's'}, which the cursor would not find",
+            operation="scan",
+            object=self.options.column,
+            hint="mend the rows, or say incremental: {nulls: include} or {nulls: ignore}",
+        )
+
+    def text(self, value: Value | None) -> str | None:
+        return None if value is None else encode(value, self.kind, self.options.column)
+
+    # --------------------------------------------------------------------------------------------- the scan
+
+    def deliver(self, batches: pa.RecordBatchReader, window: Window) -> Delivery:
+        """The new rows of a scan; ``batches`` may hold rows outside of the window, which are dropped."""
+        return Delivery(self, batches, window)
+
+
+@dataclass
+class Delivery:
+    """Filters the batches of a scan, and knows the position after the last one.
+
+    Independent of the size of batches. ``reader`` streams; ``position()`` is complete when it has ended.
+    """
+
+    cursor: Cursor
+    batches: pa.RecordBatchReader
+    window: Window
+    scanned: int = 0
+    delivered: int = 0
+    _left: Seen = field(default_factory=dict)
+    _kept: Seen = field(default_factory=dict)
+    _cut: bool = False
+
+    def __post_init__(self) -> None:
+        self._left = {text: Counter(hashes) for text, hashes in self.cursor.seen.items()}
+        self._highest: Value | None = self.cursor.value
+        self._high = self.cursor.high(self.window)
+        self.key = self._key_columns()
+
+    @cached_property
+    def reader(self) -> pa.RecordBatchReader:
+        import pyarrow as pa
+
+        return pa.RecordBatchReader.from_batches(self.batches.schema, self._new_rows())
+
+    def position(self) -> dict[str, Any]:
+        """What the next run gets as ``since``."""
+        cursor, seen, bound = self.cursor, self._kept, self.next_bound()
+        if self._cut:
+            seen = {text: Counter(hashes) for text, hashes in cursor.seen.items()}
+            for text, hashes in self._kept.items():
+                seen[text] = seen.get(text, Counter()) | hashes
+        seen = self._from(seen, bound)
+        document: dict[str, Any] = {
+            "value": cursor.text(self._highest),
+            "type": cursor.kind,
+            "from": None if bound is None else cursor.text(bound.value),
+            "seen": {text: _pack(seen[text]) for text in sorted(text for text in seen if text is not None)},
+        }
+        if bound is not None and not bound.inclusive:
+            document["exclusive"] = True
+        if seen.get(None):
+            document["nulls"] = _pack(seen[None])
+        if not cursor.options.key:
+            document["columns"] = list(self.key)
+        self._check_size(seen)
+        return document
+
+    def _key_columns(self) -> tuple[str, ...]:
+        names = self.batches.schema.names
+        wanted = self.cursor.options.key or tuple((self.cursor.since or {}).get("columns") or names)
+        for name in (self.cursor.options.column, *wanted):
+            if name not in names:
+                raise FatalError(
+                    Code.PLAN_INVALID,
+                    f'the column "{name}" is needed to tell rows apart, and the source does not deliver it',
+                    operation="scan",
+                    object=name,
+                    hint=f"{nearest(name, names)} – add it to columns, or begin anew with: headgate state reset",
+                )
+        return tuple(wanted)
+
+    def _edge(self) -> Value | None:
+        """From where on rows may come again: the window's end, or the last row of a limited read."""
+        known = [edge for edge in (self.cursor.value, self._highest) if edge is not None]
+        if self.cursor.limit is None and self._high is not None:
+            known.append(self._high)
+        return max(known, default=None)
+
+    def next_bound(self) -> Bound | None:
+        edge, bound = self._edge(), self.cursor.bound
+        if edge is None:
+            return bound
+        start = earlier(edge, self.cursor.lag)
+        return Bound(start) if bound is None else bound.moved(start)
+
+    def _new_rows(self) -> Iterator[pa.RecordBatch]:
+        from headgate.io import cursor_batches
+
+        for batch in self.batches:
+            rest = None if self.cursor.limit is None else self.cursor.limit - self.delivered
+            if rest == 0 and self._cut:
+                return
+            fresh = cursor_batches.filter_batch(self, batch, rest)
+            if fresh.num_rows:
+                self.delivered += fresh.num_rows
+                yield fresh
+
+    # What cursor_batches tells of the rows it meets.
+
+    def is_new(self, text: str | None, hash_: str) -> bool:
+        return not _take(self._left, text, hash_)
+
+    def keep(self, marks: Iterable[tuple[str | None, str]]) -> None:
+        for text, hash_ in marks:
+            self._kept.setdefault(text, Counter())[hash_] += 1
+        self._check_size(self._kept)
+
+    def reached(self, highest: Value) -> None:
+        """The highest cursor of a batch; forgets the hashes that can no longer matter."""
+        if self._highest is None or highest > self._highest:  # type: ignore[operator]  # one kind
+            self._highest = highest
+        if self.cursor.limit is not None:
+            self._kept = self._from(self._kept, self.next_bound())
+
+    def cut(self) -> None:
+        """A limited read left rows behind."""
+        self._cut = True
+
+    def _from(self, seen: Seen, bound: Bound | None) -> Seen:
+        if bound is None:
+            return seen
+        kind, column = self.cursor.kind, self.cursor.options.column
+        return {
+            text: hashes
+            for text, hashes in seen.items()
+            if text is None or decode(text, kind, column) >= bound.value  # type: ignore[operator]  # one kind
+        }
+
+    def _check_size(self, seen: Seen) -> None:
+        if _total(seen) > MOST_SEEN:
+            raise FatalError(
+                Code.UNSUPPORTED,
+                f"more than {MOST_SEEN:,} rows lie within lag ({self.cursor.lag}) of the end of"
+                f" {self.cursor.options.column}, too many to remember one by one",
+                operation="scan",
+                object=self.cursor.options.column,
+                hint="use a shorter lag, a cursor of finer resolution, or max_records",
+            )
+
+
+def _total(seen: Seen) -> int:
+    return sum(hashes.total() for hashes in seen.values())
+
+
+def _take(left: Seen, text: str | None, hash_: str) -> bool:
+    """Take one occurrence of a row out of ``left``; False if there is none."""
+    hashes = left.get(text)
+    if not hashes or not hashes[hash_]:
+        return False
+    hashes[hash_] -= 1
+    return True
+
+
+def _pack(hashes: Counter[str]) -> list[str]:
+    return [hash_ if count == 1 else f"{hash_}*{count}" for hash_, count in sorted(hashes.items()) if count]
+
+
+def _unpack(hashes: Iterable[str]) -> Counter[str]:
+    parts = (entry.partition("*") for entry in hashes)
+    return Counter({hash_: int(count or 1) for hash_, _, count in parts})
+
+
+def _digest(position: Mapping[str, Any] | None) -> str | None:
+    if position is None:
+        return None
+    return hashlib.sha256(json.dumps(position, sort_keys=True).encode()).hexdigest()[:16]
