@@ -14,7 +14,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from headgate.demo.landing import Archive, Shipped, Table, land_flights, land_reference, land_weather, month
+from headgate.demo.landing import (
+    Archive,
+    Shipped,
+    Table,
+    land_flights,
+    land_project,
+    land_reference,
+    land_weather,
+    month,
+)
 
 FLIGHTS = "year,month,day,carrier,dep_time\n2013,1,31,AA,517\n2013,2,1,UA,NA\n2013,2,28,UA,2400\n2013,3,1,B6,1\n"
 
@@ -107,3 +116,10 @@ def test_a_landing_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="the disk is gone"):
         land_reference(Broken(), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_shipped_project_is_the_one_in_examples(tmp_path: Path) -> None:
+    land_project(tmp_path)
+    example = Path(__file__).resolve().parents[2] / "examples" / "flights"
+    for name in ("headgate.yml", "pipelines/flights.yml"):
+        assert (tmp_path / name).read_text() == (example / name).read_text()

@@ -98,6 +98,16 @@ def month(number: int) -> tuple[date, date]:
     return date(YEAR, number, 1), date(YEAR, number, calendar.monthrange(YEAR, number)[1])
 
 
+def land_project(into: Path) -> Path:
+    """Write the example's ``headgate.yml`` and ``pipelines/flights.yml``; they read what is landed in data/landing."""
+    shipped = resources.files("headgate.demo") / "project"
+    for name in ("headgate.yml", "pipelines/flights.yml"):
+        target = into / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(shipped.joinpath(*name.split("/")).read_bytes())
+    return into
+
+
 def land_flights(origin: Origin, into: Path, first: date, last: date, name: str = "") -> Path:
     """Write the flights of whole days, ``first`` to ``last``, both included, to one CSV file, as delivered.
 
