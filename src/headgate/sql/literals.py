@@ -20,11 +20,13 @@ def quote_name(name: str) -> str:
 def quote_text(value: str) -> str:
     """A string literal; NUL cannot be in one."""
     if "\x00" in value:
-        raise FatalError(Code.PLAN_INVALID, "a value holds a NUL byte", operation="sql", hint="remove it from the value")
+        raise FatalError(
+            Code.PLAN_INVALID, "a value holds a NUL byte", operation="sql", hint="remove it from the value"
+        )
     return "'" + value.replace("'", "''") + "'"
 
 
-def literal(value: Any) -> str:
+def literal(value: Any) -> str:  # noqa: C901 - one branch a type
     """A value as a typed SQL literal. Raises FatalError for types that SQL has no literal for."""
     match value:
         case None:

@@ -19,6 +19,30 @@ from headgate.sql.templates import render_sql
 
 Reason = Literal["filtered", "unmatched", "deduplicated"]
 
+ALIVE = "_hg_alive"
+"""A column that rules may name: true for rows that are still good. The plan puts the verdict in its place."""
+
+
+@dataclass(frozen=True)
+class SideRead:
+    """The other side of a join: what the plan scans, and under which name it gives it back in ``relations``.
+
+    Args:
+        name: the relation's name; it follows from the other fields, so that equal reads are one scan.
+        connection: a connection's name; None is the lake.
+        table: exactly one of ``table`` and ``path`` is given.
+        path: files, relative to the project.
+        columns: what is read; empty means every column.
+        unique: columns that together must be unique, checked before the main source is read.
+    """
+
+    name: str
+    connection: str | None
+    table: str | None
+    path: str | None
+    columns: tuple[str, ...] = ()
+    unique: tuple[str, ...] = ()
+
 
 @dataclass(frozen=True)
 class Flag:
@@ -40,10 +64,15 @@ class Project:
 
 @dataclass(frozen=True)
 class Drop:
-    """Rows for which ``keep`` is not true leave, and are counted under ``reason``."""
+    """Rows for which ``keep`` is not true leave, and are counted under ``reason``.
+
+    ``keep`` must not raise for any row (see :mod:`headgate.sql.failures`); it may ask whether a value is IN a SELECT
+    over one of ``relations``.
+    """
 
     keep: exp.Expr
     reason: Reason = "filtered"
+    relations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,11 @@ def _value(reference: str, variables: Mapping[str, Any]) -> Any:
     if name not in variables:
         hint = "pass --date, or --start and --end" if name in DATES else nearest(name, variables)
         raise FatalError(
-            Code.PLAN_INVALID, f"{{{{ {name} }}}} has no value in this run", operation="template", object=name, hint=hint
+            Code.PLAN_INVALID,
+            f"{{{{ {name} }}}} has no value in this run",
+            operation="template",
+            object=name,
+            hint=hint,
         )
     return variables[name]
 

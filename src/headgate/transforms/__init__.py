@@ -1,0 +1,1 @@
+"""Transformation steps, one kind a file: ``Options`` and the pure function ``shapes(options, step)``."""

@@ -1,0 +1,117 @@
+"""Exact casts: a value arrives as it is, or its row is in error. Nothing is rounded, cut or made NULL in silence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from headgate.sql.types import DIALECT, SqlType
+
+_INTEGER_TEXT = r"\s*[+-]?[0-9]+([.]0*)?\s*"
+_LONG_FRACTION = r".*[.][0-9]{6}[0-9]*[1-9].*"
+_EXACT_IN_DOUBLE = 15
+_EXACT_IN_FLOAT = 6
+
+
+@dataclass(frozen=True)
+class Cast:
+    """``value`` is the cast; ``wrong`` (None: never) is true for rows that it does not hold for."""
+
+    value: exp.Expr
+    wrong: exp.Expr | None
+
+
+def exact_cast(value: exp.Expr, source: SqlType, target: SqlType, *, rounded: bool = False) -> Cast:
+    """Cast ``value`` of type ``source`` to ``target``.
+
+    A value is wrong if it does not convert, or converts to another value: 1.5 to INTEGER, 1.239 to DECIMAL(10, 2),
+    a time of day to DATE, 2**53 + 1 to DOUBLE. Texts and doubles become the nearest FLOAT or DOUBLE, as always.
+
+    Args:
+        rounded: numbers are rounded (half away from zero) and times of day are cut instead.
+    """
+    if source == target:
+        return Cast(value.copy(), None)
+    if _fits(source, target):
+        return Cast(_cast(value, target), None)
+    whole = rounded and source.family == "float" and target.family == "integer"
+    tried = _try(exp.func("ROUND", value.copy()) if whole else value, target)
+    missing = exp.and_(_is_null(tried), exp.Not(this=_is_null(value)))
+    changed = None if rounded else _changed(value, tried, source, target)
+    if changed is None:
+        return Cast(tried, missing)
+    return Cast(tried, exp.Case().when(_is_null(tried), exp.Not(this=_is_null(value))).else_(changed))
+
+
+def _fits(source: SqlType, target: SqlType) -> bool:
+    """Whether every value of ``source`` is one of ``target``."""
+    match source.family, target.family:
+        case _, "text":
+            return True
+        case "integer", "integer":
+            return target.low <= source.low and source.high <= target.high
+        case "integer" | "decimal", "decimal":
+            return source.whole_digits <= target.whole_digits and source.scale <= target.scale
+        case "integer" | "decimal", "float":
+            digits = _EXACT_IN_DOUBLE if target.name == "DOUBLE" else _EXACT_IN_FLOAT
+            return source.whole_digits + source.scale <= digits
+        case "boolean", "integer":
+            return True
+        case "float", "float":
+            return target.name == "DOUBLE"
+        case _:
+            return False
+
+
+def _changed(value: exp.Expr, tried: exp.Expr, source: SqlType, target: SqlType) -> exp.Expr | None:
+    """Where the cast gave another value; NULL casts are dealt with before."""
+    if source.family == "text":
+        return _changed_text(value, tried, target)
+    if target.family == "other" or source.family == "other":
+        return None
+    if source.family == "float" and target.family == "float":
+        return _became_infinite(value, tried)
+    return exp.NullSafeNEQ(this=_try(tried, source), expression=value.copy())
+
+
+def _changed_text(value: exp.Expr, tried: exp.Expr, target: SqlType) -> exp.Expr | None:
+    same = exp.EQ(this=_cast(tried, SqlType("VARCHAR", "text")), expression=value.copy())
+    match target.family:
+        case "integer":
+            slow: exp.Expr = exp.Not(this=_matches(value, _INTEGER_TEXT))
+        case "decimal":
+            slow = exp.Not(this=_matches(value, _decimal_text(target.scale)))
+        case "date":
+            moment = _try(value, SqlType("TIMESTAMP", "timestamp"))
+            slow = exp.func("COALESCE", exp.NEQ(this=moment, expression=tried.copy()), exp.false())
+        case "timestamp" | "timestamptz" | "time":
+            slow = _matches(value, _LONG_FRACTION)
+        case _:
+            return None
+    return exp.Case().when(same, exp.false()).else_(slow)
+
+
+def _decimal_text(scale: int) -> str:
+    return rf"\s*[+-]?([0-9]+([.][0-9]{{0,{scale}}}0*)?|[.][0-9]{{0,{scale}}}0*)\s*"
+
+
+def _became_infinite(value: exp.Expr, tried: exp.Expr) -> exp.Expr:
+    infinite = exp.Anonymous(this="ISINF", expressions=[tried.copy()])
+    return exp.and_(infinite, exp.Not(this=exp.Anonymous(this="ISINF", expressions=[value.copy()])))
+
+
+def _matches(value: exp.Expr, pattern: str) -> exp.Expr:
+    return exp.Anonymous(this="REGEXP_FULL_MATCH", expressions=[value.copy(), exp.Literal.string(pattern)])
+
+
+def _is_null(value: exp.Expr) -> exp.Expr:
+    return exp.Is(this=value.copy(), expression=exp.null())
+
+
+def _cast(value: exp.Expr, target: SqlType) -> exp.Expr:
+    return exp.Cast(this=value.copy(), to=exp.DataType.build(target.name, dialect=DIALECT))
+
+
+def _try(value: exp.Expr, target: SqlType) -> exp.Expr:
+    return exp.TryCast(this=value.copy(), to=exp.DataType.build(target.name, dialect=DIALECT))

@@ -1,0 +1,145 @@
+"""Which expressions can raise for some row, and how to find those rows instead of losing the run.
+
+``TRY(e)`` alone is not enough: DuckDB computes an expression that occurs twice once, in front of both, and outside
+``TRY``. It does not look into a CASE, so each TRY stands in one whose condition always holds but is not constant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlglot import exp
+
+from headgate.core.contracts import Column
+from headgate.sql.types import SqlType, parse_type
+
+_BOOLEAN = SqlType("BOOLEAN", "boolean")
+_DOUBLE = SqlType("DOUBLE", "float")
+_BIGINT = SqlType("BIGINT", "integer", low=-(2**63), high=2**63 - 1)
+_TEXT = SqlType("VARCHAR", "text")
+_NULL = SqlType("NULL", "other")
+_NUMBERS = ("integer", "decimal", "float")
+_MAX_DIGITS = 38
+
+
+def attempt(expression: exp.Expr) -> exp.Expr:
+    """The expression's value, NULL where it raises."""
+    return _guarded(exp.Try(this=expression.copy()), expression)
+
+
+def failed(expression: exp.Expr) -> exp.Expr:
+    """True where the expression raises; where it is NULL of itself, false."""
+    asked = exp.Try(this=exp.Is(this=exp.paren(expression.copy()), expression=exp.null()))
+    return _guarded(exp.Is(this=asked, expression=exp.null()), expression)
+
+
+def can_fail(expression: exp.Expr, columns: Sequence[Column]) -> bool:
+    """Whether some row may make the expression raise (overflow, conversion, division); in doubt, yes."""
+    types = {item.name.lower(): item.type for item in columns}
+    return not _constant(expression) and _type(expression, types) is None
+
+
+def _guarded(value: exp.Expr, expression: exp.Expr) -> exp.Expr:
+    name = expression.find(exp.Column)
+    if name is None:
+        return value
+    always = exp.Not(
+        this=exp.Is(this=exp.paren(exp.Is(this=name.copy(), expression=exp.null())), expression=exp.null())
+    )
+    return exp.Case().when(always, value)
+
+
+def _constant(expression: exp.Expr) -> bool:
+    return isinstance(expression, exp.Literal | exp.Null | exp.Boolean)
+
+
+def _type(node: exp.Expr, types: dict[str, str]) -> SqlType | None:  # noqa: C901 - one branch a kind of node
+    """The type of an expression that raises for no row; None when that cannot be told."""
+    match node:
+        case exp.Column():
+            known = types.get(node.name.lower())
+            return parse_type(known) if known else None
+        case exp.Literal():
+            return _literal(node)
+        case exp.Boolean():
+            return _BOOLEAN
+        case exp.Null():
+            return _NULL
+        case exp.Paren():
+            return _type(node.this, types)
+        case exp.TryCast():
+            return parse_type(node.to.sql("duckdb")) if _type(node.this, types) else None
+        case exp.Is() | exp.Not():
+            return _BOOLEAN if all(_type(part, types) for part in node.iter_expressions()) else None
+        case exp.And() | exp.Or():
+            sides = [_type(node.this, types), _type(node.expression, types)]
+            return _BOOLEAN if all(side and side.family == "boolean" for side in sides) else None
+        case exp.EQ() | exp.NEQ() | exp.GT() | exp.GTE() | exp.LT() | exp.LTE() | exp.NullSafeEQ() | exp.NullSafeNEQ():
+            return _comparison([node.this, node.expression], types)
+        case exp.Between():
+            return _comparison([node.this, node.args["low"], node.args["high"]], types)
+        case exp.In() if not node.args.get("query"):
+            return _comparison([node.this, *node.expressions], types)
+        case exp.Like() | exp.ILike():
+            return _BOOLEAN if _all_text([node.this, node.expression], types) else None
+        case exp.DPipe() | exp.Concat() | exp.Upper() | exp.Lower() | exp.Trim():
+            return _TEXT if _all_text(list(node.iter_expressions()), types) else None
+        case exp.Length():
+            return _BIGINT if _all_text([node.this], types) else None
+        case exp.Div() | exp.Add() | exp.Sub() | exp.Mul():
+            return _arithmetic(node, types)
+        case exp.Coalesce():
+            return _same([node.this, *node.expressions], types)
+        case _:
+            return None
+
+
+def _literal(node: exp.Literal) -> SqlType | None:
+    if node.is_string:
+        return _TEXT
+    text = str(node.this)
+    if text.isdigit():
+        return _BIGINT if int(text) <= _BIGINT.high else None
+    whole, _, fraction = text.partition(".")
+    if whole.isdigit() and fraction.isdigit() and len(whole) + len(fraction) <= _MAX_DIGITS:
+        return SqlType("DECIMAL", "decimal", width=len(whole) + len(fraction), scale=len(fraction))
+    return _DOUBLE if "e" in text.lower() else None
+
+
+def _comparison(nodes: Sequence[exp.Expr], types: dict[str, str]) -> SqlType | None:
+    """Comparing raises only where one side must be converted to the other's type."""
+    found = [_type(node, types) for node in nodes]
+    sides = [side for side in found if side is not None and side is not _NULL]
+    if None in found or not sides:
+        return None
+    if all(side.family in _NUMBERS for side in sides):
+        if any(side.family == "float" for side in sides):
+            return _BOOLEAN
+        whole, scale = max(side.whole_digits for side in sides), max(side.scale for side in sides)
+        exact = scale == 0 or whole + scale <= _MAX_DIGITS
+        return _BOOLEAN if exact else None
+    first = sides[0]
+    alike = all(side.family == first.family != "other" for side in sides)
+    return _BOOLEAN if alike or all(side.name == first.name for side in sides) else None
+
+
+def _arithmetic(node: exp.Expr, types: dict[str, str]) -> SqlType | None:
+    sides = [_type(part, types) for part in (node.this, node.args["expression"])]
+    if not all(side and side.family in _NUMBERS for side in sides):
+        return None
+    if isinstance(node, exp.Div) or any(side and side.family == "float" for side in sides):
+        return _DOUBLE
+    return None
+
+
+def _same(nodes: Sequence[exp.Expr], types: dict[str, str]) -> SqlType | None:
+    found = [_type(node, types) for node in nodes]
+    if None in found:
+        return None
+    first = found[0]
+    return first if all(side == first for side in found) else None
+
+
+def _all_text(nodes: Sequence[exp.Expr], types: dict[str, str]) -> bool:
+    found = [_type(node, types) for node in nodes]
+    return bool(found) and all(side is not None and side.family == "text" for side in found)

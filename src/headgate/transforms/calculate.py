@@ -1,0 +1,85 @@
+"""``calculate``: new columns from expressions."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+from sqlglot import exp
+
+from headgate.core.errors import Code, FatalError
+from headgate.core.models import StepOptions
+from headgate.sql import expressions
+from headgate.sql.failures import attempt, can_fail, failed
+from headgate.sql.naming import distinct
+from headgate.sql.shapes import Flag, Project, Shape, StepInput, missing_column
+from headgate.sql.templates import render_sql
+
+MAX_NODES = 5_000
+"""Nodes of one expression after the names of earlier ones were put in; a chain of them doubles quickly."""
+
+
+class Options(StepOptions):
+    """Add columns, or replace them, by expressions; each may use the columns before it, in the order written."""
+
+    type: Literal["calculate"]
+    columns: dict[str, str | int | float | bool] = Field(
+        min_length=1, description="Column to SQL expression. An expression that raises makes its row a row error."
+    )
+
+
+def shapes(options: Options, step: StepInput) -> list[Shape]:
+    """One projection: earlier columns are put into later expressions, so that held rows stay as they came in."""
+    distinct(options.columns)
+    spelling = {name.lower(): name for name in step.names}
+    values = dict(step.keep_all())
+    earlier: dict[str, exp.Expr] = {}
+    flags = []
+    for wanted, written in options.columns.items():
+        text = str(written)
+        parsed = _parse(text, step, [*step.names, *options.columns], earlier)
+        if can_fail(parsed, step.columns):
+            flags.append(Flag(f"calculate {wanted}", failed(parsed), (wanted,), f"{wanted} can be computed: {text}"))
+            parsed = attempt(parsed)
+        name = spelling.setdefault(wanted.lower(), wanted)
+        values[name] = parsed
+        earlier[name.lower()] = exp.paren(parsed)
+    if spelling_changed := [name for name in options.columns if spelling[name.lower()] != name]:
+        values = _respelled(values, spelling_changed)
+    return [Project(tuple(values.items()), tuple(flags))]
+
+
+def _parse(text: str, step: StepInput, names: list[str], earlier: dict[str, exp.Expr]) -> exp.Expr:
+    parsed = expressions.parse(render_sql(text, step.variables))
+    known = {name.lower() for name in step.names} | set(earlier)
+    for name in expressions.columns(parsed):
+        if name.lower() not in known:
+            raise _unknown(name, names, step, earlier)
+    whole = expressions.rename_columns(parsed, earlier)
+    if sum(1 for _ in whole.walk()) > MAX_NODES:
+        raise FatalError(
+            Code.PLAN_INVALID,
+            "the expression, with those it builds on, is too large",
+            operation="plan",
+            object=text[:200],
+            hint="split the step in two",
+        )
+    return whole
+
+
+def _unknown(name: str, names: list[str], step: StepInput, earlier: dict[str, exp.Expr]) -> FatalError:
+    if name.lower() in {other.lower() for other in names}:
+        return FatalError(
+            Code.PLAN_INVALID,
+            f'"{name}" is used before it is calculated',
+            operation="plan",
+            object=name,
+            hint="expressions are computed in the order written; move it up",
+        )
+    return missing_column(name, [*step.names, *earlier])
+
+
+def _respelled(values: dict[str, exp.Expr], names: list[str]) -> dict[str, exp.Expr]:
+    """Columns that were replaced take the spelling of the step."""
+    new = {name.lower(): name for name in names}
+    return {new.get(name.lower(), name): value for name, value in values.items()}

@@ -1,0 +1,183 @@
+"""``join``: columns of another table, by key."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+from sqlglot import exp
+
+from headgate.core.contracts import Column
+from headgate.core.errors import Code, FatalError
+from headgate.core.models import Names, StepOptions
+from headgate.sql.naming import distinct
+from headgate.sql.shapes import Drop, Lookup, Reshape, Shape, SideRead, StepInput, column, missing_column
+from headgate.sql.types import SqlType, parse_type
+
+_NUMBERS = ("integer", "decimal", "float")
+
+
+def _as_mapping(value: object) -> object:
+    if isinstance(value, str):
+        return {value: value}
+    if isinstance(value, list | tuple):
+        if len(set(value)) != len(value):
+            raise ValueError("on names a column twice")
+        return {name: name for name in value}
+    return value
+
+
+class Options(StepOptions):
+    """Look up columns in another table. Its keys must be unique there, unless ``many`` lets rows multiply."""
+
+    type: Literal["join"]
+    table: str | None = Field(default=None, description="The other table, of the lake or of connection.")
+    path: str | None = Field(default=None, description="Instead of a table: files, relative to the project.")
+    connection: str | None = Field(default=None, description="Where the table is; default the lake.")
+    on: Annotated[dict[str, str], BeforeValidator(_as_mapping), Field(min_length=1)] = Field(
+        description="Key columns: a list of names, or a mapping of left to right names."
+    )
+    how: Literal["left", "inner", "right", "outer", "anti", "semi"] = Field(
+        default="left", description="left keeps rows without a match, inner drops them as unmatched."
+    )
+    columns: Names | None = Field(default=None, description="What to add; default every column but the keys.")
+    many: bool = Field(default=False, description="Allow several matches, each of which gives a row.")
+    suffix: str | None = Field(default=None, description="Added to names of the other side that exist on this one.")
+
+    @model_validator(mode="after")
+    def _one_side(self) -> Options:
+        if (self.table is None) == (self.path is None):
+            raise ValueError("a join needs either table or path")
+        if self.suffix is not None and not self.suffix.strip():
+            raise ValueError("an empty suffix changes no name")
+        return self
+
+
+def side(options: Options) -> SideRead:
+    """What the plan scans for this step, and the name under which the step finds it."""
+    keys = tuple(dict.fromkeys(options.on.values()))
+    columns = tuple(dict.fromkeys((*keys, *options.columns))) if options.columns else ()
+    unique = () if options.many else keys
+    read = [options.connection, options.table, options.path, columns, unique]
+    digest = hashlib.sha256(json.dumps(read).encode()).hexdigest()[:6]
+    words = re.sub(r"\W+", "_", options.table or options.path or "", flags=re.ASCII).strip("_").lower()
+    return SideRead(f"join_{words}_{digest}", options.connection, options.table, options.path, columns, unique)
+
+
+def shapes(options: Options, step: StepInput) -> list[Shape]:
+    """A lookup; with ``many`` a reshape, after unmatched rows of an inner join have left."""
+    if options.how not in ("left", "inner"):
+        raise FatalError(
+            Code.UNSUPPORTED,
+            f"how: {options.how} is not there yet",
+            operation="plan",
+            object=options.table or options.path or "",
+            hint="use left or inner; a filter on NULL after a left join gives the unmatched rows",
+        )
+    name = side(options).name
+    other = _other(options, name, step)
+    on = _keys(options, other, step)
+    added = _added(options, other, on, step)
+    optional = options.how == "left"
+    if not options.many:
+        return [Lookup(name, on, added, optional)]
+    joined = Reshape(_joined(name, on, added, step, optional=optional), relations=(name,))
+    return [joined] if optional else [Drop(_matched(name, on), "unmatched", (name,)), joined]
+
+
+def _other(options: Options, name: str, step: StepInput) -> Sequence[Column]:
+    if name not in step.relations:
+        raise FatalError(
+            Code.SOURCE_NOT_FOUND,
+            "the other side of the join was not read",
+            operation="plan",
+            object=options.table or options.path or "",
+            hint="check table, path and connection of the step",
+        )
+    return step.relations[name]
+
+
+def _keys(options: Options, other: Sequence[Column], step: StepInput) -> tuple[tuple[str, str], ...]:
+    keys = []
+    for left, right in options.on.items():
+        mine, theirs = step.resolve(left), _resolve(right, other)
+        _comparable(mine, parse_type(step.type_of(mine)), theirs.name, parse_type(theirs.type))
+        keys.append((mine, theirs.name))
+    return tuple(keys)
+
+
+def _comparable(left: str, mine: SqlType, right: str, theirs: SqlType) -> None:
+    """Keys of different families would be converted row by row, and raise or match by accident."""
+    numbers = mine.family in _NUMBERS and theirs.family in _NUMBERS
+    if numbers or mine == theirs or (mine.family == theirs.family != "other"):
+        return
+    raise FatalError(
+        Code.PLAN_INVALID,
+        f"the key {left} is {mine.name}, but {right} is {theirs.name}",
+        operation="plan",
+        object=left,
+        hint=f"cast {left} to {theirs.name} in a step before",
+    )
+
+
+def _added(
+    options: Options, other: Sequence[Column], on: tuple[tuple[str, str], ...], step: StepInput
+) -> tuple[tuple[str, str], ...]:
+    keys = {theirs for _, theirs in on}
+    wanted = (
+        [_resolve(name, other).name for name in options.columns]
+        if options.columns
+        else [item.name for item in other if item.name not in keys]
+    )
+    distinct(wanted)
+    mine = {name.lower() for name in step.names}
+    clashes = [name for name in wanted if name.lower() in mine]
+    if clashes and options.suffix is None:
+        raise FatalError(
+            Code.PLAN_INVALID,
+            "both sides have " + ", ".join(f'"{name}"' for name in clashes),
+            operation="plan",
+            object=options.table or options.path or "",
+            hint="choose the columns to add, or say suffix: _right",
+        )
+    added = tuple((name, name + (options.suffix or "") if name in clashes else name) for name in wanted)
+    distinct([*step.names, *(name for _, name in added)])
+    return added
+
+
+def _resolve(name: str, columns: Sequence[Column]) -> Column:
+    for item in columns:
+        if item.name.lower() == name.lower():
+            return item
+    raise missing_column(name, [item.name for item in columns])
+
+
+def _matched(name: str, on: tuple[tuple[str, str], ...]) -> exp.Expr:
+    """Whether the other side has the keys. NULL keys match nothing, also inside a row value."""
+    present = [exp.Not(this=exp.Is(this=column(mine), expression=exp.null())) for mine, _ in on]
+    query = exp.select(*(column(theirs, "r") for _, theirs in on)).from_(_table(name, "r"))
+    if len(on) == 1:
+        return exp.In(this=column(on[0][0]), query=query.subquery())
+    values = exp.Tuple(expressions=[column(mine) for mine, _ in on])
+    return exp.and_(*present, exp.In(this=values, query=query.subquery()))
+
+
+def _joined(
+    name: str, on: tuple[tuple[str, str], ...], added: tuple[tuple[str, str], ...], step: StepInput, *, optional: bool
+) -> exp.Expr:
+    own = [column(mine, "l") for mine in step.names]
+    theirs = [exp.alias_(column(old, "r"), exp.to_identifier(new, quoted=True), quoted=True) for old, new in added]
+    condition = exp.and_(*(exp.EQ(this=column(a, "l"), expression=column(b, "r")) for a, b in on))
+    return (
+        exp.select(*own, *theirs)
+        .from_(_table("input", "l"))
+        .join(_table(name, "r"), on=condition, join_type="left" if optional else "inner")
+    )
+
+
+def _table(name: str, alias: str) -> exp.Expr:
+    return exp.alias_(exp.Table(this=exp.to_identifier(name, quoted=True)), alias, table=True)
