@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ class History:
     def __init__(self, url: str, root: Path) -> None:
         self._url, self._root = url, root
         self._opened: Statements | None = None
+        self._close: Callable[[], None] = lambda: None
 
     @property
     def _statements(self) -> Statements:
@@ -64,11 +65,17 @@ class History:
     def _open(self) -> Statements:
         if self._url.startswith("sqlite:///"):
             path = Path(self._url.removeprefix("sqlite:///"))
-            return SqliteStatements(path if path.is_absolute() else self._root / path)
+            opened = SqliteStatements(path if path.is_absolute() else self._root / path)
+            self._close = opened.close
+            return opened
         if self._url.startswith(("postgres://", "postgresql://")):
-            from headgate.io import postgres
+            from headgate.core.secrets import Secret
+            from headgate.io.postgres.connection import Connection, connect
+            from headgate.io.postgres.statements import Statements as PostgresStatements
 
-            return postgres.statements(self._url)
+            session = connect(Connection(type="postgres", url=Secret(self._url)))
+            self._close = session.close
+            return PostgresStatements(session, "history", "state")
         raise FatalError(
             Code.CONFIG_INVALID,
             "the history is kept in SQLite or PostgreSQL",
@@ -132,6 +139,5 @@ class History:
         return [Receipt.from_dict(json.loads(row[0])) for row in found]
 
     def close(self) -> None:
-        if isinstance(self._opened, SqliteStatements):
-            self._opened.close()
+        self._close()
         self._opened = None
