@@ -1,0 +1,133 @@
+"""How close is a checked, published load of a CSV file to hand-written DuckDB SQL?
+
+The limit: one COPY with the same filter and three computed columns to Parquet (zstd), then one scan of the ten checks.
+headgate: the same to a Parquet folder and to the lake. Published rows and the watermark in the target's ledger are
+verified after every run, so that nothing is measured with its checks off.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from functools import partial
+from pathlib import Path
+
+import duckdb
+
+from benchmarks import lineitem
+from benchmarks.measure import (
+    Cost,
+    MeasurementError,
+    Summary,
+    arguments,
+    fresh,
+    headgate,
+    interleaved,
+    report,
+    run,
+    summarise,
+)
+
+GOAL = 1.3
+MEMORY_MB = 1000
+
+
+def by_hand(csv: str, out: str) -> None:
+    """The limit, as somebody who knows DuckDB would write it."""
+    columns = ", ".join(f"'{name}': '{kind}'" for name, kind in lineitem.COLUMNS.items())
+    computed = ", ".join(f"{expression} AS {name}" for name, expression in lineitem.COMPUTED.items())
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"COPY (SELECT *, {computed} FROM read_csv(?, header = true, auto_detect = false, delim = ',', "
+            f"quote = '\"', columns = {{{columns}}}) WHERE {lineitem.FILTER}) "
+            f"TO '{out}' (FORMAT parquet, COMPRESSION zstd)",
+            [csv],
+        )
+        checks = ", ".join(f"count(*) FILTER (NOT ({check}))" for check in lineitem.CHECKS)
+        failed = connection.execute(f"SELECT {checks} FROM read_parquet(?)", [out]).fetchall()[0]
+    if any(failed):
+        raise MeasurementError(f"checks failed: {failed}")
+
+
+def contents(files: list[str]) -> tuple[int, int]:
+    """Row count and an order-independent hash of all columns, cast to the declared types."""
+    types = {**lineitem.COLUMNS, "disc_price": "DECIMAL(18,4)", "charge": "DECIMAL(18,6)", "ship_days": "BIGINT"}
+    columns = ", ".join(f"CAST({name} AS {kind})" for name, kind in types.items())
+    with duckdb.connect() as connection:
+        query = f"SELECT count(*), sum(hash({columns})) FROM read_parquet(?, union_by_name = true)"
+        count, total = connection.execute(query, [files]).fetchall()[0]
+    return int(count), int(total)
+
+
+def project(kind: str, csv: Path) -> Path:
+    """A project that loads the file into a ``folder`` or the ``lake``."""
+    root = fresh(f"csv_to_{kind}")
+    types = ", ".join(f'{name}: "{sql}"' for name, sql in lineitem.COLUMNS.items())
+    target = "{connection: out, table: lineitem}" if kind == "folder" else "{table: lineitem}"
+    (root / "pipelines").mkdir()
+    (root / "headgate.yml").write_text(
+        f"version: 1\nproject: bench\nconnections:\n  files: {{type: local, path: {csv.parent}}}\n"
+        "  out: {type: local, path: out}\nlake: {type: iceberg, path: lake}\n"
+    )
+    (root / "pipelines" / "load.yml").write_text(
+        "pipelines:\n  load:\n"
+        f"    source: {{connection: files, path: {csv.name}, mode: incremental, types: {{{types}}}}}\n"
+        f"{lineitem.STEPS}    target: {target}\n"
+    )
+    return root
+
+
+def measured(kind: str, csv: Path, expected: tuple[int, int]) -> Cost:
+    """One first run of headgate, verified."""
+    root = project(kind, csv)
+    cost, receipt = headgate("run", "load", project=root)
+    if receipt["status"] != "success" or not receipt["published"] or len(receipt["checks"]) != len(lineitem.CHECKS):
+        raise MeasurementError(f"not published with ten checks: {receipt}")
+    files = [str(path) for path in (root / ("out" if kind == "folder" else "lake")).rglob("*.parquet")]
+    found = contents(files)
+    if found != expected:
+        raise MeasurementError(f"published {found}, expected {expected}")
+    _, state = headgate("state", "show", "load", project=root)
+    if [mark["run_id"] for mark in state] != [receipt["run_id"]]:
+        raise MeasurementError(f"the target's ledger does not have run {receipt['run_id']}: {state}")
+    return cost
+
+
+def main() -> int:
+    parser = arguments(__doc__.splitlines()[0])
+    parser.add_argument("--scale", type=float, default=1, help="TPC-H scale factor (1: 6,001,215 rows)")
+    parser.add_argument("--limit-only", action="store_true", help="measure the limit alone")
+    options = parser.parse_args()
+    csv = lineitem.csv_file(options.scale)
+    out = str(fresh("csv_by_hand") / "lineitem.parquet")
+    hand = [sys.executable, "-m", "benchmarks.csv_to_parquet", "--by-hand", str(csv), out]
+    run(hand)  # the file is in the page cache from here on
+    expected = contents([out])
+    sides = {"limit": partial(run, hand)}
+    if not options.limit_only:
+        sides |= {kind: partial(measured, kind, csv, expected) for kind in ("folder", "lake")}
+    costs = interleaved(options.times, sides)
+    limit = statistics.median(cost.wall for cost in costs["limit"])
+    rows: list[Summary] = [summarise("limit: DuckDB by hand, one scan of checks", costs["limit"], ratio=1.0)]
+    for kind in ("folder", "lake"):
+        if kind in costs:
+            ratio = statistics.median(cost.wall for cost in costs[kind]) / limit
+            peak = max(cost.peak_mb for cost in costs[kind])
+            goal = f"≤ {GOAL} ×, < {MEMORY_MB} MB"
+            rows.append(
+                summarise(
+                    f"headgate: CSV → {kind}",
+                    costs[kind],
+                    ratio=ratio,
+                    goal=goal,
+                    met=ratio <= GOAL and peak < MEMORY_MB,
+                )
+            )
+    return report(f"CSV → filter, 3 columns, 10 rules → Parquet, {expected[0]:,} rows published", rows, options.output)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--by-hand"]:
+        by_hand(*sys.argv[2:4])
+    else:
+        sys.exit(main())
