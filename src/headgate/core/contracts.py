@@ -57,7 +57,9 @@ class FileScan:
     """Files that the engine reads itself: the exception to "Arrow is the only wire".
 
     ``options`` are those of the format, as the engine knows them: for csv ``delimiter``, ``quote``, ``escape``,
-    ``header``, ``null_values``, ``encoding``; for parquet and json none.
+    ``header``, ``null_values``, ``encoding``, ``date_format``, ``timestamp_format``, ``columns`` (all of the files,
+    [name, SQL type] in their order, where the schema holds only some); for json ``keys`` (all that may occur);
+    for parquet ``absent`` (columns of the schema that no file has).
     """
 
     format: Literal["csv", "json", "parquet"]

@@ -12,6 +12,7 @@ from headgate.core.contracts import BindingError, EngineSession, FileScan, Rejec
 from headgate.core.errors import Code, FatalError, HeadgateError
 from headgate.engines import duckdb_errors, duckdb_files, duckdb_types
 from headgate.io.embedded import MEMORY, connect
+from headgate.io.json_lines import numbered_lines
 from headgate.sql.literals import quote_name
 
 if TYPE_CHECKING:
@@ -152,7 +153,8 @@ class DuckdbSession:
 
     def _keep_malformed(self) -> None:
         """Lines of JSON that were skipped are found again, with their numbers, only if there were any."""
-        paths = {path for scan in self._files if scan.format == "json" for path in scan.paths} - self._numbered
+        keys = {p: scan.options.get("keys", ()) for scan in self._files if scan.format == "json" for p in scan.paths}
+        paths = keys.keys() - self._numbered
         skipped = self._connection.execute(
             "SELECT last_value FROM duckdb_sequences() WHERE sequence_name = ?", [_MALFORMED]
         ).fetchall()
@@ -165,13 +167,14 @@ class DuckdbSession:
         schema = pa.schema(types)
         with self._cursor() as cursor:
             for path in sorted(paths):
-                for lines in duckdb_files.numbered_lines(path):
+                for lines in numbered_lines(path):
                     table = pa.Table.from_pylist([dict(zip(names, line, strict=True)) for line in lines], schema)
                     cursor.register("headgate_lines", table)
+                    good, why = duckdb_files.well_formed(keys[path]), duckdb_files.why_not(keys[path])
                     cursor.execute(
-                        f"INSERT INTO {_REJECTS} SELECT ?, n, {duckdb_files.LINE}, if(reason = '', ?, reason)"
-                        f" FROM headgate_lines WHERE reason <> '' OR NOT {duckdb_files.well_formed()}",
-                        [path, "not a JSON object"],
+                        f"INSERT INTO {_REJECTS} SELECT ?, n, {duckdb_files.LINE}, if(reason = '', {why}, reason)"
+                        f" FROM headgate_lines WHERE reason <> '' OR NOT {good}",
+                        [path],
                     )
                     cursor.unregister("headgate_lines")
                 self._numbered.add(path)

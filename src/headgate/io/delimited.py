@@ -8,7 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from headgate.core.contracts import Column
 from headgate.core.errors import Code, FatalError
+from headgate.io.embedded import file_list
+from headgate.sql.literals import quote_text
 
 LONGEST_HEADER = 1 << 20
 
@@ -77,6 +80,28 @@ def check_headers(paths: Sequence[str], expected: Sequence[str], options: Mappin
                 object=str(path),
                 hint="mend the file, or forget the pinned columns with: headgate state reset",
             )
+
+
+def read_csv(paths: Sequence[str], columns: Sequence[Column], options: Mapping[str, Any]) -> str:
+    """DuckDB's table function for such files: nothing is guessed, lines that do not fit go to the reject tables."""
+    types = ", ".join(f"{quote_text(column.name)}: {quote_text(column.type)}" for column in columns)
+    nulls = ", ".join(quote_text(str(text)) for text in options.get("null_values") or [""])
+    quote = options.get("quote", '"')
+    arguments = [
+        f"columns={{{types}}}",
+        "auto_detect=false",
+        f"header={'true' if options.get('header', True) else 'false'}",
+        f"delim={quote_text(options.get('delimiter', ','))}",
+        f"quote={quote_text(quote)}",
+        f"escape={quote_text(options.get('escape', quote))}",
+        f"nullstr=[{nulls}]",
+        f"encoding={quote_text(options.get('encoding', 'utf-8'))}",
+        "null_padding=false, strict_mode=true, hive_partitioning=false, store_rejects=true, rejects_limit=0",
+    ]
+    for ours, theirs in (("date_format", "dateformat"), ("timestamp_format", "timestampformat")):
+        if options.get(ours):
+            arguments.append(f"{theirs}={quote_text(options[ours])}")
+    return f"read_csv({file_list(paths)}, {', '.join(arguments)})"
 
 
 def _not_text(path: str | Path, why: str) -> FatalError:
