@@ -1,0 +1,146 @@
+"""Parked runs: what was staged, as one JSON text in the catalogue, until somebody publishes or discards it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headgate.core.contracts import Load
+from headgate.core.ledger import Claim, LedgerRecord, QuarantineEntry, Watermark
+from headgate.core.runs import PipelineKey
+from headgate.lake._iceberg.catalog import Session
+from headgate.lake._iceberg.staging import DataFile
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from headgate.lake._iceberg.changes import TableChange
+
+
+@dataclass(frozen=True)
+class KeptTable:
+    """One table of a parked run."""
+
+    load: Load
+    columns: pa.Schema
+    files: list[DataFile]
+    allow_empty: bool
+
+    def numbers(self) -> list[int]:
+        """The running numbers in the files' names."""
+        return [int(file.path.stem.rpartition("-")[2]) for file in self.files]
+
+
+@dataclass(frozen=True)
+class Parked:
+    tag: str
+    record: LedgerRecord
+    tables: list[KeptTable]
+    held: dict[str, str]
+
+
+def keep(
+    session: Session, record: LedgerRecord, tag: str, changes: Iterable[TableChange], held: dict[str, str]
+) -> None:
+    """Write a parked run, in the caller's transaction; an earlier one of the same run is replaced."""
+    descriptor = {
+        "record": _record(record),
+        "tables": [_table(change) for change in changes],
+        "held": held,
+    }
+    key = record.claim.key
+    forget(session, key, record.claim.run_id)
+    session.execute(
+        "INSERT INTO headgate_parked (run_id, project, pipeline, tag, descriptor) VALUES (?, ?, ?, ?, ?)",
+        (record.claim.run_id, key.project, key.pipeline, tag, json.dumps(descriptor)),
+    )
+
+
+def _record(record: LedgerRecord) -> dict[str, Any]:
+    document = asdict(record)
+    del document["claim"]
+    return {**document, "execution_id": record.claim.execution_id}
+
+
+def _table(change: TableChange) -> dict[str, Any]:
+    load = change.load
+    return {
+        "table": load.table,
+        "mode": load.mode,
+        "schema": _encoded(load.schema),
+        "keys": list(load.keys),
+        "create": load.create,
+        "evolve": load.evolve,
+        "replaces": load.replaces,
+        "allow_empty": change.allow_empty,
+        "columns": _encoded(change.staged_columns),
+        "files": [[str(file.path), file.rows] for file in change.staged],
+    }
+
+
+def _encoded(schema: pa.Schema) -> str:
+    return base64.b64encode(schema.serialize().to_pybytes()).decode()
+
+
+def _decoded(text: str) -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(text)))
+
+
+def find(session: Session, claim: Claim, run_id: str) -> Parked | None:
+    """What ``run_id`` of the claim's pipeline parked; its record carries the new claim."""
+    rows = session.query(
+        "SELECT tag, descriptor FROM headgate_parked WHERE project = ? AND pipeline = ? AND run_id = ?",
+        (claim.key.project, claim.key.pipeline, run_id),
+    )
+    if not rows:
+        return None
+    tag, text = rows[0]
+    document = json.loads(text)
+    kept = document["record"]
+    owner = Claim(claim.key, claim.run_id, kept["execution_id"], claim.epoch)
+    record = LedgerRecord(
+        owner,
+        kept["plan_hash"],
+        kept["receipt"],
+        tuple(Watermark(**mark) for mark in kept["watermarks"]),
+        tuple(QuarantineEntry(**entry) for entry in kept["quarantine"]),
+        tuple(kept["resolved"]),
+        kept["replaces"],
+    )
+    return Parked(tag, record, [_kept(table) for table in document["tables"]], document["held"])
+
+
+def _kept(table: dict[str, Any]) -> KeptTable:
+    load = Load(
+        table["table"],
+        table["mode"],
+        _decoded(table["schema"]),
+        tuple(table["keys"]),
+        table["create"],
+        table["evolve"],
+        None,
+        table["replaces"],
+    )
+    kept = [DataFile(Path(path), rows) for path, rows in table["files"]]
+    return KeptTable(load, _decoded(table["columns"]), kept, table["allow_empty"])
+
+
+def forget(session: Session, key: PipelineKey, run_id: str) -> None:
+    session.execute(
+        "DELETE FROM headgate_parked WHERE project = ? AND pipeline = ? AND run_id = ?",
+        (key.project, key.pipeline, run_id),
+    )
+
+
+def tags(session: Session, key: PipelineKey) -> set[str]:
+    """The tags of all parked runs of a pipeline: their files are not swept."""
+    rows = session.query(
+        "SELECT tag FROM headgate_parked WHERE project = ? AND pipeline = ?", (key.project, key.pipeline)
+    )
+    return {str(tag) for (tag,) in rows}
