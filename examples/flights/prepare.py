@@ -19,9 +19,9 @@ def months(text: str) -> list[int]:
     """``1-3,7`` as [1, 2, 3, 7]."""
     numbers: set[int] = set()
     for part in text.split(","):
-        first, _, last = part.partition("-")
+        first, dash, last = part.partition("-")
         try:
-            numbers.update(range(int(first), int(last or first) + 1))
+            numbers.update(range(int(first), int(last if dash else first) + 1))
         except ValueError:
             raise argparse.ArgumentTypeError(f'"{text}" is not a list of months; write 1-12 or 1,2,5') from None
     if not numbers or not numbers <= set(range(1, 13)):
