@@ -1,0 +1,140 @@
+"""Makes models of sections; each thing that does not fit becomes a problem with its line and the nearest known key."""
+
+from __future__ import annotations
+
+import re
+import types
+from collections.abc import Collection, Iterator, Mapping
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from headgate.config.inline import is_secret
+from headgate.config.report import Path, Report
+from headgate.core.errors import HeadgateError, nearest
+from headgate.core.models import Model
+
+M = TypeVar("M", bound=Model)
+
+
+def build(
+    model: type[M],
+    data: Mapping[str, Any],
+    report: Report,
+    path: Path,
+    *,
+    unresolved: Collection[Path] = (),
+    also: Collection[str] = (),
+) -> M | None:
+    """The model of ``data``, which stands at ``path``; None when problems were noted, or values are missing.
+
+    Args:
+        unresolved: paths within ``data`` whose value is not known: nothing is said of them here.
+        also: keys besides the model's own that hints may name.
+    """
+    try:
+        return model(**data)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False, include_context=True):
+            _explain(detail, model, data, report, path, unresolved, also)
+    except HeadgateError as error:
+        report.note_error(error, path)
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        report.note(f"it cannot be read: {error}", path)
+    return None
+
+
+def _explain(
+    detail: Any,
+    model: type[BaseModel],
+    data: Mapping[str, Any],
+    report: Report,
+    path: Path,
+    unresolved: Collection[Path],
+    also: Collection[str],
+) -> None:
+    kind = str(detail["type"])
+    inner = _within(data, detail["loc"], keep_last=kind == "missing")
+    if any(inner[: len(hidden)] == hidden for hidden in unresolved) or (
+        not inner and unresolved and kind == "value_error"
+    ):
+        return
+    here = (*path, *inner)
+    match kind:
+        case "extra_forbidden":
+            keys = known_keys(model, inner[:-1]) | (set(also) if len(inner) == 1 else set())
+            report.note(f'unknown key "{inner[-1]}"', here, nearest(str(inner[-1]), keys))
+        case "missing":
+            report.note(f'"{inner[-1]}" is missing', here, _description(model, inner))
+        case _:
+            report.note(_message(detail, inner), here, _description(model, inner))
+
+
+def _within(data: Any, loc: tuple[str | int, ...], *, keep_last: bool) -> Path:
+    """The parts of a location that are keys and places of the data; the rest are names of union members."""
+    found: list[str | int] = []
+    for number, part in enumerate(loc):
+        match data, part:
+            case dict(), str() if part in data:
+                data = data[part]
+                found.append(part)
+            case ((list() | tuple()), int()) if part < len(data):
+                data = data[part]
+                found.append(part)
+            case _ if keep_last and number == len(loc) - 1:
+                found.append(part)
+            case _:
+                continue
+    return tuple(found)
+
+
+def _message(detail: Any, inner: Path) -> str:
+    text = str(detail["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    text = re.sub(r"^Input should be ", "expected: ", text)
+    text = re.sub(r"^Input tag (.*?) found using 'type' does not match any of the expected tags: ", "expected: ", text)
+    text = re.sub(r"^Unable to extract tag using discriminator 'type'", '"type" is missing', text)
+    value = detail.get("input")
+    if isinstance(value, dict) and str(detail["type"]) == "union_tag_invalid":
+        value = value.get("type")
+    secret = any(isinstance(part, str) and is_secret(part) for part in inner)
+    if isinstance(value, str | int | float | bool) and not secret and str(detail["type"]) != "value_error":
+        return f"{text}, got {value!r}"[:300]
+    if isinstance(value, dict | list | tuple) and str(detail["type"]) != "value_error":
+        return f"{text}, got a {'mapping' if isinstance(value, dict) else 'list'}"
+    return text[:300]
+
+
+def known_keys(model: type[BaseModel], path: Path) -> set[str]:
+    """The keys of the model, or of the models inside it that ``path`` leads to."""
+    models = [model]
+    for part in path:
+        if isinstance(part, int):
+            continue
+        models = [
+            inner
+            for one in models
+            for name, info in one.model_fields.items()
+            if part in (name, info.alias)
+            for inner in _models(info.annotation)
+        ]
+    return {info.alias or name for one in models for name, info in one.model_fields.items()}
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if get_origin(annotation) in (Union, types.UnionType, Annotated, tuple, list, dict):
+        for argument in get_args(annotation):
+            yield from _models(argument)
+    elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+
+
+def _description(model: type[BaseModel], inner: Path) -> str:
+    """What the reference says of a field of the model itself."""
+    names = [part for part in inner if isinstance(part, str)]
+    models: list[type[BaseModel]] = [model]
+    text = ""
+    for part in names:
+        infos = [info for one in models for name, info in one.model_fields.items() if part in (name, info.alias)]
+        text = next((info.description for info in infos if info.description), "")
+        models = [found for info in infos for found in _models(info.annotation)]
+    return text

@@ -1,0 +1,428 @@
+"""The grammar of a project, as frozen models; connectors, steps and rules bring models of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import AfterValidator, Field, model_validator
+
+from headgate.config.schedules import check_schedule, check_timezone
+from headgate.config.yaml import Section, place, plain
+from headgate.core.errors import Code, FatalError, Problem, nearest
+from headgate.core.models import (
+    ConnectionOptions,
+    Duration,
+    Model,
+    Names,
+    ReadOptions,
+    RuleOptions,
+    Size,
+    StepOptions,
+    WriteOptions,
+)
+from headgate.core.secrets import Secret
+
+T = TypeVar("T")
+LAKE = "lake"
+Schedule = Annotated[str, AfterValidator(check_schedule)]
+Timezone = Annotated[str, AfterValidator(check_timezone)]
+PipelineType = Literal["batch", "stream", "hybrid", "elt"]
+AlertEvent = Literal["failed", "refused", "degraded", "sla", "success"]
+
+
+class Retry(Model):
+    """How often a run is tried again after a passing fault, and how long it waits before."""
+
+    max_attempts: int = Field(default=1, ge=1, le=100, description="Runs in all, the first included.")
+    base: Duration = Field(default=timedelta(seconds=1), ge=timedelta(0), description="The first wait.")
+    factor: float = Field(default=2.0, ge=1, le=100, description="Each wait is so many times the one before.")
+    cap: Duration = Field(default=timedelta(seconds=60), ge=timedelta(0), description="The longest wait.")
+    jitter: float = Field(default=0.1, ge=0, le=1, description="Added at random, as a share of the wait.")
+
+
+class ErrorHandling(Model):
+    """What becomes of rows and runs that fail."""
+
+    max_error_percentage: float | None = Field(
+        default=None, ge=0, le=100, description="Fail when more of the rows than this are bad."
+    )
+    on_row_error: Literal["fail", "quarantine"] = Field(
+        default="fail", description="Whether a row that cannot be converted fails the run or is held back."
+    )
+    retry: Retry = Field(default_factory=Retry, description="When and how often to try again.")
+
+
+class Sla(Model):
+    """What a pipeline promises."""
+
+    duration: Duration | None = Field(default=None, gt=timedelta(0), description="The longest a run may take.")
+    success_rate: float | None = Field(default=None, ge=0, le=1, description="The share of runs that must succeed.")
+
+
+class EmailAlert(Model):
+    """A mail to some recipients."""
+
+    type: Literal["email"]
+    recipients: Names = Field(description="Addresses.")
+    on: tuple[AlertEvent, ...] = Field(default=("failed",), description="What is told.")
+
+
+class SlackAlert(Model):
+    """A message in Slack."""
+
+    type: Literal["slack"]
+    webhook: Secret | None = Field(default=None, description="The webhook's URL, as a reference.")
+    channel: str | None = Field(default=None, description="The channel; default the webhook's own.")
+    on: tuple[AlertEvent, ...] = Field(default=("failed",), description="What is told.")
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> SlackAlert:
+        if self.webhook is None and self.channel is None:
+            raise ValueError("say where to: webhook, or channel")
+        return self
+
+
+class PagerdutyAlert(Model):
+    """An incident in PagerDuty."""
+
+    type: Literal["pagerduty"]
+    service_key: Secret = Field(description="The integration key, as a reference.")
+    on: tuple[AlertEvent, ...] = Field(default=("failed",), description="What is told.")
+
+
+class WebhookAlert(Model):
+    """A POST with the receipt."""
+
+    type: Literal["webhook"]
+    url: Secret = Field(description="Where to.")
+    on: tuple[AlertEvent, ...] = Field(default=("failed",), description="What is told.")
+
+
+Alert = Annotated[EmailAlert | SlackAlert | PagerdutyAlert | WebhookAlert, Field(discriminator="type")]
+
+
+class Alerts(Model):
+    """The project's alerts."""
+
+    alerts: tuple[Alert, ...] = Field(default=(), description="Who is told of every pipeline.")
+
+
+class Monitoring(Model):
+    """What is watched and who is told."""
+
+    sla: Sla | None = Field(default=None, description="What is promised.")
+    alerts: tuple[Alert, ...] = Field(default=(), description="Who is told, besides the project's alerts.")
+
+
+class State(Model):
+    """Where the history of runs is kept."""
+
+    url: Secret = Field(default=Secret("sqlite:///.headgate/state.db"), description="SQLite or PostgreSQL.")
+
+
+class Defaults(Model):
+    """What pipelines take where they say nothing."""
+
+    batch_size: int = Field(default=100_000, ge=1, le=1_000_000, description="Rows a batch.")
+    timezone: Timezone = Field(default="UTC", description="IANA name; schedules and dates mean this zone.")
+    memory: Size | None = Field(default=None, ge=64_000_000, description="What the engine may take, such as 512MB.")
+    threads: int | None = Field(default=None, ge=1, le=1024, description="Default: one a processor.")
+
+
+class Header(Model):
+    """A pipeline without what it reads, does, checks and writes."""
+
+    type: PipelineType = Field(default="batch", description="How it runs.")
+    description: str | None = Field(default=None, description="What it is for.")
+    owner: str | None = Field(default=None, description="Who answers for it.")
+    schedule: Schedule | None = Field(default=None, description="Five cron fields, such as 0 2 * * *.")
+    timezone: Timezone | None = Field(default=None, description="The schedule's zone; default that of the project.")
+    tags: tuple[str, ...] = Field(default=(), description="For --select tag:x.")
+    depends_on: tuple[str, ...] = Field(default=(), description="Pipelines that run before it.")
+    delivery: Literal["exactly_once", "at_least_once"] = Field(
+        default="exactly_once", description="at_least_once accepts targets that cannot promise more."
+    )
+    variables: dict[str, str | int | float | bool] = Field(
+        default_factory=dict, description="Values of {{ var.NAME }} unless the command line gives them."
+    )
+    error_handling: ErrorHandling = Field(default_factory=ErrorHandling, description="Bad rows and failed runs.")
+    monitoring: Monitoring = Field(default_factory=Monitoring, description="Promises and alerts.")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a source or target lies: kind and options of its connection; ``name`` is "" when it has none."""
+
+    kind: str
+    connection: ConnectionOptions
+    name: str
+
+
+@dataclass(frozen=True)
+class Address:
+    """An endpoint before its references are read: the registry group and kind, and the connection's name."""
+
+    group: Literal["sources", "targets", "lake"]
+    kind: str
+    name: str
+
+
+class Deferred(Generic[T]):
+    """A value whose references are read when it is asked for. ``problems``: references that have no value now."""
+
+    def __init__(self, name: str, make: Callable[[], T], problems: Sequence[Problem] = ()) -> None:
+        self.name, self.problems = name, tuple(problems)
+        self._make = make
+
+    @cached_property
+    def value(self) -> T:
+        """The value. Raises FatalError CONFIG_INVALID with :attr:`problems` when there are any."""
+        refuse(self.problems, self.name)
+        return self._make()
+
+
+class Connections(Mapping[str, ConnectionOptions]):
+    """Connections by name; the references of one are read when it is asked for, and raise then if they have no value.
+
+    Args:
+        deferred: the options.
+        kinds: the ``type`` of each, which needs no reference.
+    """
+
+    def __init__(self, deferred: Mapping[str, Deferred[ConnectionOptions]], kinds: Mapping[str, str]) -> None:
+        self._deferred, self.kinds = deferred, kinds
+
+    def problems(self, name: str) -> tuple[Problem, ...]:
+        """What keeps a connection from being used now."""
+        return self._deferred[name].problems if name in self._deferred else ()
+
+    def __getitem__(self, name: str) -> ConnectionOptions:
+        return self._deferred[name].value
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._deferred
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._deferred)
+
+    def __len__(self) -> int:
+        return len(self._deferred)
+
+
+@dataclass(frozen=True)
+class Lazy:
+    """Steps and rules of a pipeline, made when they are first asked for: their modules cost time to import."""
+
+    steps: Callable[[], tuple[StepOptions, ...]]
+    rules: Callable[[], tuple[RuleOptions, ...]]
+    problems: Callable[[], tuple[Problem, ...]]
+    """Of steps and rules, and of names between them; empty when all is well."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pipeline:
+    """What to move, how to change it, what must hold, where it goes."""
+
+    name: str
+    header: Header
+    sources: tuple[ReadOptions, ...]
+    targets: tuple[WriteOptions, ...]
+    source_addresses: tuple[Address, ...]
+    target_addresses: tuple[Address, ...]
+    variables: Mapping[str, Any]
+    file: str
+    document: Section = field(repr=False)
+    lazy: Lazy = field(repr=False)
+    endpoint: Callable[[Address], Endpoint] = field(repr=False)
+    unresolved: tuple[Problem, ...] = field(default=(), repr=False)
+
+    @cached_property
+    def transformations(self) -> tuple[StepOptions, ...]:
+        """The steps. Raises FatalError CONFIG_INVALID with every problem of steps and rules."""
+        refuse(self.lazy.problems(), self.name)
+        return self.lazy.steps()
+
+    @cached_property
+    def quality_rules(self) -> tuple[RuleOptions, ...]:
+        """The rules. Raises FatalError CONFIG_INVALID with every problem of steps and rules."""
+        refuse(self.lazy.problems(), self.name)
+        return self.lazy.rules()
+
+    @property
+    def type(self) -> PipelineType:
+        return self.header.type
+
+    @property
+    def description(self) -> str | None:
+        return self.header.description
+
+    @property
+    def owner(self) -> str | None:
+        return self.header.owner
+
+    @property
+    def schedule(self) -> str | None:
+        return self.header.schedule
+
+    @property
+    def timezone(self) -> str | None:
+        return self.header.timezone
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        return self.header.tags
+
+    @property
+    def depends_on(self) -> tuple[str, ...]:
+        return self.header.depends_on
+
+    @property
+    def delivery(self) -> Literal["exactly_once", "at_least_once"]:
+        return self.header.delivery
+
+    @property
+    def error_handling(self) -> ErrorHandling:
+        return self.header.error_handling
+
+    @property
+    def monitoring(self) -> Monitoring:
+        return self.header.monitoring
+
+    def source_endpoint(self, index: int) -> Endpoint:
+        """Where a source is read. Raises FatalError CONFIG_INVALID when a reference of its connection has no value."""
+        refuse(self.unresolved, self.name)
+        return self.endpoint(self.source_addresses[index])
+
+    def target_endpoint(self, index: int) -> Endpoint:
+        """Where a target is written. Raises as :meth:`source_endpoint`."""
+        refuse(self.unresolved, self.name)
+        return self.endpoint(self.target_addresses[index])
+
+    def where(self, path: Sequence[str | int]) -> tuple[str, int]:
+        """File and line of a place such as ("transformations", 2, "condition"), or of what surrounds it."""
+        return self.file, place(self.document, self._written(tuple(path)))
+
+    def _written(self, path: tuple[str | int, ...]) -> tuple[str | int, ...]:
+        """The path as this file spells it: ``source:`` for the one of ``sources:``, and the other way round."""
+        for one, many in (("source", "sources"), ("target", "targets")):
+            if path[:1] == (many,) and many not in self.document:
+                return (one, *path[2:])
+            if path[:1] == (one,) and one not in self.document:
+                return (many, 0, *path[1:])
+        return path
+
+    def canonical(self) -> dict[str, Any]:
+        """The pipeline in the one spelling, references as they were written. Loading it gives an equal pipeline."""
+        document: dict[str, Any] = plain(self.document)
+        return document
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Pipeline) and self._compared() == other._compared()
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def _compared(self) -> tuple[object, ...]:
+        return (
+            self.name, self.header, self.sources, self.targets, self.source_addresses, self.target_addresses,
+            dict(self.variables), self.transformations, self.quality_rules,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with ``headgate.yml``: connections, the lake, defaults, pipelines."""
+
+    root: Path
+    name: str
+    connections: Connections
+    defaults: Defaults
+    pipelines: Mapping[str, Pipeline]
+    deferred_lake: Deferred[ConnectionOptions] = field(repr=False)
+    deferred_state: Deferred[State] = field(repr=False)
+    deferred_alerts: Deferred[tuple[Alert, ...]] = field(repr=False)
+
+    @property
+    def lake(self) -> ConnectionOptions:
+        """The lake's options. Raises FatalError CONFIG_INVALID when a reference in them has no value."""
+        return self.deferred_lake.value
+
+    @property
+    def state(self) -> State:
+        """Where the history is kept. Raises as :attr:`lake`."""
+        return self.deferred_state.value
+
+    @property
+    def alerts(self) -> tuple[Alert, ...]:
+        """Who is told of every pipeline. Raises as :attr:`lake`."""
+        return self.deferred_alerts.value
+
+    def pipeline(self, name: str) -> Pipeline:
+        """The pipeline of that name.
+
+        Raises:
+            FatalError: NOT_FOUND with the nearest name; CONFIG_INVALID when references that it needs have no value.
+        """
+        found = self._named(name)
+        refuse(self._missing(found), name)
+        return found
+
+    def problems_of(self, name: str) -> tuple[Problem, ...]:
+        """All that is wrong with one pipeline: steps, rules, and references that it or its connections need."""
+        found = self._named(name)
+        return tuple(dict.fromkeys((*found.lazy.problems(), *self._missing(found))))
+
+    def problems(self) -> tuple[Problem, ...]:
+        """All that is wrong anywhere in the project, unused connections included."""
+        found = [problem for name in self.pipelines for problem in self.problems_of(name)]
+        found += [problem for name in self.connections for problem in self.connections.problems(name)]
+        for deferred in (self.deferred_lake, self.deferred_state, self.deferred_alerts):
+            found += deferred.problems
+        return tuple(dict.fromkeys(found))
+
+    def _named(self, name: str) -> Pipeline:
+        if name not in self.pipelines:
+            raise FatalError(
+                Code.NOT_FOUND,
+                f'there is no pipeline "{name}"',
+                operation="configuration",
+                object=name,
+                hint=nearest(name, self.pipelines) or "write one to pipelines/, see the reference",
+            )
+        return self.pipelines[name]
+
+    def _missing(self, pipeline: Pipeline) -> tuple[Problem, ...]:
+        used = {address.name for address in (*pipeline.source_addresses, *pipeline.target_addresses)}
+        used |= set(_sides(pipeline.document))
+        found = [problem for name in sorted(used) for problem in self.connections.problems(name)]
+        if LAKE in used:
+            found += self.deferred_lake.problems
+        return (*pipeline.unresolved, *found)
+
+
+def _sides(document: Section) -> Iterator[str]:
+    """Names of the connections that steps read the other side of a join from."""
+    steps = document.get("transformations")
+    for step in steps if isinstance(steps, list) else ():
+        if isinstance(step, Section) and "connection" in step:
+            yield str(step["connection"])
+        elif isinstance(step, Section) and "table" in step:
+            yield LAKE
+
+
+def refuse(problems: Sequence[Problem], name: str) -> None:
+    """Raise FatalError CONFIG_INVALID with all of ``problems``, if there are any."""
+    if problems:
+        count = f"{len(problems)} problems, the first: " if len(problems) > 1 else ""
+        raise FatalError(
+            Code.CONFIG_INVALID,
+            f"{count}{problems[0]}",
+            operation="configuration",
+            object=name,
+            problems=problems,
+        )
