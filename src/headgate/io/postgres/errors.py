@@ -106,6 +106,7 @@ _STATES: dict[str, Verdict] = {
     "42701": (FatalError, Code.SCHEMA_MISMATCH, "compare the columns and their types"),
     "42804": (FatalError, Code.SCHEMA_MISMATCH, "compare the columns and their types"),
     "42846": (FatalError, Code.SCHEMA_MISMATCH, "compare the columns and their types"),
+    "21000": (FatalError, Code.DUPLICATE_KEYS, "two rows have the same key once it is in the column's own type"),
     "22021": (FatalError, Code.UNSUPPORTED, "PostgreSQL holds no NUL in text: replace(column, chr(0), '') first"),
     "22P05": (FatalError, Code.UNSUPPORTED, "PostgreSQL holds no NUL in text: replace(column, chr(0), '') first"),
 }

@@ -1,0 +1,125 @@
+"""What outlives the session that staged it: a list of staging tables and held rows, and runs parked whole."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, Literal
+
+from headgate.core.contracts import Load
+from headgate.core.ledger import Claim, LedgerRecord, QuarantineEntry, Watermark
+from headgate.core.runs import PipelineKey
+from headgate.io.postgres import Statements
+from headgate.sql.literals import quote_name
+
+TABLES = (
+    """CREATE TABLE IF NOT EXISTS headgate_staging (
+        run_id VARCHAR(64) NOT NULL, project VARCHAR(255) NOT NULL, pipeline VARCHAR(255) NOT NULL,
+        kind VARCHAR(8) NOT NULL, name TEXT NOT NULL, PRIMARY KEY (run_id, kind, name))""",
+    """CREATE TABLE IF NOT EXISTS headgate_parked (
+        run_id VARCHAR(64) NOT NULL PRIMARY KEY, project VARCHAR(255) NOT NULL, pipeline VARCHAR(255) NOT NULL,
+        document TEXT NOT NULL)""",
+)
+LAST = "headgate_parked"
+"""The table that is created last: if it is there, all are."""
+
+Kind = Literal["table", "held"]
+
+
+def note(statements: Statements, claim: Claim, kind: Kind, name: str) -> None:
+    """Remember something that would be left over if the run died; in the transaction that makes it."""
+    statements.execute(
+        "INSERT INTO headgate_staging (run_id, project, pipeline, kind, name) VALUES (?, ?, ?, ?, ?)",
+        (claim.run_id, claim.key.project, claim.key.pipeline, kind, name),
+    )
+
+
+def park(statements: Statements, record: LedgerRecord, loads: Sequence[tuple[Load, str, int]]) -> None:
+    """Keep a run: its record, and of each load its staging table and number of rows."""
+    key = record.claim.key
+    document = {"record": asdict(record), "loads": [_load_document(*each) for each in loads]}
+    statements.execute(
+        "INSERT INTO headgate_parked (run_id, project, pipeline, document) VALUES (?, ?, ?, ?)",
+        (record.claim.run_id, key.project, key.pipeline, json.dumps(document)),
+    )
+
+
+def find(
+    statements: Statements, key: PipelineKey, run_id: str
+) -> tuple[LedgerRecord, list[tuple[Load, str, int]]] | None:
+    rows = statements.query(
+        "SELECT document FROM headgate_parked WHERE run_id = ? AND project = ? AND pipeline = ?",
+        (run_id, key.project, key.pipeline),
+    )
+    if not rows:
+        return None
+    document = json.loads(rows[0][0])
+    return _record(document["record"]), [_load(each) for each in document["loads"]]
+
+
+def forget(statements: Statements, run_id: str, *, drop: Sequence[Kind]) -> int:
+    """Strike a run from the lists, and remove what it left of the kinds in ``drop``; how many things went."""
+    gone = 0
+    for kind, name in statements.query("SELECT kind, name FROM headgate_staging WHERE run_id = ?", (run_id,)):
+        if kind not in drop:
+            continue
+        if kind == "table":
+            statements.execute(f"DROP TABLE IF EXISTS {quote_name(name)}")
+        else:
+            statements.execute("DELETE FROM headgate_quarantine_data WHERE id = ?", (name,))
+        gone += 1
+    statements.execute("DELETE FROM headgate_staging WHERE run_id = ?", (run_id,))
+    statements.execute("DELETE FROM headgate_parked WHERE run_id = ?", (run_id,))
+    return gone
+
+
+def dead_runs(statements: Statements, claim: Claim) -> list[str]:
+    """Runs of the claim's pipeline that left something behind and are not parked."""
+    rows = statements.query(
+        "SELECT DISTINCT run_id FROM headgate_staging WHERE project = ? AND pipeline = ? AND run_id <> ?"
+        " AND run_id NOT IN (SELECT run_id FROM headgate_parked)",
+        (claim.key.project, claim.key.pipeline, claim.run_id),
+    )
+    return [run_id for (run_id,) in rows]
+
+
+def _load_document(load: Load, stage: str, copied: int) -> dict[str, Any]:
+    return {
+        "table": load.table,
+        "mode": load.mode,
+        "schema": base64.b64encode(load.schema.serialize().to_pybytes()).decode(),
+        "keys": list(load.keys),
+        "create": load.create,
+        "evolve": load.evolve,
+        "stage": stage,
+        "copied": copied,
+    }
+
+
+def _load(document: dict[str, Any]) -> tuple[Load, str, int]:
+    import pyarrow as pa
+
+    load = Load(
+        document["table"],
+        document["mode"],
+        pa.ipc.read_schema(pa.py_buffer(base64.b64decode(document["schema"]))),
+        tuple(document["keys"]),
+        document["create"],
+        document["evolve"],
+    )
+    return load, document["stage"], document["copied"]
+
+
+def _record(document: dict[str, Any]) -> LedgerRecord:
+    claim = document["claim"]
+    return LedgerRecord(
+        Claim(PipelineKey(**claim["key"]), claim["run_id"], claim["execution_id"], claim["epoch"]),
+        document["plan_hash"],
+        document["receipt"],
+        tuple(Watermark(**each) for each in document["watermarks"]),
+        tuple(QuarantineEntry(**each) for each in document["quarantine"]),
+        tuple(document["resolved"]),
+        document["replaces"],
+    )

@@ -1,0 +1,245 @@
+"""One table of a run: where its rows go before the commit, and how they become the table's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+from headgate.core.contracts import Load
+from headgate.core.errors import Code, FatalError, nearest
+from headgate.core.ledger import PREFIX
+from headgate.io.postgres import Statements, catalogue
+from headgate.io.postgres.catalogue import Relation
+from headgate.sql.literals import quote_name
+from headgate.targets.postgres import merging, swap
+from headgate.targets.postgres.columns import Fit, converter, declare, fit
+from headgate.targets.postgres.copying import Copying, Destination
+from headgate.targets.postgres.merging import Counts
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Way = Literal["direct", "swap", "stage"]
+"""Straight into the table; into a new one that takes its place; into staging, to be merged."""
+
+
+class TableLoad:
+    """What one run does to one table, on the run's session.
+
+    Args:
+        statements: of the session whose transaction publishes.
+        copying: the session's COPY.
+        load: what is asked for.
+        stage: name of the staging table, unique in this run; also of the new table of a swap.
+        durable: the staging table outlives the session.
+    """
+
+    def __init__(self, statements: Statements, copying: Copying, load: Load, stage: str, *, durable: bool) -> None:
+        self.load, self.stage, self.durable = load, stage, durable
+        self._statements, self._copying = statements, copying
+        self.counts: Counts | None = None
+        self._relation: Relation | None = None
+        self._fresh: Relation | None = None
+        self._built: list[tuple[swap.Index, str]] = []
+        self._destination: Destination | None = None
+        self._way: Way = "stage"
+
+    def open(self) -> None:
+        """Decide the way and make the place that rows are copied to. Refuses what cannot be held exactly."""
+        self._check()
+        fits, additions = self._fits(self._find())
+        self._way = self._choose(fits, additions)
+        match self._way:
+            case "direct":
+                created = self._relation is None
+                relation = self._relation or self._create()
+                self._destination = self._copy_to(relation.quoted, fits, frozen=created)
+            case "swap":
+                self._open_swap(fits, additions)
+            case "stage":
+                self._open_stage()
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        if self._destination is not None:
+            self._copying.write(self._destination, batch)
+
+    @property
+    def copied(self) -> int:
+        return self._destination.copied if self._destination else 0
+
+    def merge(self) -> Counts:
+        """Bring the rows to the table, or ready to take its place; what that did. Done once."""
+        if self.counts is None:
+            match self._way:
+                case "direct":
+                    self.counts = Counts(self.copied)
+                case "swap":
+                    self.counts = self._finish_swap()
+                case "stage":
+                    self.counts = self._merge_stage()
+        return self.counts
+
+    def replace(self) -> None:
+        """The last step of a swap; nothing for the other ways."""
+        if self._fresh is not None and self._relation is not None:
+            swap.replace(self._statements, self._relation, self._fresh, self._built)
+
+    @property
+    def result(self) -> str:
+        """The table as it will be, quoted; after :meth:`merge`."""
+        found = self._fresh or self._relation
+        return found.quoted if found else ""
+
+    # ------------------------------------------------------------------------------------------- deciding
+
+    def _check(self) -> None:
+        load, name = self.load, catalogue.spellings(self.load.table)[-1][-1]
+        catalogue.check_name(name, "table")
+        if name.startswith(PREFIX):
+            raise FatalError(
+                Code.UNSUPPORTED,
+                f"tables that start with {PREFIX} are headgate's own",
+                operation="stage",
+                object=load.table,
+                hint="choose another name",
+            )
+        if load.replaces and load.mode == "append":
+            raise FatalError(
+                Code.UNSUPPORTED,
+                "a PostgreSQL table does not know which rows an earlier run appended, so they cannot be replaced",
+                operation="stage",
+                object=load.table,
+                hint="use mode: upsert or overwrite, or delete the rows by hand and run without --force",
+            )
+
+    def _find(self) -> Relation | None:
+        load = self.load
+        self._relation = catalogue.find(self._statements, load.table)
+        if self._relation is None and not load.create:
+            raise FatalError(
+                Code.TABLE_NOT_FOUND,
+                f'there is no table "{load.table}", and create: false forbids to make it',
+                operation="stage",
+                object=load.table,
+                hint=nearest(load.table, catalogue.tables(self._statements)),
+            )
+        if self._relation is not None and self._relation.kind not in {"r", "p"}:
+            raise FatalError(
+                Code.UNSUPPORTED, "rows go into tables only, not into views", operation="stage", object=load.table
+            )
+        return self._relation
+
+    def _fits(self, relation: Relation | None) -> tuple[list[Fit], list[str]]:
+        """How each column travels, and the definitions of columns to add."""
+        load = self.load
+        if relation is None:
+            return [declare(field, load.table)[1] for field in load.schema], []
+        there = {
+            column.name: column for column in catalogue.columns(self._statements, f"SELECT * FROM {relation.quoted}")
+        }
+        types = dict(
+            self._statements.query(
+                "SELECT attname, format_type(atttypid, atttypmod) FROM pg_catalog.pg_attribute"
+                " WHERE attrelid = ? AND attnum > 0 AND NOT attisdropped",
+                (relation.oid,),
+            )
+        )
+        fits, additions = [], []
+        for field in load.schema:
+            if field.name in there:
+                fits.append(fit(field, there[field.name], types[field.name], load.table))
+                continue
+            if not load.evolve:
+                raise FatalError(
+                    Code.SCHEMA_MISMATCH,
+                    f'column "{field.name}" ({field.type}) is not in the table, and evolve: freeze forbids to add it',
+                    operation="stage",
+                    object=load.table,
+                    hint=f"{nearest(field.name, there)} – or let the table evolve",
+                )
+            sql, added = declare(field, load.table)
+            fits.append(added)
+            additions.append(f"ADD COLUMN {quote_name(field.name)} {sql}")
+        return fits, additions
+
+    def _choose(self, fits: Sequence[Fit], additions: Sequence[str]) -> Way:
+        if self.durable or self.load.mode == "upsert" or any(each.final for each in fits):
+            return "stage"
+        if self._relation is None:
+            return "direct"
+        if self.load.mode == "append":
+            return "stage" if additions else "direct"  # adding a column during the load would keep readers waiting
+        return "stage" if swap.obstacle(self._statements, self._relation) else "swap"
+
+    # -------------------------------------------------------------------------------------------- staging
+
+    def _create(self) -> Relation:
+        """The new table, invisible until the commit."""
+        parts = catalogue.spellings(self.load.table)[-1]
+        schema = parts[0] if len(parts) == 2 else self._statements.value("SELECT current_schema()")
+        if schema is None or not self._statements.value("SELECT to_regnamespace(?) IS NOT NULL", (quote_name(schema),)):
+            raise FatalError(
+                Code.TABLE_CREATION_FAILED,
+                f'there is no schema "{schema or ""}"',
+                operation="stage",
+                object=self.load.table,
+                hint='create it, or write "name" in double quotes if the dot belongs to the name',
+            )
+        lines = [f"{quote_name(field.name)} {declare(field, self.load.table)[0]}" for field in self.load.schema]
+        if self.load.mode == "upsert":
+            lines.append(f"PRIMARY KEY ({', '.join(quote_name(key) for key in self.load.keys)})")
+        created = Relation(0, schema, parts[-1], "r")
+        self._statements.execute(f"CREATE TABLE {created.quoted} ({', '.join(lines)})")
+        self._relation = catalogue.need(self._statements, f"{quote_name(schema)}.{quote_name(parts[-1])}", "stage")
+        return self._relation
+
+    def _open_stage(self) -> None:
+        """A staging table of the columns as they arrive; what they become is decided again at the merge."""
+        plain = [declare(field, self.load.table)[1] for field in self.load.schema]
+        columns = ", ".join(f"{quote_name(each.name)} {each.staged}" for each in plain)
+        if self.durable:
+            self._statements.execute(f"CREATE TABLE {quote_name(self.stage)} ({columns})")
+        else:
+            self._statements.execute(f"CREATE TEMPORARY TABLE {quote_name(self.stage)} ({columns}) ON COMMIT DROP")
+        self._destination = self._copy_to(quote_name(self.stage), plain, frozen=False)
+
+    def _open_swap(self, fits: Sequence[Fit], additions: Sequence[str]) -> None:
+        if self._relation is not None:
+            self._fresh = swap.create_like(self._statements, self._relation, self.stage)
+            if additions:
+                self._statements.execute(f"ALTER TABLE {self._fresh.quoted} {', '.join(additions)}")
+            self._destination = self._copy_to(self._fresh.quoted, fits, frozen=True)
+
+    def _copy_to(self, quoted: str, fits: Sequence[Fit], *, frozen: bool) -> Destination:
+        """``frozen``: a session with an older snapshot then sees the new table's rows rather than none."""
+        names = ", ".join(quote_name(each.name) for each in fits)
+        options = "FORMAT binary, FREEZE" if frozen else "FORMAT binary"
+        schema, convert = converter(self.load.schema, fits)
+        return Destination(self.load.table, f"COPY {quoted} ({names}) FROM STDIN ({options})", schema, convert)
+
+    # -------------------------------------------------------------------------------------------- merging
+
+    def _finish_swap(self) -> Counts:
+        if self._relation is None or self._fresh is None:
+            return Counts()
+        self._built = swap.finish(self._statements, self._relation, self._fresh)
+        return Counts(self.copied, 0, swap.count_old(self._statements, self._relation))
+
+    def _merge_stage(self) -> Counts:
+        load, statements, stage = self.load, self._statements, quote_name(self.stage)
+        if load.mode == "upsert":
+            merging.check_keys(statements, load.table, stage, load.keys)
+        fits, additions = self._fits(self._find())
+        target = self._relation or self._create()
+        if additions:
+            statements.execute(f"ALTER TABLE {target.quoted} {', '.join(additions)}")
+        plain = [declare(field, load.table)[1] for field in load.schema]
+        merged = [replace(was, final=now.final) for was, now in zip(plain, fits, strict=True)]
+        match load.mode:
+            case "append":
+                return merging.append(statements, target, stage, merged)
+            case "upsert":
+                return merging.upsert(statements, target, stage, merged, load.keys)
+            case "overwrite":
+                return merging.refill(statements, target, stage, merged)
