@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from headgate.core.contracts import Column, TypeBinder
 from headgate.core.errors import Code, FatalError
-from headgate.io.userland import load_function, source_hash
 from headgate.sql.shapes import Call
 
 if TYPE_CHECKING:
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
 
 def probe_call(call: Call, columns: Sequence[Column], binder: TypeBinder, root: Path) -> tuple[tuple[Column, ...], str]:
     """The columns a step gives: those declared, or what the function makes of a table without rows."""
+    from headgate.io.userland import load_function, source_hash
+
     digest = source_hash(call.function, root)
     if call.columns:
         return tuple(Column(name, kind) for name, kind in call.columns.items()), digest
@@ -30,6 +31,8 @@ def probe_call(call: Call, columns: Sequence[Column], binder: TypeBinder, root: 
 def run_call(call: Call, reader: pa.RecordBatchReader, schema: pa.Schema, root: Path) -> pa.RecordBatchReader:
     """The step's output as a stream with ``schema``. ``scope: table`` holds all rows in memory, as the user asked."""
     import pyarrow as pa
+
+    from headgate.io.userland import load_function
 
     function = load_function(call.function, root)
 

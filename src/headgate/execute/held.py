@@ -67,7 +67,12 @@ class HeldRows:
                 rows.append(
                     {**values, "_file": line.path, "_line": line.line, "_raw": line.text, REASONS: [line.reason]}
                 )
-            types = [pa.string()] * len(columns) + [pa.string(), pa.int64(), pa.string(), pa.list_(pa.string())]
+            types: list[pa.DataType] = [pa.string()] * len(columns) + [
+                pa.string(),
+                pa.int64(),
+                pa.string(),
+                pa.list_(pa.string()),
+            ]
             schema = pa.schema(list(zip(fields, types, strict=True)))
             batch = pa.RecordBatch.from_pylist(rows, schema)
             self._add(("source", REJECTED, "held"), batch, "step:source", -1, replayable=replayable)

@@ -105,8 +105,9 @@ def _record(run: Run, store: str, entries: tuple[QuarantineEntry, ...]) -> Ledge
 def receipt(run: Run, status: Status, *, published: bool, message: str = "") -> Receipt:
     """The receipt of the run as it stands."""
     change = None
-    if run.watermarks:
-        mark = run.watermarks[0]
+    marks = [mark for mark in run.watermarks if mark.column is not None]
+    if marks:
+        mark = marks[0]
         before = run.state.watermarks.get(mark.source)
         change = WatermarkChange(mark.column, before.value if before else None, mark.value)
     elif run.pipeline.sources and run.pipeline.sources[0].incremental:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from headgate.plan.stages import BITS, GROUP, HoldFlag, NoteFlag, Verdict
 
@@ -59,6 +59,7 @@ class Splitter:
 
     def split(self, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, list[Held], list[Noted]]:
         """(good rows, held rows by first flag, evidence of failing rules); dropped rows are only counted."""
+        import pyarrow as pa
         import pyarrow.compute as pc
 
         tally = self.tally
@@ -72,19 +73,20 @@ class Splitter:
         good = batch.select(self.columns)
         held: list[Held] = []
         if any(_is_set(batch.column(name)) for name in self._masks):
-            keep = pc.equal(batch.column(self._masks[0]), 0)
+            keep = pc.equal(batch.column(self._masks[0]), pa.scalar(0))
             for name in self._masks[1:]:
-                keep = pc.and_(keep, pc.equal(batch.column(name), 0))
+                keep = pc.and_(keep, pc.equal(batch.column(name), pa.scalar(0)))
             good = good.filter(keep)
             held = list(self._judge(batch.filter(pc.invert(keep))))
         tally.good += good.num_rows
         return good, held, noted
 
     def _judge(self, bad: pa.RecordBatch) -> Iterator[Held]:
+        import pyarrow as pa
         import pyarrow.compute as pc
 
         first = bad.column(self._masks[0])
-        gone = pc.less(first, 0)
+        gone = pc.less(first, pa.scalar(0))
         for entry in pc.value_counts(first.filter(gone)):
             self.tally.dropped[-entry["values"].as_py()] += entry["counts"].as_py()
         bad = bad.filter(pc.invert(gone))
@@ -101,7 +103,8 @@ class Splitter:
             for flag in flags:
                 self.tally.broken[flag.bit] += len(indices)
             self.tally.held[flags[0].bit] += len(indices)
-            reasons = [f"{reason.name}: {reason.message}" for reason in (*flags, *also)]
+            broken: list[HoldFlag | NoteFlag] = [*flags, *also]
+            reasons = [f"{reason.name}: {reason.message}" for reason in broken]
             yield Held(flags[0], self._as_held(bad.take(_indices(indices)), flags[0], reasons))
 
     def _as_held(self, rows: pa.RecordBatch, flag: HoldFlag, reasons: list[str]) -> pa.RecordBatch:
@@ -109,12 +112,13 @@ class Splitter:
         import pyarrow as pa
 
         if flag.held:
-            rows = pa.RecordBatch.from_struct_array(rows.column(flag.held))
+            rows = pa.RecordBatch.from_struct_array(cast(pa.StructArray, rows.column(flag.held)))
         else:
             rows = rows.select(self.columns)
         return with_reasons(rows, [reasons] * rows.num_rows)
 
     def _note(self, batch: pa.RecordBatch) -> Iterator[Noted]:
+        import pyarrow as pa
         import pyarrow.compute as pc
 
         for word, name in enumerate(self._notes):
@@ -128,7 +132,7 @@ class Splitter:
                         self.tally.noted[flag.bit] += count
             for flag in self.verdict.notes:
                 if flag.bit // BITS == word and flag.action == "fail":
-                    hit = pc.not_equal(pc.bit_wise_and(column, 1 << flag.bit % BITS), 0)
+                    hit = pc.not_equal(pc.bit_wise_and(column, pa.scalar(1 << flag.bit % BITS)), pa.scalar(0))
                     rows = batch.filter(hit).select(self.columns)
                     if rows.num_rows:
                         yield Noted(flag, with_reasons(rows, [[f"{flag.name}: {flag.message}"]] * rows.num_rows))
@@ -141,14 +145,14 @@ def with_reasons(rows: pa.RecordBatch, reasons: list[list[str]]) -> pa.RecordBat
     return rows.append_column(REASONS, pa.array(reasons, pa.list_(pa.string())))
 
 
-def _is_set(column: pa.Array) -> bool:
+def _is_set(column: pa.Array[Any]) -> bool:
     import pyarrow.compute as pc
 
     bounds = pc.min_max(column)
     return bool(bounds["min"].as_py() or bounds["max"].as_py())
 
 
-def _indices(indices: list[int]) -> pa.Array:
+def _indices(indices: list[int]) -> pa.Array[Any]:
     import pyarrow as pa
 
     return pa.array(indices, pa.int64())

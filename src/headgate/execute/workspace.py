@@ -141,8 +141,10 @@ class Workspace:
         return open_engine()
 
     def close(self) -> None:
-        for opened in (*self._sources.values(), *self._stores.values()):
-            opened.close()
+        for source in self._sources.values():
+            source.close()
+        for store in self._stores.values():
+            store.close()
         self._sources.clear()
         self._stores.clear()
         if self._history is not None:

@@ -86,6 +86,7 @@ class _Compiler:
         self.wanted = self._wanted()
         self.stages: list[Stage] = []
         self.sets: list[SetCheck] = []
+        self.audited: list[str] = []
         self.tables: list[TableCheck] = []
         self.builder = PassBuilder(inputs.main.relation, self._checked(inputs.main.columns), self._bind)
         self.closed = 0
@@ -185,6 +186,9 @@ class _Compiler:
             )
         )
         self.stages.append(Check(relation, noted, verdict, self.pipeline.error_handling.on_row_error))
+        if self.audited:
+            self.stages.append(Keep(relation, f"{relation}_audit", tuple(self.audited)))
+            self.audited = []
         if not before:
             self._write(name, relation, index)
         if before or index < len(self.steps) - 1:
@@ -255,16 +259,9 @@ class _Compiler:
         for table in query.find_all(exp.Table):
             if table.name.lower() == "input":
                 table.set("this", exp.to_identifier(spool, quoted=True))
-        self._bind_rule(query, spool, [item for item in self.builder.columns if item.name in columns])
+        self._bind(query, spool, [item for item in self.builder.columns if item.name in columns])
         self.sets.append(SetCheck(rule, spool, query.sql(DIALECT)))
-        kept = next((stage for stage in self.stages if isinstance(stage, Keep) and stage.spool == spool), None)
-        wanted = tuple(dict.fromkeys((*(kept.columns if kept else ()), *columns)))
-        if kept:
-            self.stages.remove(kept)
-        self.stages.append(Keep(relation, spool, wanted))
-
-    def _bind_rule(self, query: exp.Expr, relation: str, columns: Sequence[Column]) -> None:
-        self._bind(query, relation, columns)
+        self.audited.extend(name for name in columns if name not in self.audited)
 
     def _table_rule(self, rule: Rule, shape: TableRule, name: str) -> None:
         found = [i for i, target in enumerate(self.pipeline.targets) if self._target_step(i) == name]

@@ -291,13 +291,13 @@ class PassBuilder:
         for word in range(count):
             name = prefix if word == 0 else f"{prefix}{word}"
             previous: exp.Expr = column(name) if name in self.extra else exp.Literal.number(0)
-            terms = by_word.get(word)
+            terms: list[exp.Expr] | None = by_word.get(word)
             if not terms:
                 words.append(_bigint(previous, name))
                 continue
-            total = terms[0]
-            for term in terms[1:]:
-                total = exp.Add(this=total, expression=term)
+            total: exp.Expr = terms[0]
+            for other in terms[1:]:
+                total = exp.Add(this=total, expression=other)
             words.append(_bigint(exp.Case().when(alive.copy(), total).else_(previous), name))
         return words
 
