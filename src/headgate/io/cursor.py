@@ -125,11 +125,14 @@ class Cursor:
             return f"{column} IS NOT NULL"
         return f"{column} {'>=' if self.bound.inclusive else '>'} {render(self.bound.value)}"
 
-    def condition(self, column: str, render: Render, window: Window) -> str:
-        """SQL for the rows of a window, to be put in parentheses by whoever adds others."""
+    def condition(self, column: str, render: Render, window: Window, render_high: Render | None = None) -> str:
+        """SQL for the rows of a window, to be put in parentheses by whoever adds others.
+
+        ``render_high`` is for sources that write one moment in several ways: it gives the last of them.
+        """
         high = self.high(window)
         parts = [] if self.bound is None else [self.start_condition(column, render)]
-        text = " AND ".join([*parts, f"{column} <= {render(high)}"]) if high is not None else ""
+        text = " AND ".join([*parts, f"{column} <= {(render_high or render)(high)}"]) if high is not None else ""
         if self.options.nulls == "ignore":
             return text or f"{column} IS NOT NULL"
         return f"(({text}) OR {column} IS NULL)" if text else f"{column} IS NULL"

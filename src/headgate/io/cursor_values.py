@@ -138,10 +138,10 @@ def _canonical(value: Any) -> str:
     match value:
         case str():
             return "s" + value
-        case None | bool() | int():
-            return f"i{value}"
-        case float():
-            return "f" + value.hex()
+        case None | bool():
+            return f"b{value}"
+        case int() | float():
+            return f"s{value!r}"  # as its text: a source may deliver a column as numbers now and as text later
         case Decimal():
             return "n" + (_plain(value) if value.is_finite() else str(value))
         case datetime():
