@@ -57,16 +57,6 @@ def connect(path: Path, timeout: timedelta, *, write: bool = False) -> sqlite3.C
     return connection
 
 
-def close(connection: sqlite3.Connection) -> None:
-    """End the connection and its transaction at once, even where a statement is still being read."""
-    try:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-    except sqlite3.ProgrammingError:
-        return  # closed before
-    connection.close()
-
-
 def missing_file(path: Path) -> FatalError:
     beside = sorted(entry.name for entry in path.parent.iterdir() if entry.is_file()) if path.parent.is_dir() else []
     return FatalError(

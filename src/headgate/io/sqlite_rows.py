@@ -147,7 +147,7 @@ def casts(columns: Sequence[ReadColumn]) -> dict[str, str]:
 
 
 def read(
-    connection: sqlite3.Connection,
+    cursor: sqlite3.Cursor,
     statement: str,
     parameters: Mapping[str, Any],
     columns: Sequence[ReadColumn],
@@ -161,7 +161,7 @@ def read(
 
     def batches() -> Iterator[pa.RecordBatch]:
         with told("scan", object_):
-            cursor = connection.execute(statement, parameters)
+            cursor.execute(statement, parameters)
             cursor.arraysize = batch_size
             while rows := cursor.fetchmany():
                 arrays = [

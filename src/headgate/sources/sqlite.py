@@ -141,8 +141,13 @@ class SqliteSource:
             columns = self._columns(connection, relation, read, window.since)
             statement, values, cursor = self._statement(connection, relation, read, columns, window)
         batch_size = read.batch_size or context.batch_size
-        batches = sqlite_rows.read(connection, statement, values, columns, batch_size, read.table or "query")
-        close = lambda: self._close(connection)  # noqa: E731 - closes this scan's connection alone
+        rows = connection.cursor()
+        batches = sqlite_rows.read(rows, statement, values, columns, batch_size, read.table or "query")
+
+        def close() -> None:
+            rows.close()  # else a statement that is not read to its end would keep its lock
+            self._close(connection)
+
         scan = Scan(_schema(relation, columns), batches, close=close)
         if cursor is not None:
             delivery = cursor.deliver(batches, window)
@@ -166,7 +171,7 @@ class SqliteSource:
     def _close(self, connection: sqlite3.Connection) -> None:
         if connection in self._open:
             self._open.remove(connection)
-            sqlite.close(connection)
+            connection.close()
 
     @contextmanager
     def _connected(self, operation: str) -> Iterator[sqlite3.Connection]:
