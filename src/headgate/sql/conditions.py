@@ -34,24 +34,20 @@ def among(name: str, type_: SqlType, values: Sequence[Any]) -> exp.Expr:
 
 
 def above(name: str, type_: SqlType, value: Any) -> exp.Expr:
-    """``column > value``, as not ``<=``: bounds are moved to the nearest value of the type."""
-    return exp.Not(this=exp.paren(_at_most(name, type_, value)))
+    """``column > value``; NaN is above nothing."""
+    return _strictly(name, type_, exp.Not(this=exp.paren(bounded(column(name), name, type_, None, value))))
 
 
 def below(name: str, type_: SqlType, value: Any) -> exp.Expr:
-    """``column < value``."""
-    here = exp.Not(this=exp.paren(_at_least(name, type_, value)))
+    """``column < value``; NaN is below nothing."""
+    return _strictly(name, type_, exp.Not(this=exp.paren(bounded(column(name), name, type_, value, None))))
+
+
+def _strictly(name: str, type_: SqlType, outside: exp.Expr) -> exp.Expr:
+    """Beyond a bound is what is not inside it, but for NaN, which is neither."""
     if type_.family != "float":
-        return here
-    return exp.and_(here, exp.Not(this=exp.Anonymous(this="ISNAN", expressions=[column(name)])))
-
-
-def _at_least(name: str, type_: SqlType, value: Any) -> exp.Expr:
-    return bounded(column(name), name, type_, value, None)
-
-
-def _at_most(name: str, type_: SqlType, value: Any) -> exp.Expr:
-    return bounded(column(name), name, type_, None, value)
+        return outside
+    return exp.and_(outside, exp.Not(this=exp.Anonymous(this="ISNAN", expressions=[column(name)])))
 
 
 def keep(condition: exp.Expr, text: str, step: StepInput) -> list[Shape]:

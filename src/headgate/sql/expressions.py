@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Iterable
 
 import sqlglot
@@ -12,252 +14,13 @@ from sqlglot import errors as sqlglot_errors
 from sqlglot import exp
 
 from headgate.core.errors import Code, FatalError, nearest
+from headgate.sql.functions import AGGREGATES, SCALARS, WINDOWS
+from headgate.sql.types import parse_type
 
 DIALECT = "duckdb"
 
-AGGREGATES = frozenset(
-    [
-        "ANY_VALUE",
-        "ARG_MAX",
-        "ARG_MIN",
-        "AVG",
-        "BOOL_AND",
-        "BOOL_OR",
-        "LOGICAL_AND",
-        "LOGICAL_OR",
-        "COUNT",
-        "COUNT_IF",
-        "COVAR_POP",
-        "COVAR_SAMP",
-        "CORR",
-        "FIRST",
-        "LAST",
-        "KURTOSIS",
-        "LIST",
-        "MAX",
-        "MEDIAN",
-        "MIN",
-        "MODE",
-        "PRODUCT",
-        "QUANTILE",
-        "QUANTILE_CONT",
-        "QUANTILE_DISC",
-        "PERCENTILE_CONT",
-        "PERCENTILE_DISC",
-        "SKEWNESS",
-        "STDDEV",
-        "STDDEV_POP",
-        "STDDEV_SAMP",
-        "STRING_AGG",
-        "GROUP_CONCAT",
-        "SUM",
-        "VARIANCE",
-        "VAR_POP",
-        "VAR_SAMP",
-        "VARIANCE_POP",
-        "APPROX_DISTINCT",
-        "APPROX_COUNT_DISTINCT",
-        "ARRAY_AGG",
-        "ENTROPY",
-        "FILTER",
-        "MAX_BY",
-        "MIN_BY",
-    ]
-)
-SCALARS = frozenset(
-    [
-        "ABS",
-        "ACOS",
-        "ASIN",
-        "ATAN",
-        "ATAN2",
-        "CEIL",
-        "CEILING",
-        "COS",
-        "COT",
-        "DEGREES",
-        "EXP",
-        "FLOOR",
-        "GREATEST",
-        "LEAST",
-        "LN",
-        "LOG",
-        "LOG2",
-        "LOG10",
-        "MOD",
-        "PI",
-        "POW",
-        "POWER",
-        "RADIANS",
-        "ROUND",
-        "SIGN",
-        "SIN",
-        "SQRT",
-        "CBRT",
-        "TAN",
-        "TRUNC",
-        "TRUNCATE",
-        "BITWISE_AND",
-        "BITWISE_OR",
-        "ARRAY_LENGTH",
-        "ASCII",
-        "CHR",
-        "CONCAT",
-        "CONCAT_WS",
-        "CONTAINS",
-        "ENDS_WITH",
-        "SUFFIX",
-        "STARTS_WITH",
-        "PREFIX",
-        "FORMAT",
-        "HEX",
-        "INITCAP",
-        "INSTR",
-        "STR_POSITION",
-        "LEFT",
-        "LENGTH",
-        "LEVENSHTEIN",
-        "JACCARD",
-        "LOWER",
-        "LPAD",
-        "LTRIM",
-        "MD5",
-        "NORMALIZE",
-        "POSITION",
-        "REGEXP_EXTRACT",
-        "REGEXP_FULL_MATCH",
-        "REGEXP_MATCHES",
-        "REGEXP_LIKE",
-        "REGEXP_REPLACE",
-        "REPEAT",
-        "REPLACE",
-        "REVERSE",
-        "RIGHT",
-        "RPAD",
-        "RTRIM",
-        "SHA1",
-        "SHA2",
-        "SHA256",
-        "SPLIT",
-        "SPLIT_PART",
-        "STRIP_ACCENTS",
-        "STRLEN",
-        "SUBSTR",
-        "SUBSTRING",
-        "TRANSLATE",
-        "TRIM",
-        "UNICODE",
-        "UPPER",
-        "UNHEX",
-        "COALESCE",
-        "IFNULL",
-        "NULLIF",
-        "IF",
-        "IIF",
-        "NVL",
-        "TYPEOF",
-        "ISNAN",
-        "IS_NAN",
-        "ISFINITE",
-        "ISINF",
-        "IS_INF",
-        "HASH",
-        "AGE",
-        "CURRENT_DATE",
-        "DATE",
-        "DATEDIFF",
-        "DATE_DIFF",
-        "DATE_ADD",
-        "DATE_SUB",
-        "DATE_PART",
-        "DATE_TRUNC",
-        "TIMESTAMP_TRUNC",
-        "DATETIME_TRUNC",
-        "DAY",
-        "DAYNAME",
-        "DAY_OF_MONTH",
-        "DAY_OF_WEEK",
-        "DAY_OF_YEAR",
-        "DAYOFMONTH",
-        "DAYOFWEEK",
-        "DAYOFYEAR",
-        "EPOCH",
-        "EPOCH_MS",
-        "EXTRACT",
-        "HOUR",
-        "ISODOW",
-        "LAST_DAY",
-        "MAKE_DATE",
-        "DATE_FROM_PARTS",
-        "MAKE_TIME",
-        "MAKE_TIMESTAMP",
-        "TIMESTAMP_FROM_PARTS",
-        "MICROSECOND",
-        "MILLISECOND",
-        "MINUTE",
-        "MONTH",
-        "MONTHNAME",
-        "QUARTER",
-        "SECOND",
-        "STRFTIME",
-        "TIME_TO_STR",
-        "STRPTIME",
-        "STR_TO_TIME",
-        "TRY_STRPTIME",
-        "TIME_BUCKET",
-        "DATE_BIN",
-        "TO_DAYS",
-        "TO_HOURS",
-        "TO_MINUTES",
-        "TO_SECONDS",
-        "TO_TIMESTAMP",
-        "UNIX_TO_TIME",
-        "WEEK",
-        "WEEK_OF_YEAR",
-        "WEEKOFYEAR",
-        "YEAR",
-        "YEARWEEK",
-        "DAY_OF_WEEK_ISO",
-        "DAYOFWEEK_ISO",
-        "TS_OR_DS_TO_DATE",
-        "CAST",
-        "TRY_CAST",
-        "TRY",
-        "CASE",
-        "IN_RANGE",
-        "AND",
-        "OR",
-        "XOR",
-        "ARRAY",
-        "LIST_CONTAINS",
-        "ARRAY_CONTAINS",
-        "LIST_EXTRACT",
-        "LIST_VALUE",
-        "STRUCT_EXTRACT",
-        "JSON_EXTRACT",
-        "JSON_EXTRACT_SCALAR",
-        "JSON_EXTRACT_STRING",
-        "JSON_VALID",
-        "INT_DIV",
-        "SAFE_DIVIDE",
-        "DIV",
-    ]
-)
-WINDOWS = frozenset(
-    [
-        "ROW_NUMBER",
-        "RANK",
-        "DENSE_RANK",
-        "PERCENT_RANK",
-        "CUME_DIST",
-        "NTILE",
-        "LAG",
-        "LEAD",
-        "FIRST_VALUE",
-        "LAST_VALUE",
-        "NTH_VALUE",
-    ]
-)
+# The parser warns on stderr of statements it does not know; they are refused below, with a message of our own.
+logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
 _NODES: tuple[type[exp.Expr], ...] = (
     exp.Binary,
@@ -282,6 +45,37 @@ _NODES: tuple[type[exp.Expr], ...] = (
     exp.IntervalSpan,
     exp.AtTimeZone,
     exp.Escape,
+    exp.Filter,
+    exp.Where,
+    exp.WithinGroup,
+    exp.Bracket,
+    exp.JSONPath,
+    exp.JSONPathKey,
+    exp.JSONPathRoot,
+    exp.JSONPathSubscript,
+)
+_QUERY_NODES: tuple[type[exp.Expr], ...] = (
+    exp.Select,
+    exp.SetOperation,
+    exp.Subquery,
+    exp.With,
+    exp.CTE,
+    exp.From,
+    exp.Join,
+    exp.Table,
+    exp.TableAlias,
+    exp.Alias,
+    exp.Star,
+    exp.Group,
+    exp.Having,
+    exp.Qualify,
+    exp.Limit,
+    exp.Offset,
+    exp.Window,
+    exp.WindowSpec,
+    exp.Exists,
+    exp.Any,
+    exp.All,
 )
 _REFUSED: tuple[type[exp.Expr], ...] = (
     exp.Placeholder,
@@ -307,9 +101,10 @@ def parse(text: str, *, aggregates: bool = False, windows: bool = False) -> exp.
     """
     if not text.strip():
         raise _refuse(text, "the expression is empty", "write one SQL expression")
+    _refuse_nul(text)
     try:
         statements = sqlglot.parse(f"SELECT {text}", dialect=DIALECT)
-    except (sqlglot_errors.ParseError, sqlglot_errors.TokenError) as error:
+    except (sqlglot_errors.ParseError, sqlglot_errors.TokenError, RecursionError) as error:
         raise _refuse(text, f"it does not parse: {_first_line(error)}", "write one SQL expression") from None
     select = statements[0] if len(statements) == 1 else None
     if not isinstance(select, exp.Select) or len(select.expressions) != 1 or _has_clauses(select):
@@ -318,12 +113,13 @@ def parse(text: str, *, aggregates: bool = False, windows: bool = False) -> exp.
     if isinstance(expression, exp.Alias):
         raise _refuse(text, "it has an alias", "the name stands before the colon in the YAML, not in the expression")
     check(expression, text, aggregates=aggregates, windows=windows)
-    return expression.copy()
+    return _without_comments(expression.copy())
 
 
 def check(expression: exp.Expr, text: str, *, aggregates: bool, windows: bool) -> None:  # noqa: C901 - one branch a kind of node
     """Refuse every node and function that is not on the list."""
     for node in expression.walk():
+        _check_type(node)
         match node:
             case exp.Star():
                 if not isinstance(node.parent, exp.Count):
@@ -370,29 +166,68 @@ def parse_select(text: str, relations: Iterable[str]) -> exp.Select:
     Raises:
         FatalError: PLAN_INVALID for anything else.
     """
+    _refuse_nul(text)
     try:
         statements = [statement for statement in sqlglot.parse(text, dialect=DIALECT) if statement is not None]
-    except (sqlglot_errors.ParseError, sqlglot_errors.TokenError) as error:
+    except (sqlglot_errors.ParseError, sqlglot_errors.TokenError, RecursionError) as error:
         raise _refuse(text, f"it does not parse: {_first_line(error)}", "write one SELECT over input") from None
     if len(statements) != 1 or not isinstance(statements[0], exp.Select | exp.SetOperation):
         raise _refuse(text, "it is not one SELECT", "write one SELECT; the step before is called input")
     query = statements[0]
     known = {name.lower() for name in relations}
-    ctes = {cte.alias.lower() for cte in query.find_all(exp.CTE)}
+    ctes = _check_ctes(query, text, known)
     for table in query.find_all(exp.Table):
         if isinstance(table.this, exp.Func) or table.db or table.catalog:
             raise _refuse(text, f"{table.sql(DIALECT)} cannot be read here", "read input, or name another source")
         if table.name.lower() not in known | ctes:
             raise _refuse(text, f'there is no relation "{table.name}"', nearest(table.name, known | ctes))
     for node in query.walk():
-        if isinstance(node, exp.Anonymous):
-            _check_function(node.name.upper(), text, aggregates=True, windows=True)
-        elif isinstance(node, exp.Func) and not isinstance(node, _NODES):
-            names = {name.upper() for name in node.sql_names()} | {type(node).__name__.upper()}
-            _check_function(_known(names) or sorted(names)[0], text, aggregates=True, windows=True)
-        elif isinstance(node, exp.Into | exp.Command | exp.Placeholder | exp.Parameter):
-            raise _refuse(text, f"{type(node).__name__.lower()} is not allowed", "write one SELECT over input")
-    return query  # type: ignore[return-value]  # a UNION serves as well wherever a SELECT is read from
+        _check_type(node)
+        _check_query_node(node, text)
+    return _without_comments(query)  # type: ignore[return-value]  # a UNION serves as well wherever a SELECT is read from
+
+
+def _check_ctes(query: exp.Expr, text: str, known: set[str]) -> set[str]:
+    """Names that the query gives itself. They must not hide a relation, nor look like a file outside their scope."""
+    for clause in query.find_all(exp.With):
+        if clause.args.get("recursive"):
+            raise _refuse(text, "a recursive query may never end", "write it without RECURSIVE")
+    names = {cte.alias.lower() for cte in query.find_all(exp.CTE)}
+    for name in names:
+        if name in known:
+            raise _refuse(text, f'"{name}" is a relation already', "call the WITH part otherwise")
+        if not re.fullmatch(r"[^\W\d]\w*", name):
+            raise _refuse(text, f'"{name}" cannot name a WITH part', "use letters, digits and _")
+    return names
+
+
+def _check_query_node(node: exp.Expr, text: str) -> None:
+    if isinstance(node, exp.Anonymous):
+        _check_function(node.name.upper(), text, aggregates=True, windows=True)
+    elif isinstance(node, _NODES + _QUERY_NODES):
+        return
+    elif isinstance(node, exp.Func):
+        names = {name.upper() for name in node.sql_names()} | {type(node).__name__.upper()}
+        _check_function(_known(names) or sorted(names)[0], text, aggregates=True, windows=True)
+    else:
+        raise _refuse(text, f"{type(node).__name__.lower()} is not allowed", "write one SELECT over input")
+
+
+def _check_type(node: exp.Expr) -> None:
+    if isinstance(node, exp.DataType) and not isinstance(node.parent, exp.DataType | exp.Interval):
+        parse_type(node.sql(DIALECT))
+
+
+def _refuse_nul(text: str) -> None:
+    if "\x00" in text:
+        raise _refuse(text.replace("\x00", "?"), "it holds a NUL byte", "remove it")
+
+
+def _without_comments(expression: exp.Expr) -> exp.Expr:
+    """Comments are no part of what is asked; a plan's SQL and hash must not change with them."""
+    for node in expression.walk():
+        node.pop_comments()
+    return expression
 
 
 def _known(names: set[str]) -> str | None:
@@ -419,7 +254,9 @@ def _has_clauses(select: exp.Select) -> bool:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0].rstrip(".")
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def _refuse(text: str, why: str, hint: str) -> FatalError:

@@ -35,7 +35,8 @@ def deduplicated(
         )
     order = [_directed(text, step, last=keep == "last") for text in wanted]
     ties = [exp.Ordered(this=column(name), desc=keep == "last", nulls_first=False) for name in rest]
-    return Deduplicate(names, (*order, *ties))
+    # Rows that are equal in every column need no order, but the window does.
+    return Deduplicate(names, (*order, *ties) or (exp.Ordered(this=column(names[0]), nulls_first=False),))
 
 
 def _directed(text: str, step: StepInput, *, last: bool) -> exp.Expr:

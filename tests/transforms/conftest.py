@@ -1,0 +1,159 @@
+"""A small executor of shapes on DuckDB, so that each kind can be compared with plain Python.
+
+It says what shapes mean, not how the plan makes one pass of them: values and flags are computed in one SELECT, as there.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, assert_never
+
+import duckdb
+import pytest
+from sqlglot import exp
+
+from headgate.core.contracts import Column
+from headgate.sql.shapes import Call, Deduplicate, Drop, Lookup, Project, Reshape, Shape, StepInput
+
+Row = tuple[Any, ...]
+Table = tuple[Mapping[str, str], Sequence[Row]]
+"""Column to SQL type, and rows."""
+
+
+@dataclass
+class Outcome:
+    """What became of the rows."""
+
+    columns: dict[str, str]
+    rows: list[Row]
+    held: list[tuple[Row, tuple[str, ...]]] = field(default_factory=list)
+    dropped: Counter[str] = field(default_factory=Counter)
+
+
+Kind = Any
+Execute = Callable[..., Outcome]
+
+
+def name(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+def create(connection: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str], rows: Sequence[Row]) -> None:
+    declared = ", ".join(f"{name(column)} {type_}" for column, type_ in columns.items())
+    connection.execute(f"CREATE OR REPLACE TABLE {name(table)} ({declared})")
+    if rows:
+        marks = ", ".join("?" * len(columns))
+        connection.executemany(f"INSERT INTO {name(table)} VALUES ({marks})", rows)
+
+
+def _apply(connection: duckdb.DuckDBPyConnection, shape: Shape, outcome: Outcome) -> None:
+    match shape:
+        case Project():
+            _project(connection, shape, outcome)
+            return
+        case Drop():
+            _drop(connection, shape.keep, shape.reason, outcome)
+            return
+        case Deduplicate():
+            window = exp.Window(
+                this=exp.RowNumber(),
+                partition_by=[exp.column(exp.to_identifier(key, quoted=True)) for key in shape.keys],
+                order=exp.Order(expressions=[item.copy() for item in shape.order]),
+            )
+            _drop(connection, exp.EQ(this=window, expression=exp.Literal.number(1)), "deduplicated", outcome)
+            return
+        case Lookup():
+            on = " AND ".join(f"l.{name(a)} = r.{name(b)}" for a, b in shape.on)
+            kept = "" if shape.optional else f" WHERE EXISTS (SELECT 1 FROM {name(shape.relation)} r WHERE {on})"
+            added = "".join(f", r.{name(old)} AS {name(new)}" for old, new in shape.columns)
+            before = len(outcome.rows)
+            query = f"SELECT l.*{added} FROM input l LEFT JOIN {name(shape.relation)} r ON {on}{kept}"
+            _replace(connection, query, outcome)
+            outcome.dropped["unmatched"] += before - len(outcome.rows)
+        case Reshape():
+            _replace(connection, shape.query.sql("duckdb"), outcome)
+        case Call():
+            raise AssertionError("Python steps are run by the interpreter")
+        case _:
+            assert_never(shape)
+
+
+def _project(connection: duckdb.DuckDBPyConnection, shape: Project, outcome: Outcome) -> None:
+    values = [f"{value.sql('duckdb')} AS {name(column)}" for column, value in shape.columns]
+    flags = [f"({flag.condition.sql('duckdb')}) AS _f{index}" for index, flag in enumerate(shape.flags)]
+    before = outcome.rows
+    found = connection.execute(f"SELECT {', '.join(values + flags)} FROM input ORDER BY rowid")
+    described = {column[0]: str(column[1]) for column in found.description or []}
+    good = []
+    for old, row in zip(before, found.fetchall(), strict=True):
+        wrong = tuple(flag.name for flag, hit in zip(shape.flags, row[len(values) :], strict=True) if hit)
+        if wrong:
+            outcome.held.append((old, wrong))
+        else:
+            good.append(row[: len(values)])
+    outcome.columns = {column: described[column] for column, _ in shape.columns}
+    outcome.rows = good
+    create(connection, "input", outcome.columns, good)
+
+
+def _drop(connection: duckdb.DuckDBPyConnection, keep: exp.Expr, reason: str, outcome: Outcome) -> None:
+    found = connection.execute(f"SELECT *, ({keep.sql('duckdb')}) IS TRUE AS _k FROM input ORDER BY rowid").fetchall()
+    outcome.dropped[reason] += sum(not row[-1] for row in found)
+    outcome.rows = [row[:-1] for row in found if row[-1]]
+    create(connection, "input", outcome.columns, outcome.rows)
+
+
+def _replace(connection: duckdb.DuckDBPyConnection, query: str, outcome: Outcome) -> None:
+    found = connection.execute(query)
+    outcome.columns = {column[0]: str(column[1]) for column in found.description or []}
+    outcome.rows = found.fetchall()
+    create(connection, "input", outcome.columns, outcome.rows)
+
+
+def step_input(columns: Mapping[str, str], **others: Any) -> StepInput:
+    """The columns before a step; ``relations`` are mappings of column to type."""
+    relations = {key: [Column(*item) for item in found.items()] for key, found in others.pop("relations", {}).items()}
+    return StepInput(tuple(Column(*item) for item in columns.items()), relations, **others)
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(":memory:", config={"threads": "2"}) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def execute(database: duckdb.DuckDBPyConnection) -> Execute:
+    """``execute(module, options, columns, rows, relations={name: (columns, rows)}, **StepInput)`` runs one step."""
+
+    def run(
+        module: Kind,
+        options: Mapping[str, Any],
+        columns: Mapping[str, str],
+        rows: Sequence[Row],
+        relations: Mapping[str, Table] | None = None,
+        **others: Any,
+    ) -> Outcome:
+        kind = module.__name__.rpartition(".")[2]
+        create(database, "input", columns, rows)
+        others_columns = {}
+        for relation, (its_columns, its_rows) in (relations or {}).items():
+            create(database, relation, its_columns, its_rows)
+            others_columns[relation] = its_columns
+        step = step_input(columns, relations=others_columns, **others)
+        read = database.execute("SELECT * FROM input ORDER BY rowid").fetchall()
+        outcome = Outcome(dict(columns), read)
+        for shape in module.shapes(module.Options(type=kind, **options), step):
+            _apply(database, shape, outcome)
+        return outcome
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def given() -> Callable[..., StepInput]:
+    """Builds the input of a step."""
+    return step_input

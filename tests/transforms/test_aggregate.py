@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+import pytest
+from hypothesis import given as for_all
+from hypothesis import strategies as st
+
+from headgate.core.errors import FatalError
+from headgate.transforms import aggregate
+
+COLUMNS = {"g": "VARCHAR", "h": "INTEGER", "x": "INTEGER"}
+ROWS = st.lists(
+    st.tuples(st.sampled_from([None, "a", "ä"]), st.sampled_from([None, 1]), st.one_of(st.none(), st.integers(-9, 9))),
+    max_size=12,
+)
+METRICS = {
+    "n": "COUNT(*)",
+    "filled": "COUNT(x)",
+    "total": "SUM(x)",
+    "low": "MIN(x)",
+    "mean": "AVG(x)",
+    "big": "COUNT(*) FILTER (WHERE x > 3)",
+}
+
+
+def summary(rows: list[Any]) -> tuple[Any, ...]:
+    values = [row[2] for row in rows if row[2] is not None]
+    mean = statistics.fmean(values) if values else None
+    return (
+        len(rows),
+        len(values),
+        sum(values) if values else None,
+        min(values, default=None),
+        mean,
+        sum(v > 3 for v in values),
+    )
+
+
+@for_all(ROWS)
+def test_there_is_one_row_for_each_group_and_null_is_a_group(execute: Any, rows: list[Any]) -> None:
+    outcome = execute(aggregate, {"group_by": ["g", "h"], "metrics": METRICS}, COLUMNS, rows)
+    expected = {group: summary([row for row in rows if row[:2] == group]) for group in {row[:2] for row in rows}}
+    assert len(outcome.rows) == len(expected)
+    for row in outcome.rows:
+        assert rounded(row[2:]) == rounded(expected[row[:2]])
+
+
+def rounded(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """With the mean to nine digits: engines sum in another order."""
+    return tuple(round(value, 9) if isinstance(value, float) else value for value in values)
+
+
+@for_all(ROWS)
+def test_without_groups_there_is_one_row_even_for_no_rows(execute: Any, rows: list[Any]) -> None:
+    outcome = execute(aggregate, {"metrics": METRICS}, COLUMNS, rows)
+    assert len(outcome.rows) == 1
+    assert rounded(outcome.rows[0]) == rounded(summary(rows))
+
+
+def test_columns_are_the_groups_and_the_metrics(execute: Any) -> None:
+    outcome = execute(aggregate, {"group_by": "G", "metrics": {"_n": "COUNT(DISTINCT x)"}}, COLUMNS, [("a", 1, 1)])
+    assert list(outcome.columns) == ["g", "_n"]
+
+
+def test_group_by_alone_gives_the_distinct_values(execute: Any) -> None:
+    assert execute(aggregate, {"group_by": ["g"]}, COLUMNS, [("a", 1, 1), ("a", 2, 2)]).rows == [("a",)]
+
+
+def test_an_ordered_aggregate_is_allowed(execute: Any) -> None:
+    metrics = {"all": "STRING_AGG(CAST(x AS VARCHAR), ',' ORDER BY x)", "first": "FIRST(x ORDER BY x DESC)"}
+    assert execute(aggregate, {"metrics": metrics}, COLUMNS, [("a", 1, 2), ("a", 1, 1)]).rows == [("1,2", 2)]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"group_by": ["absent"]}, {"metrics": {"m": "x + 1"}}, {"group_by": ["g"], "metrics": {"G": "COUNT(*)"}}, {"metrics": {"m": "SUM(absent)"}}, {"metrics": {"m": "SUM(x) + h"}}, {"metrics": {"m": "TOTAL(x)"}}, {"metrics": {"m": "FIRST(x)"}}, {"metrics": {"m": "LIST(x)"}}, {"metrics": {"m": "STRING_AGG(g, ',')"}}, {"metrics": {"m": "SUM(x) OVER ()"}}],
+)  # fmt: skip
+def test_what_is_no_aggregate_of_known_columns_is_refused(given: Any, options: dict[str, Any]) -> None:
+    with pytest.raises(FatalError):
+        aggregate.shapes(aggregate.Options(type="aggregate", **options), given(COLUMNS))

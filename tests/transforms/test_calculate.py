@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given as for_all
+from hypothesis import strategies as st
+
+from headgate.core.errors import FatalError
+from headgate.sql.failures import can_fail
+from headgate.transforms import calculate
+
+INTS = st.one_of(st.none(), st.integers(min_value=-(2**31), max_value=2**31 - 1))
+AB = {"a": "INTEGER", "b": "INTEGER"}
+
+
+def added(a: int | None, b: int | None) -> int | str | None:
+    if a is None or b is None:
+        return None
+    return a + b if -(2**31) <= a + b < 2**31 else "held"
+
+
+def quotient(a: int | None, b: int | None) -> int | str | None:
+    if a is None or b is None:
+        return None
+    if b == 0:
+        return "held"
+    found = abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)
+    return found if found < 2**31 else "held"
+
+
+@for_all(st.lists(st.tuples(INTS, st.one_of(INTS, st.sampled_from([0, 1, -1]))), max_size=8))
+def test_a_row_whose_expression_raises_is_held_and_null_is_not_an_error(execute: Any, rows: list[Any]) -> None:
+    outcome = execute(calculate, {"columns": {"s": "a + b", "q": "a // b"}}, AB, rows)
+    good, held = [], []
+    for row in rows:
+        results = {"calculate s": added(*row), "calculate q": quotient(*row)}
+        wrong = tuple(name for name, value in results.items() if value == "held")
+        if wrong:
+            held.append((row, wrong))
+        else:
+            good.append((*row, *results.values()))
+    assert outcome.rows == good
+    assert outcome.held == held
+
+
+def test_an_expression_that_occurs_twice_still_fails_for_its_row_only(execute: Any) -> None:
+    """DuckDB computes a repeated expression once, outside TRY; the run must not end with it."""
+    columns = {"x": "a // b", "y": "a // b + 1", "z": "(a // b) * (a // b)"}
+    outcome = execute(calculate, {"columns": columns}, AB, [(4, 2), (1, 0), (None, 0)])
+    assert outcome.rows == [(4, 2, 2, 3, 4), (None, 0, None, None, None)]
+    assert outcome.held == [((1, 0), ("calculate x", "calculate y", "calculate z"))]
+
+
+def test_later_expressions_use_earlier_ones(execute: Any) -> None:
+    columns = {"total": "a * b", "a": "a + 100", "more": "total + a"}
+    outcome = execute(calculate, {"columns": columns}, AB, [(2, 3)])
+    assert outcome.columns == {"a": "INTEGER", "b": "INTEGER", "total": "INTEGER", "more": "INTEGER"}
+    assert outcome.rows == [(102, 3, 6, 108)]
+
+
+def test_an_error_is_that_of_the_expression_that_raised(execute: Any) -> None:
+    outcome = execute(calculate, {"columns": {"q": "a // b", "next": "q + 1"}}, AB, [(1, 0)])
+    assert outcome.held == [((1, 0), ("calculate q",))]
+
+
+def test_a_replaced_column_keeps_its_place_and_takes_the_new_spelling(execute: Any) -> None:
+    outcome = execute(calculate, {"columns": {"A": "b"}}, AB, [(1, 2)])
+    assert list(outcome.columns) == ["A", "b"]
+    assert outcome.rows == [(2, 2)]
+
+
+def test_money_is_exact_to_the_cent(execute: Any) -> None:
+    columns = {"quantity": "INTEGER", "unit_price": "DECIMAL(10, 2)", "discount_rate": "DECIMAL(4, 3)"}
+    steps = {"order_total": "quantity * unit_price", "final": "order_total - order_total * discount_rate"}
+    outcome = execute(calculate, {"columns": steps}, columns, [(3, Decimal("19.99"), Decimal("0.150"))])
+    assert outcome.rows[0][-2:] == (Decimal("59.97"), Decimal("50.9745"))
+
+
+def test_a_conversion_that_fails_holds_its_row(execute: Any) -> None:
+    outcome = execute(calculate, {"columns": {"n": "CAST(t AS INTEGER)"}}, {"t": "VARCHAR"}, [("7",), ("x",), (None,)])
+    assert outcome.rows == [("7", 7), (None, None)]
+    assert outcome.held == [(("x",), ("calculate n",))]
+
+
+def test_constants_and_numbers_in_yaml_are_expressions(execute: Any) -> None:
+    outcome = execute(calculate, {"columns": {"one": 1, "text": "'x'"}}, {"a": "INTEGER"}, [(5,)])
+    assert outcome.rows == [(5, 1, "x")]
+
+
+def test_variables_are_values(execute: Any) -> None:
+    variables = {"var.who": "O'Neil; DROP TABLE input"}
+    outcome = execute(calculate, {"columns": {"w": "{{ var.who }}"}}, {"a": "INTEGER"}, [(1,)], variables=variables)
+    assert outcome.rows == [(1, "O'Neil; DROP TABLE input")]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"x": "amout * 2"}, 'column "amout" not found; did you mean "amount"'),
+        ({"x": "y + 1", "y": "amount"}, "used before it is calculated"),
+        ({"x": "1", "X": "2"}, "two columns would be called"),
+        ({"x": "SUM(amount)"}, "aggregate"),
+        ({"x": "amount; DROP TABLE t"}, "more than one expression"),
+        ({"": "amount"}, "cannot be a column's name"),
+    ],
+)
+def test_what_cannot_be_computed_is_refused(given: Any, columns: dict[str, str], message: str) -> None:
+    with pytest.raises(FatalError, match=message):
+        calculate.shapes(calculate.Options(type="calculate", columns=columns), given({"amount": "INTEGER"}))
+
+
+def test_a_chain_that_doubles_at_each_link_is_refused(given: Any) -> None:
+    columns = {"c0": "a + a"} | {f"c{n}": f"c{n - 1} + c{n - 1}" for n in range(1, 30)}
+    with pytest.raises(FatalError, match="too large"):
+        calculate.shapes(calculate.Options(type="calculate", columns=columns), given(AB))
+
+
+@pytest.mark.parametrize(
+    ("text", "fails"),
+    [("d * 2 + d / 0", False), ("d > 1 AND t = 'x'", False), ("UPPER(t) || 'x'", False), ("p > 0", False), ("a + b", True), ("p * p", True), ("t > 5", True), ("CAST(t AS DATE)", True), ("a % b", True), ("wide > 0.5", True)],
+)  # fmt: skip
+def test_only_expressions_that_can_raise_are_watched(given: Any, text: str, fails: bool) -> None:
+    step = given({**AB, "d": "DOUBLE", "t": "VARCHAR", "p": "DECIMAL(15, 2)", "wide": "DECIMAL(38, 0)"})
+    assert can_fail(step.expression(text), step.columns) is fails

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import math
+from datetime import date, datetime
+from decimal import ROUND_HALF_UP, Context, Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given as for_all
+from hypothesis import strategies as st
+
+from headgate.core.errors import FatalError
+from headgate.transforms import cast
+
+FEW = st.integers(min_value=-(10**12), max_value=10**12)
+NUMBERS = st.decimals(allow_nan=False, allow_infinity=False, places=4, min_value=-(10**9), max_value=10**9)
+TEXTS = st.one_of(
+    st.none(),
+    st.text(alphabet="0123456789.+-eE x_", max_size=8),
+    NUMBERS.map(lambda number: format(number, "f")),
+    FEW.map(str),
+    st.text(max_size=4).filter(lambda text: "\0" not in text),
+)
+
+
+def one(execute: Any, value: Any, source: str, target: str, **options: Any) -> Any:
+    """The value after the cast, or "held"."""
+    outcome = execute(cast, {"columns": {"x": target}, **options}, {"x": source}, [(value,)])
+    assert len(outcome.rows) + len(outcome.held) == 1
+    return outcome.rows[0][0] if outcome.rows else "held"
+
+
+def plain_number(text: str) -> Decimal | None:
+    """A number of digits, sign and point, with white space around; nothing else is an exact number's text."""
+    import re
+
+    return Decimal(text.strip()) if re.fullmatch(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)\s*", text, re.ASCII) else None
+
+
+@for_all(TEXTS)
+def test_text_becomes_the_integer_it_spells_or_the_row_is_held(execute: Any, text: str | None) -> None:
+    found = one(execute, text, "VARCHAR", "INTEGER")
+    number = plain_number(text) if text is not None else None
+    if text is None:
+        assert found is None
+    elif (
+        number is None
+        or number != number.to_integral_value()
+        or abs(number) > 2**31 - 1
+        or text.strip().startswith((".", "+.", "-."))
+    ):
+        assert found == "held"
+    else:
+        assert found == int(number)
+
+
+@for_all(TEXTS)
+def test_text_becomes_a_decimal_only_if_no_digit_is_lost(execute: Any, text: str | None) -> None:
+    found = one(execute, text, "VARCHAR", "DECIMAL(8, 2)")
+    if text is None:
+        assert found is None
+        return
+    number = plain_number(text)
+    if number is None or number != round(number, 2) or abs(number) >= 10**6:
+        assert found == "held"
+    else:
+        assert found == number
+
+
+@for_all(st.one_of(st.none(), st.floats()))
+def test_a_double_becomes_an_integer_only_if_it_is_one(execute: Any, value: float | None) -> None:
+    found = one(execute, value, "DOUBLE", "BIGINT")
+    if value is None:
+        assert found is None
+    elif math.isfinite(value) and value == int(value) and -(2**63) <= value < 2**63:
+        assert found == int(value)
+    else:
+        assert found == "held"
+
+
+@for_all(st.integers(min_value=-(2**63), max_value=2**63 - 1))
+def test_an_integer_becomes_a_double_only_if_it_stays_the_same(execute: Any, value: int) -> None:
+    found = one(execute, value, "BIGINT", "DOUBLE")
+    assert found == (float(value) if int(float(value)) == value and float(value) < 2**63 else "held")
+
+
+@for_all(NUMBERS)
+def test_a_decimal_loses_no_digit_unless_it_is_rounded(execute: Any, value: Decimal) -> None:
+    exact = value.quantize(Decimal("0.01"), ROUND_HALF_UP, Context(prec=40))
+    assert one(execute, value, "DECIMAL(20, 4)", "DECIMAL(18, 2)") == (exact if exact == value else "held")
+    assert one(execute, value, "DECIMAL(20, 4)", "DECIMAL(18, 2)", round=True) == exact
+
+
+@pytest.mark.parametrize(
+    ("value", "source", "target", "result"),
+    [
+        ("abc", "VARCHAR", "DOUBLE", "held"),
+        ("1e3", "VARCHAR", "DOUBLE", 1000.0),
+        ("", "VARCHAR", "INTEGER", "held"),
+        ("0x10", "VARCHAR", "INTEGER", "held"),
+        ("1_000", "VARCHAR", "INTEGER", "held"),
+        ("2.0", "VARCHAR", "INTEGER", 2),
+        ("2024-01-31", "VARCHAR", "DATE", date(2024, 1, 31)),
+        ("2024-02-30", "VARCHAR", "DATE", "held"),
+        ("2024-01-31 00:00:00", "VARCHAR", "DATE", date(2024, 1, 31)),
+        ("2024-01-31 10:00:00", "VARCHAR", "DATE", "held"),
+        ("2024-01-31T10:00:00", "VARCHAR", "TIMESTAMP", datetime(2024, 1, 31, 10)),  # noqa: DTZ001
+        ("2024-01-31T10:00:00.1234560", "VARCHAR", "TIMESTAMP", datetime(2024, 1, 31, 10, 0, 0, 123456)),  # noqa: DTZ001
+        ("2024-01-31T10:00:00.1234567", "VARCHAR", "TIMESTAMP", "held"),
+        ("true", "VARCHAR", "BOOLEAN", True),
+        ("maybe", "VARCHAR", "BOOLEAN", "held"),
+        (2, "INTEGER", "BOOLEAN", "held"),
+        (300, "INTEGER", "TINYINT", "held"),
+        (99, "INTEGER", "TINYINT", 99),
+        (Decimal("99.9"), "DECIMAL(3, 1)", "INTEGER", "held"),
+        (float("nan"), "DOUBLE", "INTEGER", "held"),
+        (float("inf"), "DOUBLE", "DECIMAL(38, 2)", "held"),
+        (1e300, "DOUBLE", "FLOAT", "held"),
+        (0.1, "DOUBLE", "DECIMAL(10, 2)", Decimal("0.10")),
+        (0.1 + 0.2, "DOUBLE", "DECIMAL(10, 2)", "held"),
+        (datetime(2024, 1, 31, 10), "TIMESTAMP", "DATE", "held"),  # noqa: DTZ001
+        (datetime(2024, 1, 31), "TIMESTAMP", "DATE", date(2024, 1, 31)),  # noqa: DTZ001
+        (date(2024, 1, 31), "DATE", "TIMESTAMP", datetime(2024, 1, 31)),  # noqa: DTZ001
+        (Decimal("9" * 38), "DECIMAL(38, 0)", "DECIMAL(38, 1)", "held"),
+        (Decimal("9" * 38), "DECIMAL(38, 0)", "VARCHAR", "9" * 38),
+    ],
+)
+def test_a_value_arrives_as_it_is_or_its_row_is_held(
+    execute: Any, value: Any, source: str, target: str, result: Any
+) -> None:
+    assert one(execute, value, source, target) == result
+
+
+@pytest.mark.parametrize(
+    ("value", "source", "target", "result"),
+    [
+        (2.5, "DOUBLE", "INTEGER", 3),
+        (-2.5, "DOUBLE", "INTEGER", -3),
+        ("1.239", "VARCHAR", "DECIMAL(10, 2)", Decimal("1.24")),
+        ("abc", "VARCHAR", "DECIMAL(10, 2)", "held"),
+        (datetime(2024, 1, 31, 10), "TIMESTAMP", "DATE", date(2024, 1, 31)),  # noqa: DTZ001
+    ],
+)
+def test_round_rounds_half_away_from_zero_and_cuts_times(
+    execute: Any, value: Any, source: str, target: str, result: Any
+) -> None:
+    assert one(execute, value, source, target, round=True) == result
+
+
+def test_a_held_row_is_as_it_was_with_every_column_that_failed(execute: Any) -> None:
+    columns = {"a": "VARCHAR", "b": "VARCHAR", "c": "VARCHAR"}
+    outcome = execute(cast, {"columns": {"a": "INTEGER", "b": "DATE"}}, columns, [("x", "y", "z"), ("1", None, "z")])
+    assert outcome.held == [(("x", "y", "z"), ("cast a", "cast b"))]
+    assert outcome.rows == [(1, None, "z")]
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [("INTEGER", "BIGINT"), ("INTEGER", "DOUBLE"), ("DECIMAL(10, 2)", "DECIMAL(12, 2)"), ("BIGINT", "DECIMAL(38, 2)"), ("FLOAT", "DOUBLE"), ("DATE", "VARCHAR"), ("DATE", "date")],
+)  # fmt: skip
+def test_widening_casts_are_not_checked(given: Any, source: str, target: str) -> None:
+    (project,) = cast.shapes(cast.Options(type="cast", columns={"x": target}), given({"x": source}))
+    assert project.flags == ()
+
+
+def test_unknown_types_and_columns_name_the_nearest(given: Any) -> None:
+    for columns, hint in (({"x": "INTEGR"}, "INTEGER"), ({"y": "DATE"}, "known: x")):
+        with pytest.raises(FatalError) as caught:
+            cast.shapes(cast.Options(type="cast", columns=columns), given({"x": "VARCHAR"}))
+        assert hint in str(caught.value)

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given as for_all
+from hypothesis import strategies as st
+
+from headgate.core.errors import FatalError
+from headgate.transforms import deduplicate
+
+COLUMNS = {"k": "INTEGER", "at": "DOUBLE", "v": "VARCHAR"}
+SMALL = st.one_of(st.none(), st.integers(0, 2))
+ROWS = st.lists(
+    st.tuples(
+        SMALL, st.one_of(st.none(), st.sampled_from([0.0, 1.0, 2.5])), st.one_of(st.none(), st.sampled_from("abé"))
+    ),
+    max_size=10,
+)
+
+
+def better(row: Any, keep: str) -> Any:
+    """Sorts the row to keep last: NULLs are the weakest, ties go to the later (earlier) value of the other columns."""
+    sign = 1 if keep == "last" else -1
+    _, at, text = row
+    points = [ord(c) * sign for c in text or ""]
+    return (at is not None, (at or 0) * sign, text is not None, points)
+
+
+@for_all(ROWS, st.sampled_from(["last", "first"]), st.randoms(use_true_random=False))
+def test_one_row_of_each_key_stays_in_whatever_order_rows_come(
+    execute: Any, rows: list[Any], keep: str, random: Any
+) -> None:
+    options = {"keys": ["k"], "order_by": "at", "keep": keep}
+    outcome = execute(deduplicate, options, COLUMNS, rows)
+    expected = {
+        max((row for row in rows if row[0] == key), key=lambda row: better(row, keep))
+        for key in {row[0] for row in rows}
+    }
+    assert sorted(outcome.rows, key=repr) == sorted(expected, key=repr)
+    assert outcome.dropped["deduplicated"] == len(rows) - len(expected)
+    random.shuffle(rows)
+    assert sorted(execute(deduplicate, options, COLUMNS, rows).rows, key=repr) == sorted(outcome.rows, key=repr)
+
+
+def test_the_order_is_the_cursor_unless_said(execute: Any) -> None:
+    outcome = execute(deduplicate, {"keys": "k"}, COLUMNS, [(1, 2.0, "b"), (1, 1.0, "c")], cursor="at")
+    assert outcome.rows == [(1, 2.0, "b")]
+
+
+def test_an_order_may_descend_and_be_an_expression(execute: Any) -> None:
+    rows = [(1, 2.0, "b"), (1, 1.0, "ccc")]
+    assert execute(deduplicate, {"keys": "k", "order_by": "at DESC"}, COLUMNS, rows).rows == [rows[1]]
+    assert execute(deduplicate, {"keys": "k", "order_by": ["LENGTH(v)", "at"]}, COLUMNS, rows).rows == [rows[1]]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"keys": ["k"]}, {"keys": ["absent"], "order_by": "at"}, {"keys": ["k"], "order_by": "absent"}, {"keys": ["k", "K"], "order_by": "at"}, {"keys": ["k"], "order_by": "10 // k"}],
+)  # fmt: skip
+def test_without_an_order_that_is_known_for_every_row_it_is_refused(given: Any, options: dict[str, Any]) -> None:
+    with pytest.raises(FatalError):
+        deduplicate.shapes(deduplicate.Options(type="deduplicate", **options), given(COLUMNS))

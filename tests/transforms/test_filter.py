@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import operator
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given as for_all
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from headgate.core.errors import FatalError
+from headgate.transforms import filter as filter_
+
+INTS = st.one_of(st.none(), st.integers(min_value=-5, max_value=5))
+COMPARE = {
+    "eq": operator.eq,
+    "ne": operator.ne,
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "lt": operator.lt,
+    "lte": operator.le,
+}
+
+
+@for_all(
+    st.lists(st.tuples(INTS), max_size=8),
+    st.sampled_from(list(COMPARE)),
+    st.one_of(st.integers(-6, 6), st.sampled_from([0.5, -0.5, 10**30, -1e30])),
+)
+def test_rows_stay_for_which_the_comparison_is_true(execute: Any, rows: list[Any], name: str, value: Any) -> None:
+    outcome = execute(filter_, {"field": "x", "operator": name, "value": value}, {"x": "INTEGER"}, rows)
+    kept = [row for row in rows if row[0] is not None and COMPARE[name](row[0], value)]
+    assert outcome.rows == kept
+    assert outcome.dropped["filtered"] == len(rows) - len(kept)
+
+
+@pytest.mark.parametrize(
+    ("options", "kept"),
+    [
+        ({"condition": "x > 1"}, [2]),
+        ({"condition": "x IS NULL"}, [None]),
+        ({"condition": "NULL"}, []),
+        ({"field": "x", "operator": "in", "value": [1, 7]}, [1]),
+        ({"field": "x", "operator": "not_in", "value": [1, 7]}, [0, 2]),
+        ({"field": "x", "operator": "not_in", "value": [None]}, [0, 1, 2]),
+        ({"field": "x", "operator": "is_null"}, [None]),
+        ({"field": "x", "operator": "not_null"}, [0, 1, 2]),
+        ({"field": "x", "operator": "eq", "value": 0.5}, []),
+    ],
+)
+def test_null_is_not_true(execute: Any, options: dict[str, Any], kept: list[Any]) -> None:
+    outcome = execute(filter_, options, {"x": "INTEGER"}, [(0,), (1,), (2,), (None,)])
+    assert [row[0] for row in outcome.rows] == kept
+
+
+def test_a_row_for_which_the_condition_raises_is_held_not_dropped(execute: Any) -> None:
+    outcome = execute(filter_, {"condition": "10 // x > 2"}, {"x": "INTEGER"}, [(0,), (1,), (5,), (None,)])
+    assert outcome.rows == [(1,)]
+    assert outcome.held == [((0,), ("filter",))]
+    assert outcome.dropped["filtered"] == 2
+
+
+@pytest.mark.parametrize(
+    ("type_", "values", "options", "kept"),
+    [
+        ("DECIMAL(12, 2)", [Decimal("10000"), Decimal("10000.01")], {"operator": "gt", "value": 10000}, 1),
+        ("DATE", [date(2024, 1, 1), date(2024, 1, 2)], {"operator": "gte", "value": "2024-01-02"}, 1),
+        ("VARCHAR", ["active", "ACTIVE"], {"operator": "eq", "value": "active"}, 1),
+        ("VARCHAR", ["abc", "xbc"], {"operator": "like", "value": "a%"}, 1),
+        ("BOOLEAN", [True, False], {"operator": "eq", "value": True}, 1),
+        ("DOUBLE", [float("nan"), 5.0, 1.0], {"operator": "lt", "value": 9}, 2),
+        ("DOUBLE", [float("nan"), 5.0, 1.0], {"operator": "gt", "value": 2}, 1),
+    ],
+)
+def test_values_are_compared_in_the_type_of_the_column(
+    execute: Any, type_: str, values: list[Any], options: Any, kept: int
+) -> None:
+    outcome = execute(filter_, {"field": "x", **options}, {"x": type_}, [(value,) for value in values])
+    assert len(outcome.rows) == kept
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"condition": "x", "field": "x"}, {"field": "x"}, {"field": "x", "operator": "gt"}, {"field": "x", "operator": "in", "value": 1}, {"field": "x", "operator": "eq", "value": [1]}, {"field": "x", "operator": "is_null", "value": 1}, {"condition": "x", "value": 1}, {"field": "x", "operator": "near", "value": 1}],
+)  # fmt: skip
+def test_half_a_filter_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        filter_.Options(type="filter", **options)
+
+
+@pytest.mark.parametrize(
+    ("type_", "operator_", "value"),
+    [("INTEGER", "eq", "abc"), ("VARCHAR", "eq", 5), ("DATE", "gt", "yesterday"), ("INTEGER", "like", "a"), ("BOOLEAN", "gt", True), ("INTEGER[]", "eq", 1)],
+)  # fmt: skip
+def test_values_of_another_kind_are_refused(given: Any, type_: str, operator_: Any, value: Any) -> None:
+    options = filter_.Options(type="filter", field="x", operator=operator_, value=value)
+    with pytest.raises(FatalError):
+        filter_.shapes(options, given({"x": type_}))

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given as for_all
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from headgate.core.errors import Code, FatalError
+from headgate.sql.shapes import Lookup, SideRead
+from headgate.transforms import join
+
+LEFT = {"id": "INTEGER", "k": "INTEGER", "m": "VARCHAR"}
+RIGHT = {"k": "INTEGER", "m": "VARCHAR", "name": "VARCHAR"}
+KEYS = st.one_of(st.none(), st.integers(0, 2))
+WORDS = st.one_of(st.none(), st.sampled_from("ab"))
+LEFT_ROWS = st.lists(st.tuples(st.integers(0, 9), KEYS, WORDS), max_size=6)
+RIGHT_ROWS = st.lists(st.tuples(KEYS, WORDS, st.sampled_from("xyz")), max_size=6)
+
+
+def run(execute: Any, options: dict[str, Any], left: list[Any], right: list[Any]) -> Any:
+    name = join.side(join.Options(type="join", **options)).name
+    return execute(join, options, LEFT, left, relations={name: (RIGHT, right)})
+
+
+def matches(row: Any, right: list[Any], keys: int) -> list[Any]:
+    wanted = row[1 : 1 + keys]
+    return [] if None in wanted else [other for other in right if other[:keys] == wanted]
+
+
+@for_all(LEFT_ROWS, RIGHT_ROWS, st.sampled_from(["left", "inner"]), st.sampled_from([1, 2]))
+def test_many_matches_give_many_rows_and_null_matches_nothing(
+    execute: Any, left: list[Any], right: list[Any], how: str, keys: int
+) -> None:
+    options = {"table": "dim", "on": ["k", "m"][:keys], "columns": ["name"], "how": how, "many": True}
+    outcome = run(execute, options, left, right)
+    expected = []
+    for row in left:
+        found = [(*row, other[2]) for other in matches(row, right, keys)]
+        expected += found or ([(*row, None)] if how == "left" else [])
+    assert sorted(outcome.rows, key=repr) == sorted(expected, key=repr)
+    unmatched = sum(not matches(row, right, keys) for row in left)
+    assert outcome.dropped["unmatched"] == (unmatched if how == "inner" else 0)
+
+
+@for_all(LEFT_ROWS, st.dictionaries(st.integers(0, 2), st.sampled_from("xyz")), st.sampled_from(["left", "inner"]))
+def test_a_lookup_adds_the_columns_of_the_one_match(
+    execute: Any, left: list[Any], right: dict[int, str], how: str
+) -> None:
+    rows = [(key, "m", name) for key, name in right.items()]
+    outcome = run(execute, {"table": "dim", "on": "k", "columns": ["name"], "how": how}, left, rows)
+    expected = [(*row, right.get(row[1])) for row in left if how == "left" or row[1] in right]
+    assert sorted(outcome.rows, key=repr) == sorted(expected, key=repr)
+
+
+def test_every_column_but_the_keys_is_added_unless_said(execute: Any) -> None:
+    outcome = run(execute, {"table": "dim", "on": {"K": "k"}, "suffix": "_dim"}, [(1, 1, "a")], [(1, "b", "n")])
+    assert list(outcome.columns) == ["id", "k", "m", "m_dim", "name"]
+    assert outcome.rows == [(1, 1, "a", "b", "n")]
+
+
+def test_the_plan_reads_only_what_the_step_needs() -> None:
+    options = join.Options(type="join", table="public.dim", connection="dw", on={"id": "key"}, columns=["name"])
+    side = join.side(options)
+    assert side == SideRead(side.name, "dw", "public.dim", None, ("key", "name"), ("key",))
+    assert side.name.startswith("join_public_dim_")
+    assert join.side(options.model_copy(update={"many": True})).unique == ()
+    assert join.side(options.model_copy(update={"columns": None})).columns == ()
+
+
+def test_reads_that_differ_have_names_that_differ() -> None:
+    sides = [
+        join.side(join.Options(type="join", **options))
+        for options in (
+            {"table": "a.b", "on": "k"},
+            {"table": "a_b", "on": "k"},
+            {"table": "a.b", "on": "j"},
+            {"table": "a.b", "on": "k", "connection": "c"},
+            {"path": "a.b", "on": "k"},
+        )
+    ]
+    assert len({side.name for side in sides}) == len(sides)
+    assert join.side(join.Options(type="join", table="a.b", on="k", how="inner")).name == sides[0].name
+
+
+@pytest.mark.parametrize("mine", ["INTEGER", "BIGINT", "DECIMAL(10, 0)", "DOUBLE"])
+def test_numbers_match_numbers(given: Any, mine: str) -> None:
+    options = join.Options(type="join", table="dim", on="k", columns=["name"])
+    step = given({"k": mine}, relations={join.side(options).name: RIGHT})
+    assert isinstance(join.shapes(options, step)[0], Lookup)
+
+
+@pytest.mark.parametrize(
+    ("options", "columns", "message"),
+    [
+        ({}, {"k": "VARCHAR"}, "the key k is VARCHAR, but k is INTEGER"),
+        ({}, {"k": "INTEGER", "NAME": "VARCHAR"}, 'both sides have "name"'),
+        ({"suffix": "_2"}, {"k": "INTEGER", "name": "VARCHAR", "NAME_2": "VARCHAR"}, "two columns would be called"),
+        ({"on": "absent"}, {"k": "INTEGER"}, 'column "absent" not found'),
+        ({"on": {"k": "kk"}}, {"k": "INTEGER"}, 'column "kk" not found'),
+        ({"columns": ["nam"]}, {"k": "INTEGER"}, 'did you mean "name"'),
+        ({"columns": ["name", "NAME"]}, {"k": "INTEGER"}, "two columns would be called"),
+    ],
+)
+def test_what_would_be_ambiguous_is_refused(
+    given: Any, options: dict[str, Any], columns: dict[str, str], message: str
+) -> None:
+    made = join.Options(type="join", **{"table": "dim", "on": "k", "columns": ["name"], **options})
+    with pytest.raises(FatalError, match=message):
+        join.shapes(made, given(columns, relations={join.side(made).name: RIGHT}))
+
+
+def test_a_side_that_was_not_read_and_kinds_that_are_not_there_are_refused(given: Any) -> None:
+    options = join.Options(type="join", table="dim", on="k")
+    with pytest.raises(FatalError) as caught:
+        join.shapes(options, given(LEFT))
+    assert caught.value.code is Code.SOURCE_NOT_FOUND
+    with pytest.raises(FatalError) as caught:
+        join.shapes(options.model_copy(update={"how": "outer"}), given(LEFT))
+    assert caught.value.code is Code.UNSUPPORTED
+
+
+@pytest.mark.parametrize("options", [{"on": "k"}, {"table": "a", "path": "b", "on": "k"}, {"table": "a"}, {"table": "a", "on": {}}, {"table": "a", "on": []}, {"table": "a", "on": ["k", "k"]}, {"table": "a", "on": "k", "suffix": " "}])  # fmt: skip
+def test_half_a_join_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        join.Options(type="join", **options)
+
+
+def test_decimal_and_integer_keys_match_by_value(execute: Any) -> None:
+    options = {"table": "dim", "on": {"k": "k"}, "columns": ["name"]}
+    name = join.side(join.Options(type="join", **options)).name
+    relations = {name: (RIGHT, [(7, "m", "seven")])}
+    outcome = execute(
+        join, options, {"k": "DECIMAL(10, 2)"}, [(Decimal("7.00"),), (Decimal("7.01"),)], relations=relations
+    )
+    assert sorted(row[1] or "" for row in outcome.rows) == ["", "seven"]
