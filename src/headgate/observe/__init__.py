@@ -1,0 +1,1 @@
+"""Listeners of a run's events: progress for people, logs for machines."""

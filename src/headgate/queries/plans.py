@@ -1,0 +1,121 @@
+"""Plans and checks: what a run would do, and everything that keeps it from being done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from headgate.config.models import Pipeline
+from headgate.core.contracts import Interval, Window
+from headgate.core.errors import Code, HeadgateError, Problem
+from headgate.execute.gather import gather, interval_of, read_context
+from headgate.execute.workspace import Workspace
+from headgate.plan.stages import Plan
+
+NOT_THERE = (Code.NOT_FOUND, Code.SOURCE_NOT_FOUND, Code.TABLE_NOT_FOUND)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What ``check`` found. ``notes`` are no problems: things that only a run can make."""
+
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"ok": self.ok, "problems": [asdict(problem) for problem in self.problems], "notes": list(self.notes)}
+
+
+def plan(
+    workspace: Workspace, name: str, interval: Interval | None = None, variables: Mapping[str, str] | None = None
+) -> Plan:
+    """Compile a pipeline against its live sources; nothing is written, nothing is claimed.
+
+    Raises:
+        HeadgateError: what keeps it from being planned.
+    """
+    pipeline = workspace.project.pipeline(name)
+    store = workspace.stores_of(pipeline)[0]
+    state = store.state(workspace.key(name))
+    context = read_context(workspace, "plan", interval, {**pipeline.variables, **(variables or {})})
+    source = workspace.source(pipeline.source_endpoint(0))
+    read = pipeline.sources[0]
+    mark = state.watermarks.get(source.identity(read)[0])
+    window = source.probe(read, context, mark.position if mark else None)
+    nothing = Window(None, note="nothing new since the last run") if window is None else window
+    return gather(workspace, pipeline, context, state, window=nothing).plan
+
+
+def check(
+    load: Callable[[], Workspace],
+    names: Sequence[str] = (),
+    *,
+    offline: bool = False,
+    date: str | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Report:
+    """Find every problem of the configuration, then (unless ``offline``) of every plan.
+
+    Args:
+        load: opens the project; its own CONFIG_INVALID is part of the report.
+        names: pipelines to look at; default: the whole project.
+        date: what ``{{ ds }}`` stands for.
+
+    Raises:
+        HeadgateError: when there is no project to check, or no such pipeline.
+    """
+    try:
+        workspace = load()
+    except HeadgateError as error:
+        if not error.problems:
+            raise
+        return Report(error.problems)
+    with workspace:
+        project = workspace.project
+        problems = [problem for name in names for problem in project.problems_of(name)]
+        if not names:
+            problems = list(project.problems())
+        if offline:
+            return Report(_unique(problems))
+        interval = interval_of(date, None, None)
+        notes = []
+        for name in names or project.pipelines:
+            if project.problems_of(name):
+                continue  # it cannot be planned before these are mended
+            try:
+                plan(workspace, name, interval, variables)
+            except HeadgateError as error:
+                maker = _made_by(workspace, project.pipeline(name), error)
+                if maker:
+                    notes.append(f"{name}: {error.object} is made by the first run of {maker}")
+                else:
+                    problems += _problems(project.pipeline(name), error)
+        return Report(_unique(problems), tuple(notes))
+
+
+def _problems(pipeline: Pipeline, error: HeadgateError) -> list[Problem]:
+    """An error of a plan as problems with a place."""
+    if error.problems:
+        return list(error.problems)
+    file, line = pipeline.where(("source",))
+    subject = f"{error.object}: " if error.object and error.object not in error.message else ""
+    return [Problem(f"{subject}{error.message}", file, line, f"pipelines.{pipeline.name}", error.hint)]
+
+
+def _made_by(workspace: Workspace, pipeline: Pipeline, error: HeadgateError) -> str:
+    """The other pipeline whose first run makes the table that is missing; empty if there is none."""
+    if error.code not in NOT_THERE:
+        return ""
+    for name, other in workspace.project.pipelines.items():
+        if name != pipeline.name and any(target.table == error.object for target in other.targets):
+            return name
+    return ""
+
+
+def _unique(problems: Sequence[Problem]) -> tuple[Problem, ...]:
+    return tuple(dict.fromkeys(problems))

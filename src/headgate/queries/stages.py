@@ -1,0 +1,124 @@
+"""A plan as data and in words: what each stage does, in the order in which it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, assert_never
+
+from headgate.plan.stages import (
+    Acknowledge,
+    Audit,
+    Check,
+    Claim,
+    Clean,
+    Keep,
+    Plan,
+    Publish,
+    Scan,
+    Stage,
+    Transform,
+    Write,
+)
+from headgate.queries.values import plain
+
+
+def document(plan: Plan) -> dict[str, Any]:
+    """The plan in the shape that ``plan -o json`` prints."""
+    return {
+        "pipeline": plan.pipeline,
+        "hash": plan.hash,
+        "stages": [
+            {"stage": type(stage).__name__.lower(), "summary": words(stage), **_fields(stage)} for stage in plan.stages
+        ],
+        "sql": plan.sql,
+        "schema": [{"name": column.name, "type": column.type} for column in plan.columns],
+        "lineage": {name: list(origins) for name, origins in plan.lineage.items()},
+        "scans": plan.scans,
+        "reads": [_read(stage) for stage in plan.stages if isinstance(stage, Scan)],
+        "writes": [_written(stage) for stage in plan.stages if isinstance(stage, Write)],
+        "notes": list(plan.notes),
+    }
+
+
+def words(stage: Stage) -> str:  # noqa: C901 - one case a stage
+    """One line that says what a stage does."""
+    match stage:
+        case Claim():
+            return f"claim the next epoch of {stage.pipeline} in {stage.store}"
+        case Scan():
+            return _scan(stage)
+        case Transform():
+            return _transform(stage)
+        case Check():
+            return _check(stage)
+        case Keep():
+            return f"keep {_count(len(stage.columns), 'column')} of {stage.relation} for later"
+        case Write():
+            keys = f" by {', '.join(stage.keys)}" if stage.keys else ""
+            return f"{stage.mode} {stage.relation} to {stage.table} in {stage.store}{keys}, where no reader sees it"
+        case Audit():
+            return _audit(stage)
+        case Publish():
+            after = f", then roll {', '.join(stage.followers)} forward" if stage.followers else ""
+            return f"publish data, watermark and run record in one commit of {stage.store}{after}"
+        case Acknowledge():
+            return f"tell {_count(len(stage.sources), 'source')} how far was read"
+        case Clean():
+            return f"remove what the run left in {', '.join(stage.stores)}"
+        case _:
+            assert_never(stage)
+
+
+def _scan(stage: Scan) -> str:
+    text = f"scan {stage.object} of {stage.connection} ({_count(len(stage.columns), 'column')}, {stage.mode})"
+    if stage.side is not None:
+        text += f" to look rows up as {stage.relation}"
+    if stage.unique:
+        text += f"; {', '.join(stage.unique)} must be unique there"
+    return text
+
+
+def _transform(stage: Transform) -> str:
+    if stage.call is not None:
+        return f"transform {stage.reads} by {stage.call.function} into {stage.relation}"
+    steps = " → ".join(stage.steps) or "as it is"
+    return f"transform {stage.reads} into {stage.relation}: {steps}"
+
+
+def _check(stage: Check) -> str:
+    parts = [f"{rule.name} ({rule.action})" for rule in stage.rules]
+    rules = ", ".join(parts) if parts else "no rules"
+    return f"check each row of {stage.relation}: {rules}; a row that cannot be converted: {stage.on_row_error}"
+
+
+def _audit(stage: Audit) -> str:
+    parts = ["every row is accounted for"]
+    parts += [f"{check.rule.name} ({check.rule.action})" for check in stage.sets]
+    parts += [f"{check.rule.name} in the table as it will be ({check.rule.action})" for check in stage.tables]
+    if stage.max_error_percentage is not None:
+        parts.append(f"at most {stage.max_error_percentage:g} % of the rows held back")
+    return "audit the run: " + ", ".join(parts)
+
+
+def _read(stage: Scan) -> dict[str, Any]:
+    return {
+        "relation": stage.relation,
+        "connection": stage.connection,
+        "object": stage.object,
+        "mode": stage.mode,
+        "columns": [column.name for column in stage.columns],
+    }
+
+
+def _written(stage: Write) -> dict[str, Any]:
+    return {"table": stage.table, "store": stage.store, "mode": stage.mode, "keys": list(stage.keys)}
+
+
+def _fields(stage: Stage) -> Mapping[str, Any]:
+    fields: dict[str, Any] = plain(asdict(stage))
+    return fields
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
