@@ -10,6 +10,7 @@ from headgate.core.errors import Code, FatalError
 from headgate.core.runs import CheckResult, Rows, StepCount
 from headgate.execute.context import PassResult, Run
 from headgate.execute.held import REJECTED
+from headgate.execute.split import REASONS
 from headgate.plan.stages import Audit, Rule, Write
 
 
@@ -185,5 +186,8 @@ def _shown(row: Mapping[str, Any] | None) -> str:
     """A row in a message: short, values only."""
     if not row:
         return "unknown"
-    text = ", ".join(f"{name}={value!r}" for name, value in row.items() if value is not None)
+    reasons = "; ".join(row.get(REASONS) or ())
+    if "_raw" in row:
+        return f"{row['_file']}, line {row['_line']}: {reasons}"
+    text = ", ".join(f"{name}={value!r}" for name, value in row.items() if value is not None and name != REASONS)
     return text if len(text) <= 300 else text[:297] + "..."

@@ -10,6 +10,7 @@ from headgate.core.contracts import FileScan, Load, Scan, SourceSchema, Writer
 from headgate.core.events import Step
 from headgate.core.models import WriteOptions
 from headgate.execute.calls import run_call
+from headgate.execute.ahead import ahead
 from headgate.execute.context import PassResult, Run
 from headgate.execute.split import Splitter
 from headgate.io.parquet import ParquetFile
@@ -71,8 +72,7 @@ def drain(run: Run, pour: Pour, counter: Counter) -> None:
     sinks: list[Writer] = [*writers, *spools.values()]
     with run.emitter.during(Step.STAGE, relation=transform.relation) as outcome:
         try:
-            for batch in reader:
-                kept, held, noted = splitter.split(batch)
+            for kept, held, noted in ahead(splitter.split(batch) for batch in reader):
                 for rows in held:
                     run.held.take(transform.relation, rows, replayable=transform.replayable)
                 for evidence in noted:
