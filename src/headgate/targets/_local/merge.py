@@ -1,0 +1,158 @@
+"""What needs the rows themselves: merging by copy on write, and counting duplicates. Computed by DuckDB, spilling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headgate.core.errors import Code, FatalError
+from headgate.io import embedded
+from headgate.sql.literals import quote_name
+from headgate.targets._local.manifest import DataFile
+from headgate.targets._local.staging import FileWriter, Staged
+
+if TYPE_CHECKING:
+    import duckdb
+
+BATCH_ROWS = 100_000
+_FILE = "headgate_file"
+
+
+class Merge:
+    """Works on the files of one folder, in the run's work folder."""
+
+    def __init__(self, root: Path, workdir: Path) -> None:
+        self._root, self._workdir = root, workdir
+
+    def check_keys(self, staged: Staged) -> None:
+        """Raise DUPLICATE_KEYS for NULL or repeated keys among the staged rows."""
+        keys = staged.load.keys
+        if not keys:
+            raise FatalError(
+                Code.DUPLICATE_KEYS,
+                "an upsert needs keys",
+                operation="merge",
+                object=staged.load.table,
+                hint="say keys: with the columns that identify a row",
+            )
+        if not staged.files:
+            return
+        names = ", ".join(map(quote_name, keys))
+        null = " OR ".join(f"{quote_name(key)} IS NULL" for key in keys)
+        with self._connected("merge", staged.load.table) as connection:
+            source = self._files(staged.files)
+            bad = connection.execute(
+                f"SELECT {names}, count(*) FROM {source} GROUP BY {names} HAVING count(*) > 1 OR {null} LIMIT 1"
+            ).fetchone()
+        if bad is not None:
+            shown = ", ".join(f"{key} = {value!r}" for key, value in zip(keys, bad, strict=False))
+            why = "is NULL" if None in bad[:-1] else f"is there {bad[-1]} times"
+            raise FatalError(
+                Code.DUPLICATE_KEYS,
+                f"the key {shown} {why}",
+                operation="merge",
+                object=staged.load.table,
+                hint="deduplicate by the keys, or hold such rows back with not_null and unique rules",
+            )
+
+    def upsert(self, staged: Staged, current: Sequence[DataFile], writer: FileWriter) -> tuple[DataFile, ...]:
+        """Rewrite the files that hold matching rows without them; the files of the table after the merge.
+
+        Sets the counts of ``staged``; what ``writer`` writes is in ``staged.rewritten`` when this returns.
+        """
+        affected: dict[str, int] = {}
+        if staged.files and current:
+            affected = self._affected(staged, current)
+        staged.updated = sum(affected.values())
+        staged.inserted = staged.rows - staged.updated
+        touched = [file for file in current if str(self._root / file.path) in affected]
+        if any(affected[str(self._root / file.path)] < file.rows for file in touched):
+            self._rewrite(staged, touched, writer)
+        writer.close()
+        untouched = [file for file in current if file not in touched]
+        left = sum(file.rows for file in untouched) + sum(file.rows for file in staged.rewritten)
+        before = sum(file.rows for file in current)
+        if left != before - staged.updated:
+            raise FatalError(
+                Code.ACCOUNTING_FAILED,
+                f"{before} rows less {staged.updated} updated ones should leave {before - staged.updated}, not {left}",
+                operation="merge",
+                object=staged.load.table,
+                hint="nothing was published; the table's files may have been changed from outside",
+            )
+        return (*untouched, *staged.rewritten, *staged.files)
+
+    def _affected(self, staged: Staged, current: Sequence[DataFile]) -> dict[str, int]:
+        """Path of each file that holds rows with staged keys, and how many."""
+        with self._connected("merge", staged.load.table) as connection:
+            found = connection.execute(
+                f"SELECT t.{_FILE}, count(*) FROM {self._files(current)} t"
+                f" SEMI JOIN {self._files(staged.files)} s ON {self._match(staged)} GROUP BY ALL"
+            ).fetchall()
+        return {str(path): int(count) for path, count in found}
+
+    def _rewrite(self, staged: Staged, touched: Sequence[DataFile], writer: FileWriter) -> None:
+        held = {name for file in touched for name in self._names(file)}
+        columns = ", ".join(f"t.{quote_name(name)}" for name in staged.schema.names if name in held)
+        with self._connected("merge", staged.load.table) as connection:
+            reader = connection.sql(
+                f"SELECT {columns} FROM {self._files(touched)} t"
+                f" ANTI JOIN {self._files(staged.files)} s ON {self._match(staged)}"
+            ).to_arrow_reader(BATCH_ROWS)
+            try:
+                for batch in reader:
+                    writer.write(batch)
+            finally:
+                reader.close()
+
+    def _match(self, staged: Staged) -> str:
+        """Keys of the table are never NULL where they match: staged ones are not."""
+        return " AND ".join(f"t.{quote_name(key)} = s.{quote_name(key)}" for key in staged.load.keys)
+
+    def _names(self, file: DataFile) -> list[str]:
+        import pyarrow.parquet as pq
+
+        return list(pq.read_schema(self._root / file.path).names)
+
+    def duplicates(self, table: str, held: Sequence[DataFile], columns: Sequence[str]) -> int:
+        """Rows whose ``columns``, none of them NULL, occur more than once."""
+        if not held:
+            return 0
+        names = ", ".join(map(quote_name, columns))
+        filled = " AND ".join(f"{quote_name(name)} IS NOT NULL" for name in columns)
+        with self._connected("audit", table) as connection:
+            row = connection.execute(
+                f"SELECT coalesce(sum(n), 0) FROM (SELECT count(*) AS n FROM {self._files(held)}"
+                f" WHERE {filled} GROUP BY {names} HAVING count(*) > 1)"
+            ).fetchone()
+        return int(row[0]) if row else 0
+
+    def _files(self, held: Sequence[DataFile]) -> str:
+        paths = embedded.file_list([str(self._root / file.path) for file in held])
+        return f"read_parquet({paths}, union_by_name=true, filename='{_FILE}', hive_partitioning=false)"
+
+    @contextmanager
+    def _connected(self, operation: str, table: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        import duckdb
+
+        connection = embedded.connect(self._workdir, paths=[str(self._root)])
+        try:
+            yield connection
+        except (duckdb.Error, OSError) as error:
+            raise _explained(error, operation, table) from None
+        finally:
+            connection.close()
+
+
+def _explained(error: Any, operation: str, table: str) -> FatalError:
+    text = str(error).split("\n\nLINE", 1)[0]
+    full = "no space left" in text.lower()
+    return FatalError(
+        Code.DISK_FULL if full else Code.LOAD_EXECUTION_FAILED,
+        text,
+        operation=operation,
+        object=table,
+        hint="free space in the run's work folder" if full else "see whether the table's files are all there",
+    )

@@ -1,0 +1,373 @@
+"""One run on a folder: files with names of their own first, then one link that names them all."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from headgate.core.contracts import Load, Writer
+from headgate.core.errors import Code, FatalError, RetriableError
+from headgate.core.events import Emitter, Step
+from headgate.core.ledger import Claim, LedgerRecord, QuarantineEntry, Watermark
+from headgate.core.runs import PipelineKey, TableCommit
+from headgate.io import files
+from headgate.io.ledger import fenced
+from headgate.targets._local import staging
+from headgate.targets._local.chain import Chain
+from headgate.targets._local.manifest import DataFile, Manifest, Table, key_hash, key_text
+from headgate.targets._local.merge import Merge
+from headgate.targets._local.staging import FileWriter, Staged
+
+CHUNK = 1 << 20
+
+
+def owner(key: PipelineKey, run_id: str) -> str:
+    """How everything that a run leaves in the folder is called."""
+    return f"{key_hash(key)}-{quote(run_id, safe='')}"
+
+
+class FolderTransaction:
+    """What one run does to one folder. ``options`` of the writers come with each load."""
+
+    def __init__(self, chain: Chain, claim: Claim, emitter: Emitter, workdir: Path, *, staged_by: str = "") -> None:
+        self._chain, self._claim, self._emitter, self._workdir = chain, claim, emitter, workdir
+        self._owner = owner(claim.key, staged_by or claim.run_id)
+        self._intent = chain.own / "staging" / self._owner
+        self._staged: dict[str, Staged] = {}
+        self._writers: list[FileWriter] = []
+        self._held: dict[str, str] = {}
+        self._published = False
+        self._parked = False
+        with files.told("begin", self._intent):
+            files.make_folder(self._intent)
+
+    # ------------------------------------------------------------------------------------------------- staging
+
+    def stage(self, load: Load) -> Writer:
+        staging.folder_name(load.table)
+        staging.check_types(load)
+        table = self._chain.head().tables.get(load.table)
+        staged = Staged(load, staging.evolved(load, table), table.changed if table else 0)
+        if load.replaces and load.mode == "append":
+            self._check_replaceable(load, table)
+        self._staged[load.table] = staged
+        return self._writer(staged, staged.schema, staged.files.append)
+
+    def _writer(self, staged: Staged, schema: Any, done: Any, *, merged: bool = False) -> FileWriter:
+        options = {
+            name: getattr(staged.load.write, name)
+            for name in ("compression", "file_size")
+            if hasattr(staged.load.write, name)
+        }
+        writer = FileWriter(
+            self._chain.root,
+            staged.load.table,
+            schema,
+            self._owner,
+            self._claim.run_id,
+            merged=merged,
+            done=done,
+            **options,
+        )
+        self._writers.append(writer)
+        return writer
+
+    def _check_replaceable(self, load: Load, table: Table | None) -> None:
+        if table is not None and any(file.merged for file in table.files):
+            raise FatalError(
+                Code.UNSUPPORTED,
+                "an upsert has mixed the rows of several runs, so those of one cannot be replaced",
+                operation="stage",
+                object=load.table,
+                hint="run with --full-refresh",
+            )
+
+    def hold(self, entry: QuarantineEntry, file: Path) -> None:
+        target = self._chain.own / "quarantine" / f"{self._owner}-{quote(entry.id, safe='')}.parquet"
+        with files.told("hold", target):
+            files.make_folder(target.parent)
+            _copy(file, target)
+        self._held[entry.id] = target.relative_to(self._chain.root).as_posix()
+
+    # ------------------------------------------------------------------------------------------------- auditing
+
+    def duplicates(self, table: str, columns: Sequence[str]) -> int:
+        staged = self._staged[table]
+        return Merge(self._chain.root, self._workdir).duplicates(table, self._after(staged), columns)
+
+    def counts(self) -> list[TableCommit]:
+        for staged in self._staged.values():
+            self._after(staged)
+        return self._commits("")
+
+    def _commits(self, commit: str) -> list[TableCommit]:
+        return [
+            TableCommit(name, commit, inserted=staged.inserted, updated=staged.updated, deleted=staged.deleted)
+            for name, staged in self._staged.items()
+        ]
+
+    def _after(self, staged: Staged) -> tuple[DataFile, ...]:
+        """The table's files as they will be; merges, if that was not done yet."""
+        if staged.merged is None or staged.load.mode == "append":
+            table = self._chain.head().tables.get(staged.load.table)
+            staged.merged = self._merged(staged, table)
+        return staged.merged
+
+    def _merged(self, staged: Staged, table: Table | None) -> tuple[DataFile, ...]:
+        current = table.files if table else ()
+        match staged.load.mode:
+            case "append":
+                replaced = staged.load.replaces
+                kept = tuple(file for file in current if not replaced or file.run != replaced)
+                staged.inserted = staged.rows
+                staged.deleted = sum(file.rows for file in current) - sum(file.rows for file in kept)
+                return (*kept, *staged.files)
+            case "overwrite":
+                self._check_base(staged, table)
+                staged.inserted, staged.deleted = staged.rows, sum(file.rows for file in current)
+                return tuple(staged.files)
+            case "upsert":
+                self._check_base(staged, table)
+                merge = Merge(self._chain.root, self._workdir)
+                merge.check_keys(staged)
+                writer = self._writer(staged, staged.schema, staged.rewritten.append, merged=True)
+                return merge.upsert(staged, current, writer)
+
+    def _check_base(self, staged: Staged, table: Table | None) -> None:
+        if (table.changed if table else 0) != staged.base:
+            raise RetriableError(
+                Code.CONFLICT,
+                "another run has changed the table meanwhile",
+                operation="publish",
+                object=staged.load.table,
+                hint="nothing was published; the run can simply be tried again",
+            )
+
+    # ------------------------------------------------------------------------------------------------- publishing
+
+    def publish(self, record: LedgerRecord) -> list[TableCommit]:
+        if any(s.load.mode == "upsert" and s.merged is None for s in self._staged.values()):
+            with self._emitter.during(Step.MERGE):
+                self.counts()
+        with self._emitter.during(Step.SYNC):
+            self._sync()
+        with self._emitter.during(Step.LEDGER):
+            proposed = self._proposed(record)
+        with self._emitter.during(Step.MANIFEST, number=proposed.number):
+            beside = self._chain.beside(self._owner, proposed)
+        with self._emitter.during(Step.COMMIT, number=proposed.number) as told:
+            while not self._linked(beside, proposed.number):
+                proposed = self._proposed(record)
+                beside = self._chain.beside(self._owner, proposed)
+            self._published = True
+            told["number"] = proposed.number
+        self._leave()
+        return self._commits(str(proposed.number))
+
+    def _linked(self, beside: Path, number: int) -> bool:
+        try:
+            return self._chain.link(beside, number)
+        finally:
+            self._chain.forget(beside)
+
+    def _sync(self) -> None:
+        """The files themselves were forced to the disk when they were closed; now their names are."""
+        folders = {self._chain.root / staging.folder_name(name) for name, s in self._staged.items() if s.files}
+        if self._held:
+            folders.add(self._chain.own / "quarantine")
+        for folder in sorted(folders):
+            with files.told("sync", folder):
+                files.sync_folder(folder)
+
+    def _proposed(self, record: LedgerRecord) -> Manifest:
+        """The manifest that would follow the head, if this run may still publish."""
+        head = self._chain.head()
+        if not head.holds(record.claim):
+            raise fenced(record.claim)
+        earlier = self._chain.published(head, record.claim.key, record.claim.execution_id)
+        if earlier is not None and earlier.run_id != record.replaces:
+            raise FatalError(
+                Code.CONFLICT,
+                f"run {earlier.run_id} has published this already",
+                operation="publish",
+                object=str(record.claim.key),
+                hint="nothing was published twice; see the earlier run with: headgate show",
+            )
+        number = head.number + 1
+        kept = self._chain.archived(head)
+        tables = dict(head.tables)
+        for name, staged in self._staged.items():
+            tables[name] = self._table(staged, head.tables.get(name), number)
+        return replace(
+            kept,
+            number=number,
+            tables=tables,
+            runs=(*kept.runs, _run(record)),
+            watermarks=_marked(head, record.claim.key, record.watermarks),
+            quarantine=self._quarantined(head, record),
+        )
+
+    def _table(self, staged: Staged, table: Table | None, number: int) -> Table:
+        if staged.load.mode == "append":
+            held, schema = self._merged(staged, table), staging.evolved(staged.load, table)
+        else:
+            self._check_base(staged, table)
+            held, schema = self._after(staged), staged.schema
+        keys = staged.load.keys or (table.keys if table else ())
+        return Table(staging.encode_schema(schema), tuple(schema.names), held, tuple(keys), number)
+
+    def _quarantined(self, head: Manifest, record: LedgerRecord) -> tuple[tuple[str, QuarantineEntry], ...]:
+        held = {entry.id: entry for _, entry in head.quarantine}
+        for entry_id in record.resolved:
+            if entry_id not in held or held[entry_id].status != "held":
+                raise FatalError(
+                    Code.CONFLICT,
+                    "the entry is no longer held: somebody replayed or discarded it meanwhile",
+                    operation="replay",
+                    object=entry_id,
+                    hint="see: headgate quarantine list",
+                )
+        kept = (
+            (project, replace(entry, status="replayed") if entry.id in record.resolved else entry)
+            for project, entry in head.quarantine
+        )
+        new = ((record.claim.key.project, self._located(entry)) for entry in record.quarantine)
+        return (*kept, *new)
+
+    def _located(self, entry: QuarantineEntry) -> QuarantineEntry:
+        return replace(entry, location=self._held.get(entry.id, entry.location))
+
+    # ------------------------------------------------------------------------------------------------- the end
+
+    def park(self, record: LedgerRecord) -> None:
+        for staged in self._staged.values():
+            self._after(staged)
+        self._sync()
+        document = {
+            "run_id": self._claim.run_id,
+            "record": {**asdict(record), "claim": _claim_document(record.claim)},
+            "held": self._held,
+            "tables": [_staged_document(staged) for staged in self._staged.values()],
+        }
+        with files.told("park", self._intent):
+            files.replace_text(self._intent / "parked.json", json.dumps(document))
+        self._parked = True
+
+    def adopt(self, tables: Iterable[Staged], held: Mapping[str, str]) -> None:
+        """Take over what a parked run has staged."""
+        self._staged = {staged.load.table: staged for staged in tables}
+        self._held = dict(held)
+
+    def rollback(self) -> None:
+        if self._published:
+            return
+        for writer in self._writers:
+            writer.abort()
+        paths = [file.path for staged in self._staged.values() for file in (*staged.files, *staged.rewritten)]
+        with files.told("rollback", self._chain.root):
+            for path in (*paths, *self._held.values()):
+                files.unlink(self._chain.root / path)
+        for name in self._staged:
+            with contextlib.suppress(OSError):
+                (self._chain.root / staging.folder_name(name)).rmdir()
+        self._staged, self._held, self._writers = {}, {}, []
+        self._leave()
+
+    def _leave(self) -> None:
+        """Nothing is left to be swept; if this fails, the next run's sweep does it."""
+        with contextlib.suppress(OSError):
+            files.remove_tree(self._intent)
+
+
+def _copy(source: Path, target: Path) -> None:
+    file = files.DurableFile(target)
+    try:
+        with source.open("rb") as given:
+            while data := given.read(CHUNK):
+                file.write(data)
+        file.commit()
+    finally:
+        file.close()
+
+
+def _run(record: LedgerRecord) -> dict[str, Any]:
+    key = record.claim.key
+    return {
+        "project": key.project,
+        "pipeline": key.pipeline,
+        "run_id": record.claim.run_id,
+        "execution_id": record.claim.execution_id,
+        "plan_hash": record.plan_hash,
+        "epoch": record.claim.epoch,
+        "receipt": dict(record.receipt),
+    }
+
+
+def _marked(head: Manifest, key: PipelineKey, new: Iterable[Watermark]) -> dict[str, Mapping[str, Watermark]]:
+    marks = dict(head.watermarks)
+    mine = {**marks.get(key_text(key), {}), **{mark.source: mark for mark in new}}
+    if mine:
+        marks[key_text(key)] = mine
+    return marks
+
+
+def _claim_document(claim: Claim) -> dict[str, Any]:
+    return {**asdict(claim), "key": [claim.key.project, claim.key.pipeline]}
+
+
+def _staged_document(staged: Staged) -> dict[str, Any]:
+    load = staged.load
+    return {
+        "load": {
+            "table": load.table,
+            "mode": load.mode,
+            "keys": list(load.keys),
+            "create": load.create,
+            "evolve": load.evolve,
+            "replaces": load.replaces,
+        },
+        "load_schema": staging.encode_schema(load.schema),
+        "schema": staging.encode_schema(staged.schema),
+        "base": staged.base,
+        "files": [asdict(file) for file in staged.files],
+        "rewritten": [asdict(file) for file in staged.rewritten],
+        "merged": [asdict(file) for file in staged.merged or ()],
+        "counts": [staged.inserted, staged.updated, staged.deleted],
+    }
+
+
+def parked(document: Mapping[str, Any]) -> tuple[LedgerRecord, list[Staged], dict[str, str]]:
+    """What :meth:`FolderTransaction.park` wrote."""
+    record = dict(document["record"])
+    claim = dict(record.pop("claim"))
+    claimed = Claim(PipelineKey(*claim.pop("key")), **claim)
+    marks = tuple(Watermark(**mark) for mark in record.pop("watermarks"))
+    entries = tuple(QuarantineEntry(**entry) for entry in record.pop("quarantine"))
+    resolved = tuple(record.pop("resolved"))
+    tables = [_staged(table) for table in document["tables"]]
+    return (
+        LedgerRecord(claimed, watermarks=marks, quarantine=entries, resolved=resolved, **record),
+        tables,
+        dict(document["held"]),
+    )
+
+
+def _staged(document: Mapping[str, Any]) -> Staged:
+    load = {**document["load"], "keys": tuple(document["load"]["keys"])}
+    inserted, updated, deleted = document["counts"]
+    return Staged(
+        Load(schema=staging.decode_schema(document["load_schema"]), **load),
+        staging.decode_schema(document["schema"]),
+        document["base"],
+        [DataFile(**file) for file in document["files"]],
+        tuple(DataFile(**file) for file in document["merged"]),
+        [DataFile(**file) for file in document["rewritten"]],
+        inserted,
+        updated,
+        deleted,
+    )

@@ -1,0 +1,463 @@
+"""A folder of Parquet files as a store: the shared contract, and what only the folder has."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from headgate.core.contracts import Store
+from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
+from headgate.core.ledger import QuarantineEntry, Watermark
+from headgate.io import files
+from headgate.targets import local
+from headgate.targets._local import chain as chains
+from headgate.targets._local import manifest as manifests
+from headgate.targets._local.chain import Chain
+from headgate.targets._local.manifest import DataFile, Manifest, Segment, Table
+from headgate.testing.place import KEY, OTHER, Place, execution, fork, load, record, rows, stage, watermark
+from headgate.testing.rows import arrow_schema, read_all
+from headgate.testing.stores import StoreContract
+
+
+def opened(tmp_path: Path) -> local.FolderStore:
+    return local.open_store("out", local.Connection(path="out"), tmp_path)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(lambda: opened(tmp_path), tmp_path / "_runs")
+
+
+def data_files(tmp_path: Path) -> set[str]:
+    """Everything in the folder but manifests, locks and records of older runs."""
+    out = tmp_path / "out"
+    found = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    return {
+        path for path in found if not path.startswith(("_headgate/manifests/0", "_headgate/locks", "_headgate/runs"))
+    }
+
+
+def named(tmp_path: Path) -> set[str]:
+    return set(Chain(tmp_path / "out").head().files())
+
+
+class TestFolder(StoreContract):
+    @pytest.fixture
+    def open_store(self, tmp_path: Path) -> Callable[[], Store]:
+        return lambda: opened(tmp_path)
+
+
+# ------------------------------------------------------------------------------------------------ the chain
+
+
+def test_a_paused_run_that_wakes_before_its_link_is_fenced(place: Place, tmp_path: Path) -> None:
+    claim, transaction = place.begin(place.store())
+    stage(transaction, [(load("t"), rows((1, "zombie")))])
+    taken: list[int] = []
+
+    def take_over(operation: str, path: Path) -> None:
+        if operation == "link" and not taken:
+            taken.append(1)
+            opened(tmp_path).claim(KEY, "run-2", execution(1))
+
+    with files.observing(take_over), pytest.raises(FatalError) as refusal:
+        transaction.publish(record(claim))
+    assert refusal.value.code is Code.FENCED
+    assert place.pairs("t") == []
+
+
+def test_a_run_that_slept_while_its_number_was_pruned_is_fenced(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chains, "KEEP", 3)
+    monkeypatch.setattr(chains, "SLACK", 0)
+    claim, transaction = place.begin(place.store())
+    stage(transaction, [(load("t"), rows((1, "zombie")))])
+    slept: list[int] = []
+
+    def others(operation: str, path: Path) -> None:
+        if operation == "link" and not slept:
+            slept.append(1)
+            for number in range(10):
+                taken = opened(tmp_path).claim(KEY, f"run-{number}", execution(number))
+            opened(tmp_path).sweep(taken)
+
+    with files.observing(others), pytest.raises(FatalError) as refusal:
+        transaction.publish(record(claim))
+    assert refusal.value.code is Code.FENCED
+    assert place.pairs("t") == []
+    assert place.published(1) is None
+
+
+def test_a_rival_that_is_faster_costs_a_second_try_and_no_row(place: Place, tmp_path: Path) -> None:
+    claim, transaction = place.begin(place.store())
+    stage(transaction, [(load("t"), rows((1, "a")))])
+    rivals = itertools.count()
+
+    def rival(operation: str, path: Path) -> None:
+        if operation == "link" and next(rivals) == 0:
+            place.run(7, [(load("t"), rows((7, "rival")))], key=OTHER)
+
+    with files.observing(rival):
+        transaction.publish(record(claim))
+    assert place.pairs("t") == [(1, "a"), (7, "rival")]
+
+
+@pytest.mark.parametrize("mode", ["overwrite", "upsert"])
+def test_a_rival_on_the_same_table_is_a_conflict_for_what_rewrites_it(place: Place, tmp_path: Path, mode: str) -> None:
+    keys = ("id",)
+    place.run(1, [(load("t", "upsert", keys=keys), rows((1, "a")))])
+    claim, transaction = place.begin(place.store(), "run-2", 2)
+    stage(transaction, [(load("t", mode, keys=keys), rows((1, "b")))])
+    assert transaction.counts()[0].table == "t"
+    place.run(3, [(load("t"), rows((3, "rival")))], key=OTHER)
+    with pytest.raises(RetriableError) as conflict:
+        transaction.publish(record(claim))
+    assert conflict.value.code is Code.CONFLICT
+    transaction.rollback()
+    assert place.pairs("t") == [(1, "a"), (3, "rival")]
+
+
+def test_many_processes_on_one_table_lose_and_double_nothing(place: Place) -> None:
+    from headgate.core.runs import PipelineKey
+
+    def runs(worker: int) -> None:
+        for number in range(8):
+            key = PipelineKey("shop", f"p{worker}")
+            place.run(f"{worker}{number}", [(load("t"), rows((worker * 100 + number, "x")))], key=key)
+
+    import os
+
+    children = [fork(lambda worker=worker: runs(worker)) for worker in range(4)]  # type: ignore[misc]
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4
+    wanted = sorted((worker * 100 + number, "x") for worker in range(4) for number in range(8))
+    assert sorted(place.pairs("t")) == wanted
+
+
+# ------------------------------------------------------------------------------------------------ time
+
+
+def test_older_versions_are_read_by_number_and_pruned_ones_are_refused(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions = [place.run(n, [(load("t", "overwrite"), rows((n, "x")))])[0].commit for n in range(1, 4)]
+    store = opened(tmp_path)
+    assert [read_all(store.reader("t", at=v))["id"].to_pylist() for v in versions] == [[1], [2], [3]]
+    assert local.read_manifest(tmp_path / "out", int(versions[0]))["t"].rows == 1
+    monkeypatch.setattr(chains, "KEEP", 2)
+    monkeypatch.setattr(chains, "SLACK", 0)
+    claim = store.claim(KEY, "run-4", execution(4))
+    assert store.sweep(claim) > 0
+    assert store.sweep(claim) == 0
+    with pytest.raises(FatalError) as refusal:
+        store.reader("t", at=versions[0])
+    assert refusal.value.code is Code.NOT_FOUND
+    assert "are kept" in refusal.value.hint
+    assert place.pairs("t") == [(3, "x")]
+    assert place.published(1) is not None
+    assert data_files(tmp_path) - {"_headgate/floor"} == named(tmp_path)
+    with pytest.raises(FatalError, match="not a version"):
+        store.reader("t", at="yesterday")
+
+
+def test_runs_are_found_however_many_came_after(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chains, "RECENT", 4)
+    for number in range(12):
+        place.run(number, [], receipt={"n": number})
+    head = Chain(tmp_path / "out").head()
+    assert len(head.runs) <= 6
+    assert len(head.segments) >= 2
+    for number in range(12):
+        published = place.published(number)
+        assert published is not None
+        assert published.receipt == {"n": number}
+    assert place.published(12) is None
+    place.run(0, [], run_id="again", replaces="run-0", receipt={"n": "again"})
+    published = place.published(0)
+    assert published is not None
+    assert (published.run_id, published.receipt) == ("again", {"n": "again"})
+    for segment in (tmp_path / "out" / "_headgate" / "runs").iterdir():
+        segment.write_text("")
+    with pytest.raises(FatalError) as refusal:
+        place.published(1)
+    assert refusal.value.code is Code.OUTCOME_UNKNOWN
+
+
+def test_readers_see_the_published_files_alone(place: Place, tmp_path: Path) -> None:
+    place.run(1, [(load("t"), rows((1, "a")))])
+    _, transaction = place.begin(place.store(), "run-2", 2)
+    stage(transaction, [(load("t"), rows((2, "b")))])
+    table = local.read_manifest(tmp_path / "out")["t"]
+    assert len(list((tmp_path / "out" / "t").iterdir())) == 2
+    assert [pq.read_table(path).num_rows for path in table.files] == [1]
+    assert (table.columns, table.rows) == (("id", "name"), 1)
+    assert local.read_manifest(tmp_path / "nothing") == {}
+
+
+# ------------------------------------------------------------------------------------------------ rows
+
+
+def test_an_upsert_rewrites_only_the_files_it_touches(place: Place, tmp_path: Path) -> None:
+    upsert = load("t", "upsert", keys=("id",))
+    place.run(1, [(upsert, rows((1, "a"), (2, "b")))])
+    place.run(2, [(upsert, rows((3, "c"), (4, "d")))])
+    before = {file.path for file in Chain(tmp_path / "out").head().tables["t"].files}
+    place.run(3, [(upsert, rows((3, "C"), (5, "e")))])
+    after = {file.path for file in Chain(tmp_path / "out").head().tables["t"].files}
+    assert len(before & after) == 1
+    assert place.pairs("t") == [(1, "a"), (2, "b"), (3, "C"), (4, "d"), (5, "e")]
+
+
+def test_upserts_keep_zones_and_types_of_rewritten_rows(place: Place, tmp_path: Path) -> None:
+    schema = arrow_schema([("id", pa.int64()), ("at", pa.timestamp("us", "Europe/Berlin")), ("n", pa.uint64())])
+    upsert = load("t", "upsert", schema, keys=("id",))
+    table = pa.table({"id": [1, 2], "at": [0, -1], "n": [2**64 - 1, 0]}, schema)
+    place.run(1, [(upsert, table)])
+    place.run(2, [(upsert, table.slice(0, 1))])
+    assert place.rows("t").sort_by("id") == table
+    place.run(3, [(load("t", "upsert", schema.append(pa.field("new", pa.bool_())), keys=("id",)), widened(table))])
+    place.run(4, [(upsert, table.slice(1, 1))])
+    assert place.rows("t").sort_by("id")["new"].to_pylist() == [True, None]
+
+
+def widened(table: pa.Table) -> pa.Table:
+    return table.slice(0, 1).append_column("new", pa.array([True]))
+
+
+def test_a_table_called_by_the_names_used_inside_is_merged_all_the_same(place: Place) -> None:
+    schema = arrow_schema([("filename", pa.string()), ("t", pa.int64()), ("s", pa.int64())])
+    upsert = load("s", "upsert", schema, keys=("filename", "t"))
+    for value in (1, 2):
+        place.run(value, [(upsert, pa.table({"filename": ["a", "b"], "t": [1, 1], "s": [value, value]}, schema))])
+    assert place.rows("s")["s"].to_pylist() == [2, 2]
+
+
+def test_large_loads_become_several_files(place: Place, tmp_path: Path) -> None:
+    write = local.Write(table="t", compression="none", file_size="1MB")  # type: ignore[arg-type]
+    table = pa.table({"id": list(range(400_000)), "name": ["x" * 10] * 400_000}, rows().schema)
+    place.run(1, [(load("t", write=write), table)])
+    assert len(local.read_manifest(tmp_path / "out")["t"].files) > 1
+    assert place.rows("t").num_rows == 400_000
+
+
+def test_rows_of_a_run_cannot_be_replaced_once_they_are_mixed(place: Place) -> None:
+    place.run(1, [(load("t"), rows((1, "a"), (2, "b")))])
+    place.run(2, [(load("t", "upsert", keys=("id",)), rows((1, "A")))])
+    with pytest.raises(FatalError) as refusal:
+        place.run(1, [(load("t", replaces="run-1"), rows((9, "z")))], run_id="run-3", replaces="run-1")
+    assert refusal.value.code is Code.UNSUPPORTED
+    assert place.pairs("t") == [(1, "A"), (2, "b")]
+
+
+def test_columns_that_differ_in_case_alone_are_refused(place: Place) -> None:
+    both = arrow_schema([("id", pa.int64()), ("ID", pa.int64())])
+    with pytest.raises(FatalError) as refusal:
+        place.run(1, [(load("t", schema=both), pa.Table.from_arrays([pa.array([1]), pa.array([2])], schema=both))])
+    assert refusal.value.code is Code.UNSUPPORTED
+    place.run(2, [(load("t"), rows((1, "a")))])
+    other = arrow_schema([("ID", pa.int64()), ("name", pa.string())])
+    with pytest.raises(FatalError) as refusal:
+        place.run(3, [(load("t", schema=other), pa.table({"ID": [1], "name": ["a"]}, other))])
+    assert refusal.value.code is Code.SCHEMA_MISMATCH
+
+
+def test_a_table_name_that_no_folder_can_have_is_refused(place: Place) -> None:
+    for name in ("x" * 300, ""):
+        with pytest.raises(FatalError) as refusal:
+            place.run(1, [(load(name), rows((1, "a")))])
+        assert refusal.value.code is Code.UNSUPPORTED
+    for name in ("../up", "_under", ".dot", "a/b", "con*?"):
+        place.run(name, [(load(name), rows((1, "a")))])
+        assert place.pairs(name) == [(1, "a")]
+
+
+# ------------------------------------------------------------------------------------------------ faults
+
+
+@pytest.mark.parametrize("mode", ["append", "overwrite", "upsert"])
+@pytest.mark.parametrize("fault", [errno.ENOSPC, errno.EIO])
+def test_whichever_file_operation_fails_a_run_is_whole_or_absent(
+    place: Place, tmp_path: Path, mode: str, fault: int
+) -> None:
+    keys = ("id",) if mode == "upsert" else ()
+    place.run(0, [(load("t", mode, keys=keys), rows((0, "start")))])
+    held = tmp_path / "held.parquet"
+    pq.write_table(pa.table({"id": [1], "_reasons": [["x"]]}), held)
+    for number in itertools.count(1):
+        before = place.pairs("t")
+        calls = itertools.count(1)
+
+        def fail(operation: str, path: Path, number: int = number, calls: Any = calls) -> None:
+            if next(calls) == number:
+                raise OSError(fault, "planted")
+
+        store = opened(tmp_path)
+        failed: Exception | None = None
+        with files.observing(fail):
+            try:
+                claim, transaction = place.begin(store, f"run-{number}", number)
+                try:
+                    stage(transaction, [(load("t", mode, keys=keys), rows((0, f"{number}")))])
+                    transaction.hold(QuarantineEntry("q", "r", "orders", "rule", 1), held)
+                    transaction.publish(record(claim, watermarks=(watermark(number),)))
+                except BaseException:
+                    transaction.rollback()
+                    raise
+            except HeadgateError as error:
+                failed = error
+                assert error.code in {Code.DISK_FULL, Code.STORAGE_FAILED, Code.OUTCOME_UNKNOWN}
+                assert error.hint or error.code is Code.STORAGE_FAILED
+        published = place.published(number)
+        if failed is not None and failed.code is not Code.OUTCOME_UNKNOWN:
+            assert published is None
+        if published is None:
+            assert place.pairs("t") == before
+        else:
+            assert (0, f"{number}") in place.pairs("t")
+        store.sweep(store.claim(KEY, f"after-{number}", execution("after")))
+        assert data_files(tmp_path) <= Chain(tmp_path / "out").named_since()
+        if failed is None:
+            assert number > 15, "too few file operations were seen"
+            return
+
+
+def test_an_unwritable_folder_is_one_clear_error(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file stands where the folder should be")
+    with pytest.raises(FatalError, match="not a folder") as refusal:
+        opened(tmp_path).test()
+    assert refusal.value.code is Code.STORAGE_FAILED
+    with pytest.raises(FatalError) as refusal:
+        opened(tmp_path).claim(KEY, "run-1", execution(1))
+    assert refusal.value.code is Code.STORAGE_FAILED
+
+
+def test_what_a_dead_run_was_writing_is_swept_and_nothing_else(place: Place, tmp_path: Path) -> None:
+    place.run(1, [(load("t"), rows((1, "a")))])
+    place.run(2, [(load("t", "overwrite"), rows((2, "b")))])
+    _, dead = place.begin(place.store(), "run-3", 3)
+    stage(dead, [(load("t"), rows((3, "c"))), (load("only/here"), rows((3, "c")))])
+    _, living = place.begin(place.store(), "run-4", 4, key=OTHER)
+    stage(living, [(load("t"), rows((4, "d")))])
+    store = place.store()
+    store.sweep(store.claim(KEY, "run-5", execution(5)))
+    assert not (tmp_path / "out" / "only%2Fhere").exists()
+    assert read_all(store.reader("t", at="2"))["id"].to_pylist() == [1]
+    assert len(data_files(tmp_path) - Chain(tmp_path / "out").named_since()) == 1
+
+
+def test_a_parked_run_that_was_published_and_then_died_is_swept(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim, transaction = place.begin(place.store(), durable=True)
+    stage(transaction, [(load("t"), rows((1, "a")))])
+    transaction.park(record(claim))
+    store = opened(tmp_path)
+    claim = store.claim(KEY, "run-2", execution(1))
+    from headgate.core.events import Emitter
+
+    found = store.resume(claim, "run-1", Emitter(), place.folder())
+    assert found is not None
+    monkeypatch.setattr(files, "remove_tree", lambda path: None)
+    found[0].publish(record(claim))
+    monkeypatch.undo()
+    assert store.sweep(store.claim(KEY, "run-3", execution(3))) == 1
+    assert store.resume(claim, "run-1", Emitter(), place.folder()) is None
+    assert place.pairs("t") == [(1, "a")]
+
+
+def test_reading_state_imports_nothing_heavy(place: Place, tmp_path: Path) -> None:
+    place.run(1, [(load("t"), rows((1, "a")))], watermarks=(watermark(1),))
+    code = (
+        "import sys, pathlib; from headgate.targets import local; from headgate.core.runs import PipelineKey;"
+        f"store = local.open_store('out', local.Connection(path='out'), pathlib.Path({str(tmp_path)!r}));"
+        "assert store.state(PipelineKey('shop', 'orders')).watermarks;"
+        f"assert store.published(PipelineKey('shop', 'orders'), {execution(1)!r});"
+        "print([name for name in ('duckdb', 'pyarrow', 'sqlglot', 'pyiceberg') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    assert done.stdout.strip() == "[]"
+
+
+# ------------------------------------------------------------------------------------------------ manifests
+
+texts = st.text(max_size=12)
+marks = st.builds(
+    Watermark,
+    texts,
+    texts,
+    st.dictionaries(texts, st.integers() | texts, max_size=3),
+    st.none() | texts,
+    st.none() | texts,
+)
+some_files = st.builds(
+    DataFile, texts, st.integers(0, 2**60), st.integers(0, 2**60), texts, texts, st.integers(0, 99), st.booleans()
+)
+whole = st.builds(
+    Manifest,
+    st.integers(0, 10**9),
+    st.dictionaries(
+        texts,
+        st.builds(
+            Table, texts, st.lists(texts, max_size=3).map(tuple), st.lists(some_files, max_size=3).map(tuple),
+            st.lists(texts, max_size=2).map(tuple), st.integers(0, 99),
+        ),
+        max_size=3,
+    ),
+    st.dictionaries(texts, st.tuples(st.integers(0, 99), texts, texts), max_size=3),
+    st.dictionaries(texts, st.dictionaries(texts, marks, max_size=2), max_size=2),
+    st.lists(st.dictionaries(texts, texts, max_size=2), max_size=2).map(tuple),
+    st.lists(st.builds(Segment, texts, texts), max_size=2).map(tuple),
+    st.lists(st.tuples(texts, st.builds(QuarantineEntry, texts, texts, texts, texts, st.integers(0, 99))), max_size=2).map(tuple),
+)  # fmt: skip
+
+
+@given(whole)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_manifest_is_read_as_it_was_written(manifest: Manifest) -> None:
+    assert manifests.parse(manifests.dump(manifest), "m") == manifest
+
+
+@given(whole, st.data())
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_damaged_manifest_is_refused_or_means_something(manifest: Manifest, data: st.DataObject) -> None:
+    good = manifests.dump(manifest)
+    at = data.draw(st.integers(0, len(good)))
+    bad = good[:at] + data.draw(st.binary(max_size=4)) + good[at + data.draw(st.integers(0, 20)) :]
+    try:
+        manifests.parse(bad, "m")
+    except FatalError as error:
+        assert error.code is Code.STATE_INVALID
+
+
+@pytest.mark.parametrize("content", ["", "null", "[]", "{}", '{"version": 99}', "[" * 100_000])
+def test_a_broken_newest_manifest_stops_everything_with_its_name(place: Place, tmp_path: Path, content: str) -> None:
+    place.run(1, [(load("t"), rows((1, "a")))])
+    newest = sorted((tmp_path / "out" / "_headgate" / "manifests").glob("*.json"))[-1]
+    newest.write_text(content)
+    for ask in (opened(tmp_path).tables, lambda: opened(tmp_path).state(KEY)):
+        with pytest.raises(FatalError) as refusal:
+            ask()
+        assert refusal.value.code is Code.STATE_INVALID
+        assert refusal.value.object == str(newest)
+
+
+def test_manifests_are_plain_json_that_names_every_file_with_its_hash(place: Place, tmp_path: Path) -> None:
+    place.run(1, [(load("t"), rows((1, "a")))])
+    newest = sorted((tmp_path / "out" / "_headgate" / "manifests").glob("*.json"))[-1]
+    (file,) = json.loads(newest.read_text())["tables"]["t"]["files"]
+    import hashlib
+
+    assert file["digest"] == hashlib.sha256((tmp_path / "out" / file["path"]).read_bytes()).hexdigest()
+    assert (file["rows"], file["run"]) == (1, "run-1")
