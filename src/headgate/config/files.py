@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from headgate.config.yaml import Items, RefusedError, Section, read
+from headgate.config.yaml import Items, RefusedError, Section, parse
+from headgate.config.yaml import read as read_file
 from headgate.core.errors import Code, FatalError, Problem, nearest
 
 NAME = "headgate.yml"
@@ -45,8 +47,16 @@ def find_root(start: Path) -> Path:
     )
 
 
-def read_files(root: Path) -> Files:
-    """Read every file of the project; a file that cannot be read becomes problems."""
+def read_files(root: Path, instead: Mapping[str, str] | None = None) -> Files:
+    """Read every file of the project; a file that cannot be read becomes problems.
+
+    ``instead``: texts by file name, such as ``pipelines/orders.yml``, that are read in place of what is there.
+    """
+    texts = dict(instead or {})
+
+    def read(path: Path, file: str) -> Section:
+        return parse(texts.pop(file), file) if file in texts else read_file(path, file)
+
     try:
         files = Files(read(root / NAME, NAME))
     except RefusedError as refused:
@@ -59,7 +69,28 @@ def read_files(root: Path) -> Files:
             _add_file(files, read(path, file), path.stem, file)
         except RefusedError as refused:
             files.problems += refused.problems
+    for file in list(texts):
+        _add_file(files, read(root / file, file), Path(file).stem, file)
     return files
+
+
+def find_pipeline(document: Section, name: str, file: str) -> tuple[str, ...]:
+    """The keys that lead to a pipeline within its file; none when the file is the pipeline.
+
+    Raises:
+        FatalError: UNSUPPORTED for a pipeline in a list.
+    """
+    if isinstance(document.get("pipelines"), Section):
+        return ("pipelines", name)
+    if "pipelines" in document:
+        raise FatalError(
+            Code.UNSUPPORTED,
+            "pipelines in a list are not changed by commands",
+            operation="configuration",
+            object=file,
+            hint="write pipelines: {NAME: {…}}",
+        )
+    return () if PIPELINE_MARKS & document.keys() else (name,)
 
 
 def pipeline_files(root: Path) -> list[Path]:

@@ -32,10 +32,10 @@ from headgate.config.report import Path as Place
 from headgate.config.report import Report
 from headgate.config.yaml import RefusedError, Section
 from headgate.core.contracts import Registry
-from headgate.core.errors import FatalError, nearest
+from headgate.core.errors import Code, FatalError, Problem, nearest
 from headgate.core.models import ConnectionOptions, Model
 
-__all__ = ["find_root", "load_project"]
+__all__ = ["find_root", "load_project", "project_problems"]
 
 M = TypeVar("M", bound=Model)
 
@@ -64,16 +64,41 @@ def load_project(
     Raises:
         FatalError: CONFIG_INVALID with every problem of every file and pipeline.
     """
-    loading = _Loading(root, registry, os.environ if environment is None else environment, overrides or {})
+    loading = _Loading(root, registry, os.environ if environment is None else environment, overrides or {}, {})
     return loading.project(variables or {}, deep)
+
+
+def project_problems(
+    root: Path,
+    registry: Registry,
+    *,
+    environment: Mapping[str, str] | None = None,
+    instead: Mapping[str, str] | None = None,
+) -> tuple[Problem, ...]:
+    """All that is wrong in a project, references without a value included; empty when all is well.
+
+    ``instead``: texts by file name that are read in place of the files.
+    """
+    environment = os.environ if environment is None else environment
+    try:
+        return _Loading(root, registry, environment, {}, instead or {}).project({}, deep=True).problems()
+    except FatalError as error:
+        if error.code is not Code.CONFIG_INVALID or not error.problems:
+            raise
+        return error.problems
 
 
 class _Loading:
     def __init__(
-        self, root: Path, registry: Registry, environment: Mapping[str, str], overrides: Mapping[str, Any]
+        self,
+        root: Path,
+        registry: Registry,
+        environment: Mapping[str, str],
+        overrides: Mapping[str, Any],
+        instead: Mapping[str, str],
     ) -> None:
         self.root, self.registry = root.resolve(), registry
-        files = read_files(self.root)
+        files = read_files(self.root, instead)
         problems = files.problems
         try:
             environment = {**read_env(self.root), **environment}

@@ -1,0 +1,273 @@
+"""Other spellings of transformation steps, cleaning rules and business rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from headgate.config.renames import as_items, flatten, rename, replace, section_of
+from headgate.config.report import Path, Report
+from headgate.config.yaml import Items, Section, Value
+
+_KINDS = {
+    "column_rename": "rename", "data_type": "cast", "type_conversion": "cast", "calculation": "calculate",
+    "calculated": "calculate", "derive": "calculate", "aggregation": "aggregate", "enrich": "join",
+    "enrichment": "join", "lookup": "join", "cleaning": "clean", "dedupe": "deduplicate",
+    "deduplication": "deduplicate",
+    "remove_duplicates": "deduplicate", "filtering": "filter",
+}  # fmt: skip
+_KEYS: dict[str, dict[str, str]] = {
+    "rename": {"mapping": "columns", "column_mapping": "columns", "mappings": "columns"},
+    "cast": {"types": "columns", "type_conversions": "columns", "conversions": "columns"},
+    "calculate": {"derived_columns": "columns", "formulas": "columns"},
+    "filter": {"expression": "condition", "where": "condition"},
+    "deduplicate": {"columns": "keys", "subset": "keys", "key_columns": "keys", "key": "keys", "sort_by": "order_by"},
+    "aggregate": {"groupby": "group_by", "group_columns": "group_by", "aggregates": "metrics"},
+    "join": {"join_table": "table", "lookup_table": "table", "join_key": "on", "join_keys": "on", "join_on": "on",
+             "keys": "on", "join_type": "how"},
+}  # fmt: skip
+_OPERATORS = {
+    "==": "eq", "=": "eq", "equals": "eq", "!=": "ne", "<>": "ne", "neq": "ne", "not_equals": "ne", ">": "gt",
+    "greater_than": "gt", ">=": "gte", "ge": "gte", "<": "lt", "less_than": "lt", "<=": "lte", "le": "lte",
+    "notin": "not_in", "nin": "not_in", "isnull": "is_null", "notnull": "not_null", "is_not_null": "not_null",
+}  # fmt: skip
+_FUNCTIONS = {
+    "sum": "SUM({})", "avg": "AVG({})", "mean": "AVG({})", "count": "COUNT({})", "min": "MIN({})", "max": "MAX({})",
+    "median": "MEDIAN({})", "nunique": "COUNT(DISTINCT {})", "count_distinct": "COUNT(DISTINCT {})",
+    "std": "STDDEV_SAMP({})", "stddev": "STDDEV_SAMP({})", "var": "VAR_SAMP({})",
+    "first": "FIRST({})", "last": "LAST({})",
+}  # fmt: skip
+_TYPES = {
+    "datetime": "TIMESTAMP", "date": "DATE", "int": "BIGINT", "integer": "BIGINT", "numeric": "DOUBLE",
+    "float": "DOUBLE", "str": "VARCHAR", "string": "VARCHAR", "bool": "BOOLEAN", "boolean": "BOOLEAN",
+}  # fmt: skip
+
+
+def canonical_step(step: Section, report: Report, path: Path) -> None:
+    """Rewrite one step in place."""
+    rename(step, {"rule_type": "type", "rule_name": "name", "transformation": "type"}, report, path)
+    flatten(step, "parameters", report, path)
+    replace(step, "type", _KINDS)
+    kind = step.get("type")
+    if not isinstance(kind, str):
+        return
+    if kind == "clean":
+        flatten(step, "rules", report, path)
+    rename(step, _KEYS.get(kind, {}), report, path)
+    match kind:
+        case "rename" | "cast" | "calculate":
+            _columns(step, kind, report, path)
+        case "filter":
+            _filter(step, report, path)
+        case "aggregate":
+            _aggregate(step, report, path)
+        case "join":
+            _join(step)
+        case _:
+            return
+
+
+def _columns(step: Section, kind: str, report: Report, path: Path) -> None:
+    """Columns as one mapping, from lists of pairs or from one rule's loose keys."""
+    if kind == "calculate" and "expressions" in step:
+        rename(step, {"expressions": "columns"}, report, path)
+    loose = {"rename": ("target_column",), "cast": ("target_type", "to"), "calculate": ("expression", "formula")}[kind]
+    given = next((key for key in loose if key in step), None)
+    if given is not None and "columns" not in step:
+        line, value = step.line_of(given), step.take(given)
+        source = _first(step, ("source_columns", "field", "column", "source_column"))
+        target = _first(step, ("target_column",)) if kind == "calculate" else None
+        name = target or source
+        if isinstance(name, str):
+            step.put("columns", section_of([(name, value)], step.file, line), line)
+            if kind == "calculate" and "source_columns" in step:
+                step.take("source_columns")
+        else:
+            report.note("it names no column", path, "columns: {NAME: …}")
+    if isinstance(step.get("columns"), Items):
+        _pairs(step, report, (*path, "columns"))
+    columns = step.get("columns")
+    if kind == "cast" and isinstance(columns, Section):
+        for name in columns:
+            replace(columns, name, _TYPES)
+
+
+def _first(step: Section, keys: tuple[str, ...]) -> Value:
+    """The one name under the first of ``keys`` that is there; it is taken out."""
+    for key in keys:
+        if key in step:
+            value = step[key]
+            if isinstance(value, Items) and len(value) != 1:
+                return None
+            step.take(key)
+            return value[0] if isinstance(value, Items) else value
+    return None
+
+
+def _pairs(step: Section, report: Report, path: Path) -> None:
+    """``[{field: total, formula: "a * b"}]`` as ``{total: "a * b"}``."""
+    line = step.line_of("columns")
+    columns = Section(step.file, line)
+    for index, pair in enumerate(step["columns"]):
+        match pair:
+            case Section() if len(pair) == 2:
+                name = next(
+                    (pair[key] for key in ("field", "name", "column", "target", "from", "old") if key in pair), None
+                )
+                value = next((pair[key] for key in ("formula", "expression", "type", "to", "new") if key in pair), None)
+            case Section() if len(pair) == 1:
+                name, value = next(iter(pair.items()))
+            case _:
+                name = value = None
+        where = step["columns"].line_of(index)
+        if not isinstance(name, str) or value is None:
+            report.note(
+                "expected: {field: NAME, formula: EXPRESSION}", (*path, index), "or columns: {NAME: EXPRESSION}"
+            )
+        elif name in columns:
+            report.note(f'the column "{name}" stands twice', (*path, index), "keep one")
+        else:
+            columns.put(name, value, where)
+    step.put("columns", columns, line)
+
+
+def _filter(step: Section, report: Report, path: Path) -> None:
+    """The condition as a text, or field, operator and value."""
+    if isinstance(step.get("condition"), Section):
+        flatten(step, "condition", report, path)
+    if "condition" not in step:
+        rename(step, {"column": "field", "op": "operator"}, report, path)
+    if isinstance(step.get("condition"), Items):
+        line = step.line_of("condition")
+        parts = step["condition"]
+        if all(isinstance(part, str) for part in parts) and parts:
+            step.put("condition", " AND ".join(f"({part})" for part in parts), line)
+    replace(step, "operator", _OPERATORS)
+    if "condition" not in step and "field" not in step:
+        report.note("a filter without a condition would keep every row", path, 'condition: "amount > 0"')
+
+
+def _aggregate(step: Section, report: Report, path: Path) -> None:
+    """Metrics as names of aggregate expressions, from ``aggregations: {column: [sum, mean]}`` and its kin."""
+    if isinstance(step.get("group_by"), str):
+        line = step.line_of("group_by")
+        step.put("group_by", as_items(step["group_by"], line), line)
+    if "aggregations" not in step or "metrics" in step:
+        return
+    line, given = step.line_of("aggregations"), step.take("aggregations")
+    metrics = Section(step.file, line)
+    for column, function, name, where in _aggregations(given, line):
+        expression = _FUNCTIONS.get(str(function).lower())
+        if expression is None or not isinstance(column, str):
+            report.note(f'"{function}" is not an aggregate here', path, f"known: {', '.join(_FUNCTIONS)}", line=where)
+        else:
+            wanted = name if isinstance(name, str) else f"{column}_{str(function).lower()}"
+            quoted = "*" if column == "*" else '"' + column.replace('"', '""') + '"'
+            metrics.put(wanted, expression.format(quoted), where)
+    step.put("metrics", metrics, line)
+
+
+def _aggregations(given: Value, line: int) -> Iterable[tuple[Value, Value, Value, int]]:
+    match given:
+        case Section():
+            for column, functions in given.items():
+                where = given.line_of(column)
+                for function in as_items(functions, where):
+                    yield column, function, None, where
+        case Items():
+            for index, one in enumerate(given):
+                where = given.line_of(index)
+                if isinstance(one, Section):
+                    named = one.get("field", one.get("column"))
+                    yield named, one.get("function", one.get("agg")), one.get("alias", one.get("name")), where
+                else:
+                    yield None, one, None, where
+        case _:
+            yield None, given, None, line
+
+
+def _join(step: Section) -> None:
+    replace(step, "how", {"left_outer": "left", "full": "outer"})
+    if isinstance(step.get("on"), str):
+        line = step.line_of("on")
+        step.put("on", as_items(step["on"], line), line)
+
+
+def cleaning_steps(rules: Section, report: Report, path: Path) -> list[Section]:
+    """One clean step of ``cleaning_rules: {remove_duplicates, null_handling, type_conversions, string_operations}``."""
+    step = section_of([("type", "clean")], rules.file, rules.line)
+    known = {
+        "null_handling": _nulls, "null_strategies": _nulls, "handle_nulls": _nulls, "type_conversions": _conversions,
+        "data_types": _conversions, "string_operations": _strings, "string_cleaning": _strings,
+    }  # fmt: skip
+    for key, value in rules.items():
+        if key in known and isinstance(value, Section):
+            known[key](step, value, report, (*path, key))
+        elif key == "remove_duplicates":
+            if value is not False:
+                step.put("deduplicate", value, rules.line_of(key))
+        else:
+            step.put(key, value, rules.line_of(key))
+    return [step] if len(step) > 1 else []
+
+
+def _nulls(step: Section, value: Section, report: Report, path: Path) -> None:
+    fill, dropped = Section(step.file, value.line), Items(value.line)
+    for column, strategy in value.items():
+        line = value.line_of(column)
+        match strategy:
+            case "drop":
+                dropped.add(column, line)
+            case "fill_zero":
+                fill.put(column, 0, line)
+            case "fill_mean" | "fill_median" | "forward_fill":
+                report.note(f"{strategy} is not there yet", (*path, column), "fill with a value", line=line)
+            case _:
+                fill.put(column, strategy, line)
+    if fill:
+        step.put("fill", fill, value.line)
+    if dropped:
+        step.put("remove_nulls", dropped, value.line)
+
+
+def _conversions(step: Section, value: Section, report: Report, path: Path) -> None:  # noqa: ARG001 - one signature
+    for column in value:
+        replace(value, column, _TYPES)
+    step.put("convert", value, value.line)
+
+
+def _strings(step: Section, value: Section, report: Report, path: Path) -> None:
+    trim, case = Items(value.line), Section(step.file, value.line)
+    for column, operations in value.items():
+        line = value.line_of(column)
+        for operation in as_items(operations, line):
+            match operation:
+                case "strip" | "trim":
+                    trim.add(column, line)
+                case "lower" | "upper" | "title":
+                    case.put(column, operation, line)
+                case _:
+                    hint = "known: strip, lower, upper, title"
+                    report.note(f"{operation} is not there yet", (*path, column), hint, line=line)
+    if trim:
+        step.put("trim", trim, value.line)
+    if case:
+        step.put("case", case, value.line)
+
+
+def business_steps(rules: Section, report: Report, path: Path) -> list[Section]:
+    """Steps of ``business_rules: {derived_columns, filters, categorizations}``, in that order."""
+    steps: list[Section] = []
+    for key, kind in (("derived_columns", "calculate"), ("filters", "filter"), ("categorizations", "categorize")):
+        if rules.get(key) is None:
+            continue
+        line, value = rules.line_of(key), rules[key]
+        if kind == "filter":
+            conditions = as_items(value, line)
+            steps += [section_of([("type", kind), ("condition", one)], rules.file, line) for one in conditions]
+        else:
+            steps.append(section_of([("type", kind), ("columns", value)], rules.file, line))
+    for key in rules:
+        if key not in ("derived_columns", "filters", "categorizations"):
+            hint = "known: derived_columns, filters, categorizations"
+            report.note(f'unknown key "{key}"', (*path, key), hint, line=rules.line_of(key))
+    return steps
