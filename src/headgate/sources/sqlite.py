@@ -145,7 +145,8 @@ class SqliteSource:
         batches = sqlite_rows.read(rows, statement, values, columns, batch_size, read.table or "query")
 
         def close() -> None:
-            rows.close()  # else a statement that is not read to its end would keep its lock
+            if connection in self._open:
+                rows.close()  # else a statement that is not read to its end would keep its lock
             self._close(connection)
 
         scan = Scan(_schema(relation, columns), batches, close=close)

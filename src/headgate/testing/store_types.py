@@ -1,4 +1,4 @@
-# ruff: noqa: S101, PT017 - a contract suite is a test
+# ruff: noqa: PT017 - a contract suite is a test
 """What a store promises of types: a value comes back as it was, or its column is refused with a reason."""
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ def type_table(name: str) -> pa.Table:
 
 class TypeContract:
     documents: ClassVar[frozenset[str]] = frozenset()
+    signed_zero: ClassVar[bool] = True
 
     @pytest.mark.parametrize("name", TYPES)
     def test_values_come_back_as_they_were_or_are_refused(self, place: Place, name: str) -> None:
@@ -83,6 +84,9 @@ class TypeContract:
         info = place.store().describe("t")
         assert info is not None
         assert info.schema.names == ["id", "value"]
+        if name == "minus_zero" and not self.signed_zero:
+            assert back["value"].to_pylist() == [0.0, None]
+            return
         assert multiset(back.cast(table.schema)) == multiset(table)
 
     def _same_documents(self, back: pa.Table, table: pa.Table) -> None:
@@ -110,6 +114,8 @@ class TypeContract:
         wanted = arrow_table(schema, [[1, 2], *([TYPES[name][1][0], None] for name in taken)])
         place.run("all", [(load("t", schema=schema), wanted)])
         kept = [name for name in schema.names if name not in self.documents]
+        if not self.signed_zero and "minus_zero" in kept:
+            kept.remove("minus_zero")
         assert multiset(place.rows("t").select(kept).cast(wanted.select(kept).schema)) == multiset(wanted.select(kept))
 
     def test_a_refused_column_leaves_the_other_tables_unpublished(self, place: Place) -> None:

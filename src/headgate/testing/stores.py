@@ -29,6 +29,7 @@ class StoreContract(LoadContract, LedgerContract, QuarantineContract, TypeContra
 
     Attributes:
         modes: load modes that the store has.
+        signed_zero: -0.0 comes back as -0.0; a store for which it is 0.0, its equal, says False.
         documents: names of types (see ``store_types.TYPES``) that are kept as JSON text rather than as they are.
     """
 

@@ -1,0 +1,131 @@
+"""SQL that moves staged rows into their table, inside the one transaction that publishes a run."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from headgate.core.errors import Code, FatalError
+from headgate.core.runs import TableCommit
+from headgate.io import sqlite
+from headgate.io.sqlite_staging import StagedTable
+from headgate.sql.literals import quote_name
+
+
+def merge(connection: sqlite3.Connection, staged: StagedTable, commit: str) -> TableCommit:
+    """Apply one staged table; the staging file is attached as ``staging``."""
+    prepare(connection, staged)
+    target, source = f"main.{quote_name(staged.table)}", f"staging.{staged.relation}"
+    names = ", ".join(quote_name(name) for name in staged.names)
+    insert = f"INSERT INTO {target} ({names}) SELECT {names} FROM {source}"
+    match staged.mode:
+        case "append":
+            return TableCommit(staged.table, commit, inserted=connection.execute(insert).rowcount)
+        case "overwrite":
+            deleted = _count(connection, target)
+            connection.execute(f"DELETE FROM {target}")
+            return TableCommit(staged.table, commit, inserted=connection.execute(insert).rowcount, deleted=deleted)
+        case _:
+            updated = connection.execute(_update(staged, target, source)).rowcount
+            inserted = connection.execute(_insert_missing(staged, target, source)).rowcount
+            return TableCommit(staged.table, commit, inserted=inserted, updated=updated)
+
+
+def prepare(connection: sqlite3.Connection, staged: StagedTable) -> None:
+    """Create the table or add its new columns. Raises SCHEMA_MISMATCH if it changed since the rows were staged."""
+    target = f"main.{quote_name(staged.table)}"
+    existing = {column.name.lower(): column for column in sqlite.columns(connection, staged.table)}
+    if not existing:
+        columns = [f"{quote_name(column.name)} {column.declared}" for column in staged.columns]
+        if staged.mode == "upsert":
+            columns.append(f"PRIMARY KEY ({', '.join(quote_name(key) for key in staged.keys)})")
+        connection.execute(f"CREATE TABLE {target} ({', '.join(columns)})")
+        return
+    for column in staged.columns:
+        found = existing.get(column.name.lower())
+        if found is None:
+            connection.execute(f"ALTER TABLE {target} ADD COLUMN {quote_name(column.name)} {column.declared}")
+        elif found.type != column.type:
+            raise FatalError(
+                Code.SCHEMA_MISMATCH,
+                f'"{column.name}" was {column.declared} when the rows were staged and is {found.declared} now',
+                operation="publish",
+                object=staged.table,
+                hint="run again",
+            )
+
+
+def _same_keys(staged: StagedTable, left: str, right: str) -> str:
+    return " AND ".join(f"{left}.{quote_name(key)} = {right}.{quote_name(key)}" for key in staged.keys)
+
+
+def _update(staged: StagedTable, target: str, source: str) -> str:
+    """Sets every other column; a key alone is set to itself, so that matches are counted."""
+    others = [name for name in staged.names if name not in staged.keys] or [staged.keys[0]]
+    changes = ", ".join(f"{quote_name(name)} = incoming.{quote_name(name)}" for name in others)
+    same = _same_keys(staged, "kept", "incoming")
+    return f"UPDATE {target} AS kept SET {changes} FROM {source} AS incoming WHERE {same}"
+
+
+def _insert_missing(staged: StagedTable, target: str, source: str) -> str:
+    names = ", ".join(quote_name(name) for name in staged.names)
+    incoming = ", ".join(f"incoming.{quote_name(name)}" for name in staged.names)
+    return (
+        f"INSERT INTO {target} ({names}) SELECT {incoming} FROM {source} AS incoming"
+        f" LEFT JOIN {target} AS kept ON {_same_keys(staged, 'kept', 'incoming')}"
+        f" WHERE kept.{quote_name(staged.keys[0])} IS NULL"
+    )
+
+
+def expected(connection: sqlite3.Connection, staged: StagedTable) -> TableCommit:
+    """What :func:`merge` would do now, without doing it."""
+    exists = bool(sqlite.columns(connection, staged.table))
+    target, source = f"main.{quote_name(staged.table)}", f"staging.{staged.relation}"
+    match staged.mode:
+        case "append":
+            return TableCommit(staged.table, "", inserted=staged.rows)
+        case "overwrite":
+            deleted = _count(connection, target) if exists else 0
+            return TableCommit(staged.table, "", inserted=staged.rows, deleted=deleted)
+        case _:
+            if not exists:
+                return TableCommit(staged.table, "", inserted=staged.rows)
+            both = f"{source} AS incoming JOIN {target} AS kept ON {_same_keys(staged, 'kept', 'incoming')}"
+            updated = _count(connection, both)
+            keys = ", ".join(f"incoming.{quote_name(key)}" for key in staged.keys)
+            matched = _count(connection, f"(SELECT DISTINCT {keys} FROM {both})")
+            return TableCommit(staged.table, "", inserted=staged.rows - matched, updated=updated)
+
+
+def duplicates(connection: sqlite3.Connection, staged: StagedTable, columns: Sequence[str]) -> int:
+    """Rows, of the table as it will be, whose ``columns`` occur more than once and are not NULL."""
+    target, source = f"main.{quote_name(staged.table)}", f"staging.{staged.relation}"
+    kept = {column.name.lower(): column.name for column in sqlite.columns(connection, staged.table)}
+    incoming = {name.lower(): name for name in staged.names}
+    parts = [f"SELECT {_listed(columns, incoming)} FROM {source}"]
+    if kept and staged.mode != "overwrite":
+        stays = ""
+        if staged.mode == "upsert":
+            stays = (
+                f" WHERE NOT EXISTS (SELECT 1 FROM {source} AS incoming WHERE {_same_keys(staged, 'kept', 'incoming')})"
+            )
+        parts.append(f"SELECT {_listed(columns, kept)} FROM {target} AS kept{stays}")
+    names = ", ".join(f"c{place}" for place in range(len(columns)))
+    filled = " AND ".join(f"c{place} IS NOT NULL" for place in range(len(columns)))
+    grouped = (
+        f"SELECT count(*) AS n FROM ({' UNION ALL '.join(parts)}) WHERE {filled} GROUP BY {names} HAVING count(*) > 1"
+    )
+    (found,) = connection.execute(f"SELECT coalesce(sum(n), 0) FROM ({grouped})").fetchone()
+    return int(found)
+
+
+def _listed(columns: Sequence[str], known: dict[str, str]) -> str:
+    return ", ".join(
+        f"{quote_name(known[name.lower()]) if name.lower() in known else 'NULL'} AS c{place}"
+        for place, name in enumerate(columns)
+    )
+
+
+def _count(connection: sqlite3.Connection, relation: str) -> int:
+    (found,) = connection.execute(f"SELECT count(*) FROM {relation}").fetchone()
+    return int(found)
