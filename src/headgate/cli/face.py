@@ -46,11 +46,11 @@ class Face:
         return Workspace.load(self.root, variables=self.variables, listeners=tuple(listeners))
 
     @contextmanager
-    def listening(self) -> Iterator[tuple[Listener, ...]]:
+    def listening(self, root: Path | None = None) -> Iterator[tuple[Listener, ...]]:
         """Listeners of runs: the run's log file, and progress or structured logs on stderr."""
         from headgate.observe.logs import RunLog, structured
 
-        log = RunLog(self.root / ".headgate" / "logs")
+        log = RunLog((root or self.root) / ".headgate" / "logs")
         if self.log_format == "json":
             yield (log, structured(sys.stderr))
         elif self.quiet:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import typer
 
 from headgate.cli import kept, look, project, runs
@@ -24,47 +26,50 @@ def _app(help_: str, *, program: bool = False) -> typer.Typer:
     )
 
 
+def _add(to: typer.Typer, commands: Mapping[str, Callable[..., None]]) -> typer.Typer:
+    for name, function in commands.items():
+        to.command(name)(command(function))
+    return to
+
+
 app = _app(HELP, program=True)
 app.callback()(outer)
-for function in (project.init, demo, look.check, look.plan, runs.run, runs.runs, runs.show, runs.publish, runs.discard):
-    app.command(function.__name__)(command(function))
-
-state = _app("How far published runs have read.")
-for name, function in {"show": kept.state_show, "set": kept.state_set, "reset": kept.state_reset}.items():
-    state.command(name)(command(function))
-app.add_typer(state, name="state")
-
-quarantine = _app("Rows that were held back.")
-for name, function in {
+_add(
+    app,
+    {
+        "init": project.init,
+        "demo": demo,
+        "check": look.check,
+        "plan": look.plan,
+        "run": runs.run,
+        "runs": runs.runs,
+        "show": runs.show,
+        "publish": runs.publish,
+        "discard": runs.discard,
+        "query": look.query,
+        "health": look.health,
+        "schema": project.schema,
+    },
+)
+state = {"show": kept.state_show, "set": kept.state_set, "reset": kept.state_reset}
+app.add_typer(_add(_app("How far published runs have read."), state), name="state")
+quarantine = {
     "list": kept.quarantine_list,
     "show": kept.quarantine_show,
     "replay": kept.quarantine_replay,
     "discard": kept.quarantine_discard,
-}.items():
-    quarantine.command(name)(command(function))
-app.add_typer(quarantine, name="quarantine")
-
-app.command("query")(command(look.query))
-
-connections = _app("Where data comes from and goes to.")
-for name, function in {"list": look.connections_list, "test": look.connections_test}.items():
-    connections.command(name)(command(function))
-app.add_typer(connections, name="connections")
-
-app.command("health")(command(look.health))
-
-config = _app("Pipelines as records.")
-for name, function in {
+}
+app.add_typer(_add(_app("Rows that were held back."), quarantine), name="quarantine")
+connections = {"list": look.connections_list, "test": look.connections_test}
+app.add_typer(_add(_app("Where data comes from and goes to."), connections), name="connections")
+config = {
     "list": project.config_list,
     "show": project.config_show,
     "create": project.config_create,
     "set": project.config_set,
     "delete": project.config_delete,
-}.items():
-    config.command(name)(command(function))
-app.add_typer(config, name="config")
-
-app.command("schema")(command(project.schema))
+}
+app.add_typer(_add(_app("Pipelines as records."), config), name="config")
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, TextIO
 
 from headgate.core.events import Event, Listener, Step
 from headgate.core.runs import timestamp
@@ -73,7 +73,7 @@ def line(entry: dict[str, Any]) -> str:
     return mask(json.dumps(entry, ensure_ascii=False, default=str)) + "\n"
 
 
-def structured(stream: IO[str]) -> Listener:
+def structured(stream: TextIO) -> Listener:
     """A listener that writes every event to ``stream`` as structlog renders JSON."""
     import structlog
 
@@ -98,7 +98,7 @@ def structured(stream: IO[str]) -> Listener:
     return listen
 
 
-def configure(stream: IO[str], *, as_json: bool, debug: bool) -> None:
+def configure(stream: TextIO, *, as_json: bool, debug: bool) -> None:
     """Send what modules log by the standard library to ``stream``: warnings, or everything with ``debug``."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_JsonLines() if as_json else _Masked("%(levelname)s %(name)s: %(message)s"))
