@@ -105,7 +105,8 @@ def main() -> int:
     expected = contents([out])
     sides = {"limit": partial(run, hand)}
     if not options.limit_only:
-        sides |= {kind: partial(measured, kind, csv, expected) for kind in ("folder", "lake")}
+        kinds = [kind for kind in ("folder", "lake") if options.only in kind]
+        sides |= {kind: partial(measured, kind, csv, expected) for kind in kinds}
     costs = interleaved(options.times, sides)
     limit = statistics.median(cost.wall for cost in costs["limit"])
     rows: list[Summary] = [summarise("limit: DuckDB by hand, one scan of checks", costs["limit"], ratio=1.0)]

@@ -138,6 +138,9 @@ def arguments(description: str, *, times: int = 3) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("-o", "--output", type=Path, help="write the figures to this file too, as JSON")
     parser.add_argument("--times", type=int, default=times, help=f"measure so often (default {times})")
+    parser.add_argument(
+        "--only", default="", help="only sides whose name has this in it (the limit is always measured)"
+    )
     return parser
 
 
