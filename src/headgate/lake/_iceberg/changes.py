@@ -160,7 +160,8 @@ class TableChange:
 
         output = RollingFile(self.folder, self._tag, self._numbers, self.plan.columns)
         keys = tuple(self.plan.spelling(key) for key in self.load.keys)
-        files.make_folder(self._spill)
+        with files.told("merge", self._spill):
+            files.make_folder(self._spill)
         try:
             merged = Upsert(
                 self.load.table, self.base, self.plan, keys, self.staged, self.folder, output, self._spill

@@ -19,14 +19,21 @@ class _Output:
         self._file = files.DurableFile(path)
 
     def write(self, data: bytes) -> int:
-        return self._file.write(data)
+        try:
+            return self._file.write(data)
+        except BaseException:
+            self._file.close()  # pyiceberg writes headers where nobody closes after an error
+            raise
 
     def tell(self) -> int:
         return self._file.tell()
 
     def close(self) -> None:
         if not self._file.closed:
-            self._file.commit()
+            try:
+                self._file.commit()
+            finally:
+                self._file.close()
 
     def __enter__(self) -> _Output:
         return self
