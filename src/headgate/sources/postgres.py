@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -24,6 +23,7 @@ from headgate.io.cursor import Cursor, Found
 from headgate.io.cursor_values import Kind, Value, coerce
 from headgate.io.postgres import Connection, Statements, catalogue, changes, connect
 from headgate.io.postgres.connection import place
+from headgate.io.postgres.parameters import bind
 from headgate.io.postgres.reading import SNAPSHOT, Snapshot, read_columns, select_list, source_schema
 from headgate.io.postgres.types import NAMES, ReadColumn
 from headgate.sql.literals import literal, quote_name
@@ -48,7 +48,6 @@ _KINDS: dict[str, Kind] = {
     "timestamp": "timestamp",
     "timestamptz": "timestamptz",
 }
-_PARAMETER = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|::|:([A-Za-z_]\w*)", re.DOTALL)
 
 
 class Read(ReadOptions):
@@ -213,16 +212,6 @@ class PostgresSource:
             yield statements
 
 
-def bind(text: str, parameters: Mapping[str, Any]) -> str:
-    """SQL with each ``:name`` that is a parameter as a typed literal, outside of quotes, comments and casts."""
-
-    def replace(found: re.Match[str]) -> str:
-        name = found[1]
-        return literal(parameters[name]) if name in parameters else found[0]
-
-    return _PARAMETER.sub(replace, text)
-
-
 def _check(read: ReadOptions) -> None:
     if (read.table is None) == (read.query is None):
         raise FatalError(Code.CONFIG_INVALID, "a PostgreSQL source has a table or a query", operation="source")
@@ -261,6 +250,7 @@ def _stream(
 
 
 def _xid_window(subject: Subject, since: Mapping[str, Any] | None) -> Window | None:
+    subject.cursor_kind()  # an unknown column is told before anything is compared
     moment = changes.now(subject.statements)
     low = (since or {}).get("xid")
     if since is not None and low is not None:

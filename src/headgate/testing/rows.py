@@ -59,7 +59,8 @@ def cast_columns(table: pa.Table, casts: Mapping[str, str]) -> pa.Table:
         f"CAST({quoted(name)} AS {casts[name]}) AS {quoted(name)}" if name in casts else quoted(name)
         for name in table.column_names
     )
-    with duckdb.connect(config={"TimeZone": "UTC"}) as connection:
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
         connection.register("delivered", table)
         typed: pa.Table = connection.sql(f"SELECT {columns} FROM delivered").to_arrow_table()
         return typed
