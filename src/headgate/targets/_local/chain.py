@@ -132,16 +132,24 @@ class Chain:
         return path
 
     def link(self, beside: Path, number: int) -> bool:
-        """Commit; False when the number is taken.
+        """Commit; False when the number is taken, or lies below the floor.
 
         Raises:
-            FatalError: FENCED when the number lies below the floor; OUTCOME_UNKNOWN when the name is there but may
-                not be durable.
+            FatalError: FENCED when a later run of the pipeline has swept ``beside`` away; OUTCOME_UNKNOWN when the
+                name is there but may not be durable.
         """
         name = self._path(number)
         try:
             if not files.link_new(beside, name):
                 return False
+        except FileNotFoundError:
+            raise FatalError(
+                Code.FENCED,
+                "another run has taken over and cleaned up",
+                operation="publish",
+                object=str(self.root),
+                hint="nothing of this run was published; see the newer run with: headgate runs",
+            ) from None
         except OSError as error:
             if name.exists() and name.samefile(beside):
                 raise FatalError(
@@ -152,15 +160,9 @@ class Chain:
                     hint="look after the disk, then run again: the next run asks whether this one was published",
                 ) from error
             raise files.explain(error, "publish", name) from error
-        if number < self._floor():
+        if number < self._floor():  # others published so much meanwhile that the number was free again
             self.forget(name)
-            raise FatalError(
-                Code.FENCED,
-                "this run slept while many others published",
-                operation="publish",
-                object=str(self.root),
-                hint="nothing of it was published; run it again",
-            )
+            return False
         return True
 
     def forget(self, path: Path) -> None:

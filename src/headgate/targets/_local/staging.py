@@ -236,10 +236,11 @@ class FileWriter:
     def close(self) -> None:
         if self._file is None:
             return
-        file, self._file = self._file, None
+        file = self._file
         file.close()
         with files.told("stage", file.path):
             size, digest = file.path.stat().st_size, local.digest(file.path)
+        self._file = None
         relative = file.path.relative_to(self._root).as_posix()
         self._done(DataFile(relative, file.rows, size, digest, self._run_id, len(self._schema), self._merged))
 

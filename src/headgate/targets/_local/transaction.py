@@ -41,8 +41,7 @@ class FolderTransaction:
         self._staged: dict[str, Staged] = {}
         self._writers: list[FileWriter] = []
         self._held: dict[str, str] = {}
-        self._published = False
-        self._parked = False
+        self._attempted = False
         with files.told("begin", self._intent):
             files.make_folder(self._intent)
 
@@ -89,10 +88,10 @@ class FolderTransaction:
 
     def hold(self, entry: QuarantineEntry, file: Path) -> None:
         target = self._chain.own / "quarantine" / f"{self._owner}-{quote(entry.id, safe='')}.parquet"
+        self._held[entry.id] = target.relative_to(self._chain.root).as_posix()
         with files.told("hold", target):
             files.make_folder(target.parent)
             _copy(file, target)
-        self._held[entry.id] = target.relative_to(self._chain.root).as_posix()
 
     # ------------------------------------------------------------------------------------------------- auditing
 
@@ -160,12 +159,14 @@ class FolderTransaction:
             proposed = self._proposed(record)
         with self._emitter.during(Step.MANIFEST, number=proposed.number):
             beside = self._chain.beside(self._owner, proposed)
+        self._attempted = True
         with self._emitter.during(Step.COMMIT, number=proposed.number) as told:
             while not self._linked(beside, proposed.number):
                 proposed = self._proposed(record)
                 beside = self._chain.beside(self._owner, proposed)
-            self._published = True
             told["number"] = proposed.number
+        for entry_id in self._held.keys() - {entry.id for entry in record.quarantine}:
+            self._chain.forget(self._chain.root / self._held[entry_id])
         self._leave()
         return self._commits(str(proposed.number))
 
@@ -256,7 +257,6 @@ class FolderTransaction:
         }
         with files.told("park", self._intent):
             files.replace_text(self._intent / "parked.json", json.dumps(document))
-        self._parked = True
 
     def adopt(self, tables: Iterable[Staged], held: Mapping[str, str]) -> None:
         """Take over what a parked run has staged."""
@@ -264,7 +264,7 @@ class FolderTransaction:
         self._held = dict(held)
 
     def rollback(self) -> None:
-        if self._published:
+        if self._attempted and self._is_named():
             return
         for writer in self._writers:
             writer.abort()
@@ -277,6 +277,12 @@ class FolderTransaction:
                 (self._chain.root / staging.folder_name(name)).rmdir()
         self._staged, self._held, self._writers = {}, {}, []
         self._leave()
+
+    def _is_named(self) -> bool:
+        """Whether the commit is there after all: whatever interrupted it, published files are not removed."""
+        mine = {file.path for staged in self._staged.values() for file in (*staged.files, *staged.rewritten)}
+        mine.update(self._held.values())
+        return not self._staged or bool(mine & self._chain.named_since())
 
     def _leave(self) -> None:
         """Nothing is left to be swept; if this fails, the next run's sweep does it."""
