@@ -73,19 +73,29 @@ def test_doubles_and_nan_is_outside(judge: Any, values: list[Any], low: float, h
         ("DECIMAL(38, 0)", 0.5, None, {Decimal("9" * 38): True, Decimal(0): False, Decimal(1): True}),
         ("DECIMAL(38, 0)", "1e400", None, {Decimal("9" * 38): False}),
         ("FLOAT", None, 0.1, {0.1: True}),
-        ("DATE", date(2020, 1, 1), "2024-01-31", {date(2020, 1, 1): True, date(2024, 1, 31): True, date(2024, 2, 1): False}),
+        (
+            "DATE",
+            date(2020, 1, 1),
+            "2024-01-31",
+            {date(2020, 1, 1): True, date(2024, 1, 31): True, date(2024, 2, 1): False},
+        ),
         ("DATE", datetime(2020, 1, 1, 12), None, {date(2020, 1, 1): False, date(2020, 1, 2): True}),  # noqa: DTZ001
         ("DATE", None, "2020-01-01T12:00:00", {date(2020, 1, 1): True, date(2020, 1, 2): False}),
         ("DATE", datetime(9999, 12, 31, 1), None, {date(9999, 12, 31): False}),  # noqa: DTZ001
         ("DATE", date(1, 1, 1), date(9999, 12, 31), {date(1, 1, 1): True, date(9999, 12, 31): True}),
         ("TIMESTAMP", date(2020, 1, 1), None, {datetime(2020, 1, 1): True, datetime(2019, 12, 31, 23): False}),  # noqa: DTZ001
-        ("TIMESTAMPTZ", "2020-01-01T01:00:00+01:00", None, {"2020-01-01 00:00:00+00": True, "2019-12-31 23:59:59+00": False}),
+        (
+            "TIMESTAMPTZ",
+            "2020-01-01T01:00:00+01:00",
+            None,
+            {"2020-01-01 00:00:00+00": True, "2019-12-31 23:59:59+00": False},
+        ),
         ("TIME", "08:00", time(18), {time(8): True, time(18, 0, 1): False}),
         ("VARCHAR", "b", "d", {"a": False, "b": True, "cä": True, "da": False}),
         ("BIGINT", -(10**30), 10**30, {2**63 - 1: True}),
         ("UTINYINT", -1, 300, {0: True, 255: True}),
     ],
-)  # fmt: skip
+)
 def test_bounds_pass_and_are_of_the_columns_type(
     judge: Any, type_: str, low: Any, high: Any, verdicts: dict[Any, bool]
 ) -> None:
@@ -96,8 +106,23 @@ def test_bounds_pass_and_are_of_the_columns_type(
 
 @pytest.mark.parametrize(
     ("type_", "bound"),
-    [("INTEGER", "many"), ("INTEGER", date(2020, 1, 1)), ("INTEGER", float("nan")), ("VARCHAR", 5), ("DATE", 5), ("DATE", "soon"), ("TIMESTAMP", "2020-01-01T00:00:00Z"), ("TIME", "25:00"), ("TIME", "10:00+01:00"), ("BOOLEAN", 1), ("BLOB", "a"), ("INTEGER[]", 1), ("DOUBLE", "x"), ("VARCHAR", "a\0")],
-)  # fmt: skip
+    [
+        ("INTEGER", "many"),
+        ("INTEGER", date(2020, 1, 1)),
+        ("INTEGER", float("nan")),
+        ("VARCHAR", 5),
+        ("DATE", 5),
+        ("DATE", "soon"),
+        ("TIMESTAMP", "2020-01-01T00:00:00Z"),
+        ("TIME", "25:00"),
+        ("TIME", "10:00+01:00"),
+        ("BOOLEAN", 1),
+        ("BLOB", "a"),
+        ("INTEGER[]", 1),
+        ("DOUBLE", "x"),
+        ("VARCHAR", "a\0"),
+    ],
+)
 def test_bounds_of_another_kind_are_refused(given: Any, type_: str, bound: Any) -> None:
     with pytest.raises(FatalError):
         range_.shapes(range_.Options(type="range", column="x", min=bound), given({"x": type_}))

@@ -1,6 +1,6 @@
 """A small executor of shapes on DuckDB, so that each kind can be compared with plain Python.
 
-It says what shapes mean, not how the plan makes one pass of them: values and flags are computed in one SELECT, as there.
+It says what shapes mean, not how the plan makes one pass of them; values and flags stand in one SELECT, as there.
 """
 
 from __future__ import annotations

@@ -75,8 +75,20 @@ def test_an_ordered_aggregate_is_allowed(execute: Any) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"group_by": ["absent"]}, {"metrics": {"m": "x + 1"}}, {"group_by": ["g"], "metrics": {"G": "COUNT(*)"}}, {"metrics": {"m": "SUM(absent)"}}, {"metrics": {"m": "SUM(x) + h"}}, {"metrics": {"m": "TOTAL(x)"}}, {"metrics": {"m": "FIRST(x)"}}, {"metrics": {"m": "LIST(x)"}}, {"metrics": {"m": "STRING_AGG(g, ',')"}}, {"metrics": {"m": "SUM(x) OVER ()"}}],
-)  # fmt: skip
+    [
+        {},
+        {"group_by": ["absent"]},
+        {"metrics": {"m": "x + 1"}},
+        {"group_by": ["g"], "metrics": {"G": "COUNT(*)"}},
+        {"metrics": {"m": "SUM(absent)"}},
+        {"metrics": {"m": "SUM(x) + h"}},
+        {"metrics": {"m": "TOTAL(x)"}},
+        {"metrics": {"m": "FIRST(x)"}},
+        {"metrics": {"m": "LIST(x)"}},
+        {"metrics": {"m": "STRING_AGG(g, ',')"}},
+        {"metrics": {"m": "SUM(x) OVER ()"}},
+    ],
+)
 def test_what_is_no_aggregate_of_known_columns_is_refused(given: Any, options: dict[str, Any]) -> None:
     with pytest.raises(FatalError):
         aggregate.shapes(aggregate.Options(type="aggregate", **options), given(COLUMNS))

@@ -10,6 +10,7 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 
 from headgate.core.errors import FatalError
+from headgate.sql.shapes import Project
 from headgate.transforms import cast
 
 FEW = st.integers(min_value=-(10**12), max_value=10**12)
@@ -156,10 +157,19 @@ def test_a_held_row_is_as_it_was_with_every_column_that_failed(execute: Any) -> 
 
 @pytest.mark.parametrize(
     ("source", "target"),
-    [("INTEGER", "BIGINT"), ("INTEGER", "DOUBLE"), ("DECIMAL(10, 2)", "DECIMAL(12, 2)"), ("BIGINT", "DECIMAL(38, 2)"), ("FLOAT", "DOUBLE"), ("DATE", "VARCHAR"), ("DATE", "date")],
-)  # fmt: skip
+    [
+        ("INTEGER", "BIGINT"),
+        ("INTEGER", "DOUBLE"),
+        ("DECIMAL(10, 2)", "DECIMAL(12, 2)"),
+        ("BIGINT", "DECIMAL(38, 2)"),
+        ("FLOAT", "DOUBLE"),
+        ("DATE", "VARCHAR"),
+        ("DATE", "date"),
+    ],
+)
 def test_widening_casts_are_not_checked(given: Any, source: str, target: str) -> None:
     (project,) = cast.shapes(cast.Options(type="cast", columns={"x": target}), given({"x": source}))
+    assert isinstance(project, Project)
     assert project.flags == ()
 
 

@@ -61,8 +61,14 @@ def test_the_order_is_trim_null_case_convert_fill_drop_deduplicate(execute: Any)
 
 @pytest.mark.parametrize(
     ("case", "text", "result"),
-    [("lower", "ÄB c", "äb c"), ("upper", "äb c", "ÄB C"), ("title", "jOHN  o'neil\tsMITH", "John  O'neil\tSmith"), ("title", "", ""), ("title", " ", " ")],
-)  # fmt: skip
+    [
+        ("lower", "ÄB c", "äb c"),
+        ("upper", "äb c", "ÄB C"),
+        ("title", "jOHN  o'neil\tsMITH", "John  O'neil\tSmith"),
+        ("title", "", ""),
+        ("title", " ", " "),
+    ],
+)
 def test_case(execute: Any, case: str, text: str, result: str) -> None:
     assert execute(clean, {"case": {"t": case}}, {"t": "VARCHAR"}, [(text,), (None,)]).rows == [(result,), (None,)]
 
@@ -93,8 +99,17 @@ def test_fill_keeps_the_type(execute: Any) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"trim": ["absent"]}, {"trim": ["n"]}, {"case": {"n": "lower"}}, {"fill": {"n": "Unknown"}}, {"fill": {"n": 1.5}}, {"remove_nulls": ["absent"]}, {"deduplicate": ["n"]}, {"convert": {"n": "NUMBR"}}],
-)  # fmt: skip
+    [
+        {"trim": ["absent"]},
+        {"trim": ["n"]},
+        {"case": {"n": "lower"}},
+        {"fill": {"n": "Unknown"}},
+        {"fill": {"n": 1.5}},
+        {"remove_nulls": ["absent"]},
+        {"deduplicate": ["n"]},
+        {"convert": {"n": "NUMBR"}},
+    ],
+)
 def test_columns_that_are_absent_or_of_another_type_are_refused(given: Any, options: dict[str, Any]) -> None:
     with pytest.raises(FatalError):
         clean.shapes(clean.Options(type="clean", **options), given({"n": "INTEGER", "t": "VARCHAR"}))

@@ -56,8 +56,14 @@ def test_an_order_may_descend_and_be_an_expression(execute: Any) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"keys": ["k"]}, {"keys": ["absent"], "order_by": "at"}, {"keys": ["k"], "order_by": "absent"}, {"keys": ["k", "K"], "order_by": "at"}, {"keys": ["k"], "order_by": "10 // k"}],
-)  # fmt: skip
+    [
+        {"keys": ["k"]},
+        {"keys": ["absent"], "order_by": "at"},
+        {"keys": ["k"], "order_by": "absent"},
+        {"keys": ["k", "K"], "order_by": "at"},
+        {"keys": ["k"], "order_by": "10 // k"},
+    ],
+)
 def test_without_an_order_that_is_known_for_every_row_it_is_refused(given: Any, options: dict[str, Any]) -> None:
     with pytest.raises(FatalError):
         deduplicate.shapes(deduplicate.Options(type="deduplicate", **options), given(COLUMNS))

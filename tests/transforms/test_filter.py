@@ -83,8 +83,18 @@ def test_values_are_compared_in_the_type_of_the_column(
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"condition": "x", "field": "x"}, {"field": "x"}, {"field": "x", "operator": "gt"}, {"field": "x", "operator": "in", "value": 1}, {"field": "x", "operator": "eq", "value": [1]}, {"field": "x", "operator": "is_null", "value": 1}, {"condition": "x", "value": 1}, {"field": "x", "operator": "near", "value": 1}],
-)  # fmt: skip
+    [
+        {},
+        {"condition": "x", "field": "x"},
+        {"field": "x"},
+        {"field": "x", "operator": "gt"},
+        {"field": "x", "operator": "in", "value": 1},
+        {"field": "x", "operator": "eq", "value": [1]},
+        {"field": "x", "operator": "is_null", "value": 1},
+        {"condition": "x", "value": 1},
+        {"field": "x", "operator": "near", "value": 1},
+    ],
+)
 def test_half_a_filter_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         filter_.Options(type="filter", **options)
@@ -92,8 +102,15 @@ def test_half_a_filter_is_refused(options: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("type_", "operator_", "value"),
-    [("INTEGER", "eq", "abc"), ("VARCHAR", "eq", 5), ("DATE", "gt", "yesterday"), ("INTEGER", "like", "a"), ("BOOLEAN", "gt", True), ("INTEGER[]", "eq", 1)],
-)  # fmt: skip
+    [
+        ("INTEGER", "eq", "abc"),
+        ("VARCHAR", "eq", 5),
+        ("DATE", "gt", "yesterday"),
+        ("INTEGER", "like", "a"),
+        ("BOOLEAN", "gt", True),
+        ("INTEGER[]", "eq", 1),
+    ],
+)
 def test_values_of_another_kind_are_refused(given: Any, type_: str, operator_: Any, value: Any) -> None:
     options = filter_.Options(type="filter", field="x", operator=operator_, value=value)
     with pytest.raises(FatalError):

@@ -122,7 +122,18 @@ def test_a_side_that_was_not_read_and_kinds_that_are_not_there_are_refused(given
     assert caught.value.code is Code.UNSUPPORTED
 
 
-@pytest.mark.parametrize("options", [{"on": "k"}, {"table": "a", "path": "b", "on": "k"}, {"table": "a"}, {"table": "a", "on": {}}, {"table": "a", "on": []}, {"table": "a", "on": ["k", "k"]}, {"table": "a", "on": "k", "suffix": " "}])  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"on": "k"},
+        {"table": "a", "path": "b", "on": "k"},
+        {"table": "a"},
+        {"table": "a", "on": {}},
+        {"table": "a", "on": []},
+        {"table": "a", "on": ["k", "k"]},
+        {"table": "a", "on": "k", "suffix": " "},
+    ],
+)
 def test_half_a_join_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         join.Options(type="join", **options)

@@ -48,6 +48,8 @@ _NODES: tuple[type[exp.Expr], ...] = (
     exp.Filter,
     exp.Where,
     exp.WithinGroup,
+    exp.IgnoreNulls,
+    exp.RespectNulls,
     exp.Bracket,
     exp.JSONPath,
     exp.JSONPathKey,
@@ -141,6 +143,13 @@ def check(expression: exp.Expr, text: str, *, aggregates: bool, windows: bool) -
                 _check_function(_known(names) or sorted(names)[0], text, aggregates=aggregates, windows=windows)
             case _:
                 raise _refuse(text, f"{type(node).__name__.lower()} is not allowed", "see the expression reference")
+
+
+def is_aggregate(node: exp.Expr) -> bool:
+    """Whether a node is a call of an aggregate; the parser knows some of them by name only."""
+    if isinstance(node, exp.Anonymous):
+        return node.name.upper() in AGGREGATES
+    return isinstance(node, exp.AggFunc)
 
 
 def columns(expression: exp.Expr) -> list[str]:

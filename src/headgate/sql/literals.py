@@ -51,7 +51,8 @@ def literal(value: Any) -> str:  # noqa: C901 - one branch a type
         case time():
             return f"CAST({quote_text(value.isoformat())} AS TIME)"
         case timedelta():
-            return f"INTERVAL '{value.total_seconds()}' SECOND"
+            seconds, micros = divmod(abs(value) // timedelta(microseconds=1), 1_000_000)
+            return f"INTERVAL '{'-' if value < timedelta(0) else ''}{seconds}.{micros:06}' SECOND"
         case str():
             return quote_text(value)
         case _:

@@ -147,11 +147,11 @@ class StepInput:
         raise missing_column(name, self.names)
 
     def expression(self, text: str, *, aggregates: bool = False, windows: bool = False) -> exp.Expr:
-        """The user's text as a checked expression over known columns."""
+        """The user's text as a checked expression over known columns, in their own spelling and quoted."""
         parsed = expressions.parse(render_sql(text, self.variables), aggregates=aggregates, windows=windows)
-        for name in expressions.columns(parsed):
-            self.resolve(name)
-        return parsed
+        return expressions.rename_columns(
+            parsed, {name: column(self.resolve(name)) for name in expressions.columns(parsed)}
+        )
 
     def keep_all(self) -> list[tuple[str, exp.Expr]]:
         """Every column as it is: where a :class:`Project` starts."""

@@ -12,7 +12,8 @@ from headgate.sql.literals import literal
 
 _NAME = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_.]*)\s*\}\}")
 _TOKEN = re.compile(
-    r"(?P<text>'(?:[^']|'')*')|(?P<quoted>\"(?:[^\"]|\"\")*\")|(?P<comment>--[^\n]*|/\*.*?\*/)|(?P<name>"
+    r"(?P<escaped>(?<!\w)[eE]'(?:[^'\\]|\\.|'')*')|(?P<dollar>\$(?P<tag>[A-Za-z_]*)\$.*?\$(?P=tag)\$)"
+    r"|(?P<text>'(?:[^']|'')*')|(?P<quoted>\"(?:[^\"]|\"\")*\")|(?P<comment>--[^\n]*|/\*.*?\*/)|(?P<name>"
     + _NAME.pattern
     + ")",
     re.DOTALL,
@@ -34,6 +35,14 @@ def render_sql(text: str, variables: Mapping[str, Any]) -> str:
         token = found[0]
         if found["name"]:
             return literal(_value(found["name"], variables))
+        odd = found["escaped"] or found["dollar"] or (found["comment"] or "").count("/*") > 1
+        if odd and _NAME.search(text if found["comment"] else token):
+            raise FatalError(
+                Code.PLAN_INVALID,
+                f"{token[:60]} is a form of text or comment in which values cannot be told apart",
+                operation="template",
+                hint="use plain quotes, 'like this', and comments that are not nested",
+            )
         if found["text"]:
             return _NAME.sub(lambda m: _plain(_value(m[0], variables)).replace("'", "''"), token)
         if found["quoted"] and _NAME.search(token):

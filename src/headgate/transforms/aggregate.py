@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from headgate.core.errors import Code, FatalError
 from headgate.core.models import StepOptions
+from headgate.sql.expressions import is_aggregate
 from headgate.sql.naming import distinct
 from headgate.sql.shapes import Reshape, Shape, StepInput, column
 
@@ -51,7 +52,7 @@ def shapes(options: Options, step: StepInput) -> list[Shape]:
 
 def _metric(name: str, text: str, groups: list[str], step: StepInput) -> exp.Expr:
     expression = step.expression(text, aggregates=True)
-    if not any(expression.find_all(exp.AggFunc)):
+    if not any(is_aggregate(node) for node in expression.walk()):
         raise _refuse(name, f"{text} is not an aggregate", "write SUM(…), COUNT(*) or another aggregate")
     for node in expression.find_all(*_NEED_ORDER):
         if not node.find(exp.Order):
@@ -67,7 +68,12 @@ def _metric(name: str, text: str, groups: list[str], step: StepInput) -> exp.Exp
 
 
 def _inside_aggregate(node: exp.Expr) -> bool:
-    return node.find_ancestor(exp.AggFunc, exp.Filter, exp.WithinGroup) is not None
+    above = node.parent
+    while above is not None:
+        if is_aggregate(above) or isinstance(above, exp.Filter | exp.WithinGroup):
+            return True
+        above = above.parent
+    return False
 
 
 def _refuse(name: str, why: str, hint: str) -> FatalError:

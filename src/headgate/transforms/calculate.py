@@ -12,7 +12,7 @@ from headgate.core.models import StepOptions
 from headgate.sql import expressions
 from headgate.sql.failures import attempt, can_fail, failed
 from headgate.sql.naming import distinct
-from headgate.sql.shapes import Flag, Project, Shape, StepInput, missing_column
+from headgate.sql.shapes import Flag, Project, Shape, StepInput, column, missing_column
 from headgate.sql.templates import render_sql
 
 MAX_NODES = 5_000
@@ -55,7 +55,7 @@ def _parse(text: str, step: StepInput, names: list[str], earlier: dict[str, exp.
     for name in expressions.columns(parsed):
         if name.lower() not in known:
             raise _unknown(name, names, step, earlier)
-    whole = expressions.rename_columns(parsed, earlier)
+    whole = expressions.rename_columns(parsed, {name.lower(): column(name) for name in step.names} | earlier)
     if sum(1 for _ in whole.walk()) > MAX_NODES:
         raise FatalError(
             Code.PLAN_INVALID,
