@@ -145,7 +145,7 @@ class Project:
 
     def plan(self, name: str, *, date: str | None = None, start: str | None = None, end: str | None = None) -> Plan:
         """What a run would do: stages, SQL, columns, lineage. Nothing is written."""
-        from headgate.execute.gather import interval_of
+        from headgate.execute.intervals import interval_of
         from headgate.queries.plans import plan
 
         with self._workspace() as workspace:
@@ -155,7 +155,7 @@ class Project:
         """Every problem of the configuration and, unless ``offline``, of every plan."""
         from headgate.queries.plans import check
 
-        return check(self._workspace, names, offline=offline, variables=self._variables)
+        return check(lambda: self._workspace(deep=True), names, offline=offline, variables=self._variables)
 
     def table(self, name: str, at: str | None = None, *, connection: str | None = None) -> Table:
         """A table of the lake or of ``connection``, now or as it was ``at`` a version."""
@@ -184,12 +184,12 @@ class Project:
         with self._workspace() as workspace:
             return show(workspace, run)
 
-    def _workspace(self) -> Workspace:
+    def _workspace(self, *, deep: bool = False) -> Workspace:
         from headgate.execute.workspace import Workspace
         from headgate.observe.logs import RunLog
 
         log = RunLog(self.root / ".headgate" / "logs")
-        return Workspace.load(self.root, variables=self._variables, listeners=(log, *self._listeners))
+        return Workspace.load(self.root, variables=self._variables, listeners=(log, *self._listeners), deep=deep)
 
     def _reading(
         self, sql: str, at: str | None, connection: str | None

@@ -25,7 +25,7 @@ def check(
     """Find every problem, in the files and against live sources."""
     from headgate.queries.plans import check as query
 
-    report = query(face.workspace, names or (), offline=offline, date=date, variables=face.variables)
+    report = query(lambda: face.workspace(deep=True), names or (), offline=offline, date=date, variables=face.variables)
     if face.json:
         face.document(report.as_dict())
     else:
@@ -49,7 +49,7 @@ def plan(
     end: Annotated[str | None, typer.Option(metavar="TIME", help="End of the interval, exclusive.")] = None,
 ) -> None:
     """Show what a run would do: stages, SQL, columns, lineage."""
-    from headgate.execute.gather import interval_of
+    from headgate.execute.intervals import interval_of
     from headgate.queries.plans import plan as query
     from headgate.queries.stages import document
 

@@ -8,7 +8,7 @@ from headgate.commands.models import ReplayQuarantine, RunPipeline
 from headgate.core.errors import Code, FatalError
 from headgate.core.results import Result
 from headgate.execute.context import RunRequest
-from headgate.execute.gather import interval_of
+from headgate.execute.intervals import interval_of
 from headgate.execute.runner import RunFailed, run_pipeline
 from headgate.execute.workspace import Workspace
 
@@ -45,5 +45,9 @@ def replay(command: ReplayQuarantine, workspace: Workspace) -> Result[Any]:
         if any(entry.id == command.entry_id and entry.pipeline == name for entry in entries):
             return attempt(workspace, name, RunRequest(replay=command.entry_id))
     raise FatalError(
-        Code.NOT_FOUND, "no such entry", operation="replay", object=command.entry_id, hint="see: headgate quarantine list"
+        Code.NOT_FOUND,
+        "no such entry",
+        operation="replay",
+        object=command.entry_id,
+        hint="see: headgate quarantine list",
     )

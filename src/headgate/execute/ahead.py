@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -19,38 +19,45 @@ def ahead(items: Iterator[T], depth: int = DEPTH) -> Iterator[T]:
     An error of ``items`` is raised here, after the items before it. When the caller stops early, the thread ends with
     the item it is at; the generator waits for that, so that nobody closes what the thread still reads.
     """
-    waiting: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(depth)
-    stopped = threading.Event()
+    producer = _Producer(items, depth)
+    thread = threading.Thread(target=producer.run, name="headgate-ahead", daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error, ended = producer.waiting.get()
+            if error is not None:
+                raise error
+            if ended:
+                return
+            assert item is not None
+            yield item
+    finally:
+        producer.stopped.set()
+        thread.join()
 
-    def produce() -> None:
+
+class _Producer(Generic[T]):
+    def __init__(self, items: Iterator[T], depth: int) -> None:
+        self._items = items
+        self.waiting: queue.Queue[tuple[T | None, BaseException | None, bool]] = queue.Queue(depth)
+        self.stopped = threading.Event()
+
+    def run(self) -> None:
         try:
-            for item in items:
-                if not _offer((item, None)):
+            for item in self._items:
+                if not self._offer(item, None):
                     return
         except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
-            _offer((None, error))
+            self._offer(None, error)
         else:
-            _offer((None, None))
+            self._offer(None, None, ended=True)
 
-    def _offer(entry: tuple[T | None, BaseException | None]) -> bool:
-        while not stopped.is_set():
+    def _offer(self, item: T | None, error: BaseException | None, *, ended: bool = False) -> bool:
+        """Put an entry when there is room; False when nobody wants it any more."""
+        while not self.stopped.is_set():
             try:
-                waiting.put(entry, timeout=0.1)
+                self.waiting.put((item, error, ended), timeout=0.1)
             except queue.Full:
                 continue
             return True
         return False
-
-    thread = threading.Thread(target=produce, name="headgate-ahead", daemon=True)
-    thread.start()
-    try:
-        while True:
-            item, error = waiting.get()
-            if error is not None:
-                raise error
-            if item is None:
-                return
-            yield item
-    finally:
-        stopped.set()
-        thread.join()

@@ -53,7 +53,7 @@ def _call(function: Callable[..., Any], rows: pa.Table, reference: str) -> pa.Ta
         return _to_arrow(function(_given(function, rows)), reference)
     except FatalError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever the user's code raises becomes one clear error
+    except Exception as error:  # whatever the user's code raises becomes one clear error
         frame = traceback.extract_tb(error.__traceback__)[-1]
         raise FatalError(
             Code.TRANSFORMATION_FAILED,

@@ -6,8 +6,9 @@ from typing import Any
 
 from headgate.core.events import Step
 from headgate.core.ledger import LedgerRecord, QuarantineEntry, Watermark
-from headgate.core.runs import Receipt, Status, WatermarkChange
+from headgate.core.runs import Status
 from headgate.execute.context import Run
+from headgate.execute.receipts import receipt
 from headgate.plan.stages import Acknowledge, Clean, Publish
 
 
@@ -99,44 +100,4 @@ def _record(run: Run, store: str, entries: tuple[QuarantineEntry, ...]) -> Ledge
         entries,
         (run.request.replay,) if run.request.replay and authoritative else (),
         run.replaces,
-    )
-
-
-def receipt(run: Run, status: Status, *, published: bool, message: str = "") -> Receipt:
-    """The receipt of the run as it stands."""
-    change = None
-    marks = [mark for mark in run.watermarks if mark.column is not None]
-    if marks:
-        mark = marks[0]
-        before = run.state.watermarks.get(mark.source)
-        change = WatermarkChange(mark.column, before.value if before else None, mark.value)
-    elif run.pipeline.sources and run.pipeline.sources[0].incremental:
-        change = WatermarkChange(run.pipeline.sources[0].incremental.column)
-    rows = run.rows
-    if run.commits:
-        rows = type(rows)(
-            **{
-                **vars(rows),
-                "inserted": sum(commit.inserted for commit in run.commits),
-                "updated": sum(commit.updated for commit in run.commits),
-                "deleted": sum(commit.deleted for commit in run.commits),
-            }
-        )
-    return Receipt(
-        run_id=run.run_id,
-        execution_id=run.execution_id,
-        pipeline=run.pipeline.name,
-        status=status,
-        started_at=run.started_at,
-        ended_at=run.emitter.clock(),
-        rows=rows,
-        steps=tuple(run.steps),
-        watermark=change,
-        checks=tuple(run.checks),
-        targets=tuple(run.commits),
-        published=published,
-        message=message,
-        quarantine=tuple(entry.id for entry, _ in run.held.entries("held")) if run.held else (),
-        plan_hash=run.gathered.plan.hash if run.gathered else "",
-        warnings=tuple(run.warnings),
     )

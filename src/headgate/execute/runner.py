@@ -13,11 +13,10 @@ from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
 from headgate.core.events import Emitter, Step
 from headgate.core.runs import PipelineKey, Receipt, Status, execution_id
 from headgate.execute.context import Run, RunRequest
-from headgate.execute.gather import gather, read_context, work_folder
-from headgate.execute.publish import receipt
+from headgate.execute.intervals import read_context, work_folder
+from headgate.execute.receipts import receipt
 from headgate.execute.recover import recover
 from headgate.execute.workspace import Workspace
-from headgate.runs.evidence import keep_evidence
 
 
 class RunFailed(Exception):  # noqa: N818 - it carries a receipt to the one place that returns it
@@ -58,6 +57,8 @@ def _with_retries(
     emitter: Emitter,
     stores: Mapping[str, Store],
 ) -> Receipt:
+    if pipeline.error_handling.retry.max_attempts == 1:
+        return _attempt(workspace, pipeline, request, key, run_id, emitter, stores)
     from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
     policy = pipeline.error_handling.retry
@@ -199,6 +200,7 @@ def _skipped(run: Run, message: str) -> Receipt:
 
 
 def _execute(run: Run) -> None:
+    from headgate.execute.gather import gather
     from headgate.execute.interpret import Interpreter
 
     with run.emitter.during(Step.PLAN):
@@ -296,6 +298,8 @@ def _with_evidence(run: Run, done: Receipt) -> Receipt:
     """A refused run's rows are evidence: kept beside the history, not replayable."""
     if run.held is None:
         return done.with_(targets=())
+    from headgate.runs.evidence import keep_evidence
+
     try:
         run.held.close()
         entries = [*run.held.entries("held"), *run.held.entries("evidence")]

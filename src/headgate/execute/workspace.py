@@ -47,8 +47,13 @@ class Workspace:
         variables: Mapping[str, str] | None = None,
         listeners: tuple[Listener, ...] = (),
         clock: Clock = utc_now,
+        deep: bool = False,
     ) -> Workspace:
-        """Load the project in ``root``. Raises CONFIG_INVALID with every problem found."""
+        """Load the project in ``root``. Raises CONFIG_INVALID with every problem found.
+
+        ``deep``: steps and rules of all pipelines too; without it those of a pipeline are made when it is planned, so
+        that a run with nothing to do does not import what makes them.
+        """
         registry = PackageRegistry()
         project = load_project(
             root,
@@ -56,6 +61,7 @@ class Workspace:
             environment=os.environ if environment is None else environment,
             overrides=overrides or {},
             variables=variables or {},
+            deep=deep,
         )
         return cls(project, registry, listeners, clock)
 

@@ -9,7 +9,8 @@ from typing import Any
 from headgate.config.models import Pipeline
 from headgate.core.contracts import Interval, Window
 from headgate.core.errors import Code, HeadgateError, Problem
-from headgate.execute.gather import gather, interval_of, read_context
+from headgate.execute.gather import gather
+from headgate.execute.intervals import interval_of, read_context
 from headgate.execute.workspace import Workspace
 from headgate.plan.stages import Plan
 

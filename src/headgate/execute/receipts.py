@@ -1,0 +1,46 @@
+"""The receipt of a run as it stands."""
+
+from __future__ import annotations
+
+from headgate.core.runs import Receipt, Status, WatermarkChange
+from headgate.execute.context import Run
+
+
+def receipt(run: Run, status: Status, *, published: bool, message: str = "") -> Receipt:
+    """The receipt of the run as it stands."""
+    change = None
+    marks = [mark for mark in run.watermarks if mark.column is not None]
+    if marks:
+        mark = marks[0]
+        before = run.state.watermarks.get(mark.source)
+        change = WatermarkChange(mark.column, before.value if before else None, mark.value)
+    elif run.pipeline.sources and run.pipeline.sources[0].incremental:
+        change = WatermarkChange(run.pipeline.sources[0].incremental.column)
+    rows = run.rows
+    if run.commits:
+        rows = type(rows)(
+            **{
+                **vars(rows),
+                "inserted": sum(commit.inserted for commit in run.commits),
+                "updated": sum(commit.updated for commit in run.commits),
+                "deleted": sum(commit.deleted for commit in run.commits),
+            }
+        )
+    return Receipt(
+        run_id=run.run_id,
+        execution_id=run.execution_id,
+        pipeline=run.pipeline.name,
+        status=status,
+        started_at=run.started_at,
+        ended_at=run.emitter.clock(),
+        rows=rows,
+        steps=tuple(run.steps),
+        watermark=change,
+        checks=tuple(run.checks),
+        targets=tuple(run.commits),
+        published=published,
+        message=message,
+        quarantine=tuple(entry.id for entry, _ in run.held.entries("held")) if run.held else (),
+        plan_hash=run.gathered.plan.hash if run.gathered else "",
+        warnings=tuple(run.warnings),
+    )
