@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         RunPipeline,
         SetWatermark,
         TransformData,
+        UpdatePipeline,
     )
     from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
     from headgate.core.results import Result
@@ -48,6 +49,7 @@ _HOMES = {
         "RunPipeline",
         "SetWatermark",
         "TransformData",
+        "UpdatePipeline",
     ),
     "headgate.core.errors": ("Code", "FatalError", "HeadgateError", "RetriableError"),
     "headgate.core.results": ("Result",),
@@ -79,6 +81,7 @@ __all__ = [
     "Status",
     "Table",
     "TransformData",
+    "UpdatePipeline",
     "Watermark",
     "source",
     "transform",

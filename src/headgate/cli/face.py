@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from headgate.core.errors import HeadgateError
+    from headgate.core.errors import HeadgateError, Problem
     from headgate.core.events import Listener
     from headgate.execute.workspace import Workspace
 
@@ -39,11 +39,11 @@ class Face:
 
         return find_root(self.directory)
 
-    def workspace(self, listeners: Sequence[Listener] = ()) -> Workspace:
-        """The project, open. Raises CONFIG_INVALID with every problem found."""
+    def workspace(self, listeners: Sequence[Listener] = (), *, deep: bool = False) -> Workspace:
+        """The project, open. Raises CONFIG_INVALID with every problem found; ``deep`` looks at all steps and rules."""
         from headgate.execute.workspace import Workspace
 
-        return Workspace.load(self.root, variables=self.variables, listeners=tuple(listeners))
+        return Workspace.load(self.root, variables=self.variables, listeners=tuple(listeners), deep=deep)
 
     @contextmanager
     def listening(self, root: Path | None = None) -> Iterator[tuple[Listener, ...]]:
@@ -109,20 +109,22 @@ def error_lines(error: HeadgateError) -> list[str]:
     lines = [
         f"error[{error.code.value}] {where}: {error.message}" if where else f"error[{error.code.value}] {error.message}"
     ]
-    problems = error.problems
-    if len(problems) == 1 and error.message.endswith(problems[0].message):
-        place = problems[0]
-        at = f"{place.file}:{place.line}" if place.line else place.file
-        path = f": {place.path}" if place.path else ""
-        lines += [f"  at {at}{path}"] if at else []
-    elif len(problems) > 1:
-        lines = [f"error[{error.code.value}] {where}: {len(problems)} problems"]
-        lines += [f"  {problem}" for problem in problems]
-    else:
-        lines += [f"  {problem}" for problem in problems if str(problem) not in error.message]
+    if len(error.problems) > 1:
+        lines = [f"error[{error.code.value}] {where}: {len(error.problems)} problems"]
+        lines += [f"  {problem}" for problem in error.problems]
+    for problem in error.problems[:1] if len(error.problems) == 1 else ():
+        if problem.message not in error.message:
+            lines.append(f"  {problem}")
+        elif str(problem) not in error.message:
+            lines.append(f"  {_place(problem)}")
     if error.hint:
         lines.append(f"  hint: {error.hint}")
     return [_mask(text) for text in lines]
+
+
+def _place(problem: Problem) -> str:
+    at = f"{problem.file}:{problem.line}" if problem.line else problem.file
+    return ": ".join(part for part in (f"at {at}" if at else "", problem.path) if part)
 
 
 def masked(value: Any) -> Any:

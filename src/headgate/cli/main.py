@@ -13,6 +13,9 @@ from headgate.cli.demo import demo
 HELP = "headgate runs every data pipeline as a transaction."
 
 
+Commands = Mapping[str, Callable[..., None]]
+
+
 def _app(help_: str, *, program: bool = False) -> typer.Typer:
     return typer.Typer(
         name="headgate" if program else None,
@@ -26,7 +29,7 @@ def _app(help_: str, *, program: bool = False) -> typer.Typer:
     )
 
 
-def _add(to: typer.Typer, commands: Mapping[str, Callable[..., None]]) -> typer.Typer:
+def _add(to: typer.Typer, commands: Commands) -> typer.Typer:
     for name, function in commands.items():
         to.command(name)(command(function))
     return to
@@ -51,18 +54,18 @@ _add(
         "schema": project.schema,
     },
 )
-state = {"show": kept.state_show, "set": kept.state_set, "reset": kept.state_reset}
+state: Commands = {"show": kept.state_show, "set": kept.state_set, "reset": kept.state_reset}
 app.add_typer(_add(_app("How far published runs have read."), state), name="state")
-quarantine = {
+quarantine: Commands = {
     "list": kept.quarantine_list,
     "show": kept.quarantine_show,
     "replay": kept.quarantine_replay,
     "discard": kept.quarantine_discard,
 }
 app.add_typer(_add(_app("Rows that were held back."), quarantine), name="quarantine")
-connections = {"list": look.connections_list, "test": look.connections_test}
+connections: Commands = {"list": look.connections_list, "test": look.connections_test}
 app.add_typer(_add(_app("Where data comes from and goes to."), connections), name="connections")
-config = {
+config: Commands = {
     "list": project.config_list,
     "show": project.config_show,
     "create": project.config_create,

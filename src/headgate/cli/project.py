@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from headgate.cli.face import Face
+
+if TYPE_CHECKING:
+    from headgate.commands.models import CreatePipeline, DeletePipeline, UpdatePipeline
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The pipeline.")]
 
@@ -70,7 +73,7 @@ def config_show(
     face: Face, name: Annotated[str | None, typer.Argument(metavar="NAME", help="One pipeline; default all.")] = None
 ) -> None:
     """Show pipelines in the one canonical spelling, secrets as references."""
-    from headgate.config.write import as_yaml
+    from headgate.config.dump import dump
 
     with face.workspace() as workspace:
         names = [name] if name else list(workspace.project.pipelines)
@@ -79,7 +82,7 @@ def config_show(
     if face.json:
         face.document(document)
     else:
-        face.line(as_yaml({"pipelines": found}).rstrip("\n"))
+        face.line(dump({"pipelines": found}).rstrip("\n"))
 
 
 def config_create(
@@ -88,50 +91,45 @@ def config_create(
     file: Annotated[Path, typer.Option("--from", metavar="FILE", help="YAML or JSON of the pipeline; - is stdin.")],
     replace: Annotated[bool, typer.Option("--replace", help="Replace a pipeline of this name.")] = False,
 ) -> None:
-    """Add a pipeline to the project, if the project is valid with it."""
+    """Add a pipeline to the project, if all is well with it."""
+    from headgate.commands.models import CreatePipeline
     from headgate.commands.records import definition_of
 
     text = sys.stdin.read() if str(file) == "-" else _read(file)
-    _create(face, name, definition_of(text, str(file)), replace=replace)
+    definition = definition_of(text, "stdin" if str(file) == "-" else str(file))
+    _change(face, CreatePipeline(name=name, definition=definition, replace=replace), "wrote")
 
 
 def config_set(
     face: Face,
     name: NameArgument,
-    key: Annotated[str, typer.Argument(metavar="KEY", help="Dotted, such as source.mode or targets.0.table.")],
-    value: Annotated[str, typer.Argument(metavar="VALUE", help="YAML, such as append, 5 or [a, b].")],
+    key: Annotated[str, typer.Argument(metavar="KEY", help="Dotted, such as source.mode.")],
+    value: Annotated[
+        str, typer.Argument(metavar="VALUE", help="YAML, such as append, 5 or [a, b]; null removes the key.")
+    ],
 ) -> None:
-    """Change one value of a pipeline, if the project is valid with it."""
-    from headgate.commands.records import changed
+    """Change one value of a pipeline, if all is well with it."""
+    from headgate.commands.models import UpdatePipeline
+    from headgate.commands.records import value_of
 
-    with face.workspace() as workspace:
-        definition = changed(workspace.project.pipeline(name).canonical(), key, value)
-    _create(face, name, definition, replace=True)
+    _change(face, UpdatePipeline(name=name, updates={key: value_of(value)}), "changed")
 
 
 def config_delete(face: Face, name: NameArgument) -> None:
-    """Remove a pipeline from the project; its tables and its history stay."""
+    """Remove a pipeline; its tables and its history stay."""
     from headgate.commands.models import DeletePipeline
 
-    _change(face, DeletePipeline(name=name), f"deleted {name}")
+    _change(face, DeletePipeline(name=name), "deleted")
 
 
-def _create(face: Face, name: str, definition: dict[str, Any], *, replace: bool) -> None:
-    from headgate.commands.models import CreatePipeline
+def _change(face: Face, command: CreatePipeline | UpdatePipeline | DeletePipeline, done: str) -> None:
+    from headgate.commands.records import change_in
 
-    command = CreatePipeline(name=name, definition=definition, replace=replace)
-    _change(face, command, f"{'changed' if replace else 'created'} {name}")
-
-
-def _change(face: Face, command: Any, done: str) -> None:
-    from headgate.commands.handle import handle
-
-    with face.workspace() as workspace:
-        value = handle(command, workspace).unwrap()
+    value = change_in(command, face.root).unwrap()
     if face.json:
         face.document(value)
     else:
-        face.line(f"{done}: {value['file']}")
+        face.line(f"{done} {value['name']} in {value['file']}")
 
 
 def _read(file: Path) -> str:

@@ -107,7 +107,8 @@ def _checks(checks: Sequence[CheckResult]) -> Iterator[tuple[str, str]]:
     yield "checks", f"{len(checks) - len(broken)} of {len(checks)} passed"
     for check in broken:
         outcome = {"fail": "failed", "quarantine": "held back", "warn": "warning"}.get(check.on_fail, "recorded")
-        yield "", f"{outcome}: {check.rule}: {check.failed_rows:,} rows; {check.message}"
+        rows = "1 row" if check.failed_rows == 1 else f"{check.failed_rows:,} rows"
+        yield "", f"{outcome}: {check.rule}: {rows}; {check.message}"
 
 
 def _next(receipt: Receipt) -> Iterator[tuple[str, str]]:

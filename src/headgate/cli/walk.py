@@ -167,7 +167,8 @@ class _Walk:
 
     def _counts(self) -> dict[str, int]:
         found = self._query(
-            "SELECT (SELECT COUNT(*) FROM flights_clean) AS flights_clean, (SELECT COUNT(*) FROM daily_delays) AS daily_delays"
+            "SELECT (SELECT COUNT(*) FROM flights_clean) AS flights_clean,"
+            " (SELECT COUNT(*) FROM daily_delays) AS daily_delays"
         )
         return dict(zip(found["columns"], found["rows"][0], strict=True))
 

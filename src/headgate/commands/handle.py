@@ -20,6 +20,7 @@ AnyCommand = (
     | m.ReplayQuarantine
     | m.DiscardQuarantine
     | m.CreatePipeline
+    | m.UpdatePipeline
     | m.DeletePipeline
     | m.ExtractData
     | m.LoadData
@@ -72,7 +73,7 @@ def _handle(command: AnyCommand, workspace: Workspace) -> Result[Any]:
             from headgate.commands import state
 
             return state.discard(command, workspace)
-        case m.CreatePipeline() | m.DeletePipeline():
+        case m.CreatePipeline() | m.UpdatePipeline() | m.DeletePipeline():
             from headgate.commands import records
 
             return records.change(command, workspace)

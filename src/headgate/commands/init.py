@@ -31,6 +31,7 @@ orders:
     connection: inbox
     path: orders/*.csv
     mode: incremental            # the files that no published run has read yet
+    types: {unit_price: "DECIMAL(10, 2)"}
     groups: complete             # a file holds whole days, so a day can be summed from it
   transformations:
     - {type: clean, trim: true}
@@ -44,7 +45,7 @@ orders:
     - type: aggregate
       name: daily
       group_by: [day, product]
-      metrics: {orders: "COUNT(*)", sold: "SUM(quantity)", revenue: "SUM(total)"}
+      metrics: {orders: "COUNT(*)", sold: "CAST(SUM(quantity) AS BIGINT)", revenue: "SUM(total)"}
   quality_rules:
     # Rows that break these are held back, with their reasons; the others go on.
     - {type: not_null, step: orders, columns: [customer], on_fail: quarantine}

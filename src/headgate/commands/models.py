@@ -81,6 +81,13 @@ class CreatePipeline(Command):
     replace: bool = False
 
 
+class UpdatePipeline(Command):
+    """Change values of a pipeline record: dotted keys such as ``source.mode``; None removes a key."""
+
+    name: str = Field(min_length=1)
+    updates: dict[str, Any] = Field(min_length=1)
+
+
 class DeletePipeline(Command):
     """Remove a pipeline record from the project."""
 

@@ -48,6 +48,7 @@ def load_project(
     overrides: Mapping[str, Any] | None = None,
     variables: Mapping[str, str] | None = None,
     deep: bool = True,
+    instead: Mapping[str, str] | None = None,
 ) -> Project:
     """Load the project in ``root``.
 
@@ -58,13 +59,14 @@ def load_project(
         overrides: what flags say, such as ``{"defaults.batch_size": 1000}``; it wins over everything.
         variables: values of ``{{ var.NAME }}``; they win over the pipelines' own.
         deep: also make steps and rules. Without it they are made, and can be refused, when they are asked for.
+        instead: texts by file name that are read in place of the files, or beside them.
 
     References without a value are no error here: asking for what needs them is one. ``Project.problems`` has all.
 
     Raises:
         FatalError: CONFIG_INVALID with every problem of every file and pipeline.
     """
-    loading = _Loading(root, registry, os.environ if environment is None else environment, overrides or {}, {})
+    loading = _Loading(root, registry, os.environ if environment is None else environment, overrides or {}, instead or {})
     return loading.project(variables or {}, deep)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headgate.config.models import Pipeline
 from headgate.core.contracts import Interval, Window
@@ -12,7 +12,9 @@ from headgate.core.errors import Code, HeadgateError, Problem
 from headgate.execute.gather import gather
 from headgate.execute.intervals import interval_of, read_context
 from headgate.execute.workspace import Workspace
-from headgate.plan.stages import Plan
+
+if TYPE_CHECKING:
+    from headgate.plan.stages import Plan
 
 NOT_THERE = (Code.NOT_FOUND, Code.SOURCE_NOT_FOUND, Code.TABLE_NOT_FOUND)
 
@@ -40,6 +42,8 @@ def plan(
     Raises:
         HeadgateError: what keeps it from being planned.
     """
+    from headgate.execute.gather import gather
+
     pipeline = workspace.project.pipeline(name)
     store = workspace.stores_of(pipeline)[0]
     state = store.state(workspace.key(name))

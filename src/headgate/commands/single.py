@@ -1,0 +1,117 @@
+"""One-stage plans: extract, load and transform as commands, on the same machinery as every pipeline."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any, assert_never
+
+from headgate.commands.models import ExtractData, LoadData, TransformData
+from headgate.commands.run import attempt
+from headgate.config.dump import dump
+from headgate.config.load import load_project
+from headgate.core.errors import Code, FatalError, nearest
+from headgate.core.results import Result
+from headgate.execute.context import RunRequest
+from headgate.execute.workspace import LAKE, Workspace
+
+FILE_ENDINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".pq")
+
+
+def run_single(command: ExtractData | LoadData | TransformData, workspace: Workspace) -> Result[Any]:
+    """Run a command as a pipeline of its own; the value is its receipt.
+
+    Each has a name, and so a lock, an epoch and (for incremental extracts) a watermark of its own.
+
+    Raises:
+        FatalError: SOURCE_NOT_FOUND or TARGET_CONNECTION_NOT_FOUND for unknown connections; CONFIG_INVALID for
+            options that no pipeline could have.
+    """
+    name, definition = _pipeline(command, workspace)
+    with _extended(workspace, name, definition) as extended:
+        return attempt(extended, name, RunRequest())
+
+
+def _extended(workspace: Workspace, name: str, definition: Mapping[str, Any]) -> Workspace:
+    """The project with one more pipeline, which no file has."""
+    text = dump({"pipelines": {name: definition}})
+    project = load_project(
+        workspace.project.root, workspace.registry, deep=False, instead={f"pipelines/{name}.yml": text}
+    )
+    return Workspace(project, workspace.registry, workspace.listeners, workspace.clock)
+
+
+def _pipeline(command: ExtractData | LoadData | TransformData, workspace: Workspace) -> tuple[str, dict[str, Any]]:
+    match command:
+        case ExtractData():
+            return _extract(command, workspace)
+        case LoadData():
+            return _load(command, workspace)
+        case TransformData():
+            name = _name("transform", command.output_destination)
+            return name, {
+                "source": _from_data(command.input_source),
+                "transformations": [dict(rule) for rule in command.transformation_rules],
+                "target": {"table": command.output_destination, "mode": "overwrite"},
+            }
+        case _:
+            assert_never(command)
+
+
+def _extract(command: ExtractData, workspace: Workspace) -> tuple[str, dict[str, Any]]:
+    connections = workspace.project.connections
+    if command.source_name not in connections:
+        raise FatalError(
+            Code.SOURCE_NOT_FOUND,
+            f'there is no connection "{command.source_name}"',
+            operation="extract",
+            object=command.source_name,
+            hint=nearest(command.source_name, connections),
+        )
+    what = "path" if connections.kinds[command.source_name] == "local" else "table"
+    target = command.target_table or _table_name(command.table_name)
+    return _name("extract", command.source_name, command.table_name), {
+        "source": {"connection": command.source_name, what: command.table_name, "mode": command.extract_mode},
+        "target": {"table": target, "mode": "overwrite" if command.extract_mode == "full" else "append"},
+    }
+
+
+def _load(command: LoadData, workspace: Workspace) -> tuple[str, dict[str, Any]]:
+    connections = workspace.project.connections
+    target: dict[str, Any] = {"table": command.target_table, "load_mode": command.load_mode}
+    if command.target_connection != LAKE:
+        if command.target_connection not in connections:
+            raise FatalError(
+                Code.TARGET_CONNECTION_NOT_FOUND,
+                f'there is no connection "{command.target_connection}"',
+                operation="load",
+                object=command.target_connection,
+                hint=nearest(command.target_connection, [*connections, LAKE]),
+            )
+        target["connection"] = command.target_connection
+    if command.merge_keys:
+        target["keys"] = list(command.merge_keys)
+    name = _name("load", command.target_connection, command.target_table)
+    return name, {"source": _from_data(command.source_data), "target": target}
+
+
+def _from_data(text: str) -> dict[str, Any]:
+    """A file of the project or a table of the lake, told apart by how the text looks."""
+    is_file = "/" in text or "*" in text or PurePath(text).suffix.lower() in FILE_ENDINGS
+    return {"path": text} if is_file else {"table": text}
+
+
+def _table_name(text: str) -> str:
+    """What an extracted table or file is called in the lake."""
+    path = PurePath(text)
+    stem = path.stem if path.suffix.lower() in FILE_ENDINGS else text.rsplit(".", 1)[-1]
+    return re.sub(r"\W+", "_", stem).strip("_") or "extracted"
+
+
+def _name(*parts: str) -> str:
+    """A pipeline's name for a command: readable, and another for every other input."""
+    text = "-".join(parts)
+    readable = re.sub(r"[^A-Za-z0-9_-]+", "_", text)[:80]
+    return readable if readable == text else f"{readable}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
