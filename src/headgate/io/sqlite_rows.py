@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, assert_never
 
 from headgate.core.errors import Code, FatalError, RetriableError
@@ -210,6 +211,8 @@ def _text(value: Any) -> str:
     match value:
         case str():
             return value
+        case float() if "e" in repr(value):
+            return format(Decimal(repr(value)), "f")  # casts to DECIMAL take no exponent
         case int() | float():
             return repr(value)
         case _:

@@ -212,7 +212,7 @@ class SqliteSource:
         """How to read each column, looked at once for each position: what is found stays so for the scan."""
         known = _digest([read.model_dump(mode="json"), since])
         if known not in self._known:
-            chosen = relation.columns if read.columns is None else [relation.column(name) for name in read.columns]
+            chosen = [relation.column(name) for name in self._names(relation, read)]
             bind = Binder(relation.values)
             start = ""
             if read.mode != "full":
@@ -223,6 +223,10 @@ class SqliteSource:
                 looked_at, chosen, f"(SELECT * FROM {relation.where(start)})", quote_name
             )
         return self._known[known]
+
+    @staticmethod
+    def _names(relation: Relation, read: ReadOptions) -> Sequence[str]:
+        return read.columns if read.columns is not None else [column.name for column in relation.columns]
 
     def _statement(
         self,
@@ -298,11 +302,13 @@ class SqliteSource:
             raise mixed(name, highest, odd)
 
         def rows() -> Iterator[tuple[Any, ...]]:
-            columns = {found.name: found for found in self._columns(connection, relation, read, since)}
-            key = [columns[relation.column(part).name] for part in cursor.options.key or columns]
+            wanted = [relation.column(part) for part in cursor.options.key or self._names(relation, read)]
+            looked_at = relation.where(f"{start} OR {column.sql} IS NULL")
+            key = sqlite_rows.read_columns(
+                _Bound(connection, bind.values), wanted, f"(SELECT * FROM {looked_at})", quote_name
+            )
             listed = ", ".join(quote_name(part.name) for part in key)
-            where = relation.where(f"{start} OR {column.sql} IS NULL")
-            for at, *cells in connection.execute(f"SELECT {quote_name(name)}, {listed} FROM {where}", bind.values):
+            for at, *cells in connection.execute(f"SELECT {quote_name(name)}, {listed} FROM {looked_at}", bind.values):
                 when = None if at is None else coerce(at, cursor.kind, name)
                 yield (when, *(part.value(cell) for part, cell in zip(key, cells, strict=True)))
 
