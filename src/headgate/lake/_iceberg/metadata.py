@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from headgate.core.errors import Code, FatalError
+from headgate.core.errors import Code, FatalError, nearest
 from headgate.io import files
 from headgate.lake._iceberg import names
+from headgate.lake._iceberg.catalog import Catalogue
 
 RUN_ID = "headgate.run-id"
 PIPELINE = "headgate.pipeline"
@@ -77,6 +78,21 @@ class TableState:
             parent = start.get("parent-snapshot-id")
             start = self.snapshot_of(parent) if parent is not None else None
         return chain
+
+
+def current(catalogue: Catalogue, table: str) -> TableState:
+    """A table's metadata. Raises TABLE_NOT_FOUND with the nearest known name."""
+    pointer = catalogue.pointer(table)
+    if pointer is None:
+        known = catalogue.tables()
+        raise FatalError(
+            Code.TABLE_NOT_FOUND,
+            f'the lake has no table "{table}"',
+            operation="read",
+            object=table,
+            hint=nearest(table, known) or "nothing was published to this lake yet",
+        )
+    return load(table, pointer)
 
 
 def load(table: str, pointer: str) -> TableState:

@@ -13,12 +13,12 @@ from headgate.core.contracts import Load
 from headgate.core.ledger import Claim, LedgerRecord, QuarantineEntry, Watermark
 from headgate.core.runs import PipelineKey
 from headgate.lake._iceberg.catalog import Session
-from headgate.lake._iceberg.staging import DataFile
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from headgate.lake._iceberg.changes import TableChange
+    from headgate.lake._iceberg.staging import DataFile
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,8 @@ def find(session: Session, claim: Claim, run_id: str) -> Parked | None:
 
 
 def _kept(table: dict[str, Any]) -> KeptTable:
+    from headgate.lake._iceberg.staging import DataFile
+
     load = Load(
         table["table"],
         table["mode"],

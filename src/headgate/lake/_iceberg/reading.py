@@ -7,26 +7,9 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 import pyarrow as pa
 
 from headgate.core.contracts import FileScan, Scan, SourceSchema
-from headgate.core.errors import Code, FatalError, nearest
 from headgate.lake._iceberg import metadata, queries, types
-from headgate.lake._iceberg.catalog import Catalogue
 from headgate.lake._iceberg.metadata import TableState
 from headgate.sql.literals import quote_name
-
-
-def state_of(catalogue: Catalogue, table: str) -> TableState:
-    """A table's metadata. Raises TABLE_NOT_FOUND with the nearest known name."""
-    pointer = catalogue.pointer(table)
-    if pointer is None:
-        known = catalogue.tables()
-        raise FatalError(
-            Code.TABLE_NOT_FOUND,
-            f'the lake has no table "{table}"',
-            operation="read",
-            object=table,
-            hint=nearest(table, known) or "nothing was published to this lake yet",
-        )
-    return metadata.load(table, pointer)
 
 
 def read(state: TableState, at: str | None = None) -> Scan:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from headgate.core.contracts import ReadContext, Scan, SourceSchema, Window
 from headgate.core.errors import Code, FatalError, nearest
 from headgate.core.models import ReadOptions
-from headgate.lake._iceberg import metadata, reading
+from headgate.lake._iceberg import metadata
 from headgate.lake._iceberg.catalog import Catalogue
 from headgate.lake._iceberg.metadata import TableState
 
@@ -67,6 +67,8 @@ class LakeSource:
         return Window(identity, since, {SNAPSHOT: state.version}, "rows of the files appended since that version")
 
     def scan(self, read: ReadOptions, context: ReadContext, window: Window) -> Scan:
+        from headgate.lake._iceberg import reading
+
         state = self._state(read)
         version = str(window.high[SNAPSHOT])
         if read.mode == "full" or not (window.since or {}).get(SNAPSHOT):
@@ -84,7 +86,7 @@ class LakeSource:
         """Nothing is open."""
 
     def _state(self, read: ReadOptions) -> TableState:
-        return reading.state_of(self._catalogue, self._table(read))
+        return metadata.current(self._catalogue, self._table(read))
 
     def _table(self, read: ReadOptions) -> str:
         why, hint = "", ""
@@ -141,7 +143,7 @@ def _condition(read: ReadOptions, columns: pa.Schema, context: ReadContext) -> s
 
 def _appended(state: TableState, after: str, to: str) -> Scan:
     """Rows of the files that were added between two snapshots. Raises when rows were also removed or rewritten."""
-    from headgate.lake._iceberg import snapshots, types
+    from headgate.lake._iceberg import reading, snapshots, types
 
     chain = state.ancestors(int(to))
     known = [snapshot["snapshot-id"] for snapshot in chain]

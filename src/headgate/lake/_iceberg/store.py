@@ -141,7 +141,7 @@ class LakeStore:
     def reader(self, table: str, at: str | None = None) -> Scan:
         from headgate.lake._iceberg import reading
 
-        return reading.read(reading.state_of(self._catalogue, table), at)
+        return reading.read(metadata.current(self._catalogue, table), at)
 
     def close(self) -> None:
         """Nothing is open."""
