@@ -18,7 +18,7 @@ from headgate.core.errors import Code, FatalError
 from headgate.core.models import Incremental
 from headgate.io import cursor as cursor_module
 from headgate.io.cursor import Cursor, Found
-from headgate.io.cursor_values import Kind, Value, decode, earlier, encode, row_hash
+from headgate.io.cursor_values import Kind, Value, coerce, decode, earlier, encode, row_hash
 from headgate.testing.rows import arrow_schema
 
 START = datetime(2024, 1, 1)  # noqa: DTZ001 - a naive cursor
@@ -407,3 +407,41 @@ def test_hashes_are_equal_exactly_where_rows_are(left: list[Any], right: list[An
 def test_equal_numbers_of_other_scale_have_one_hash() -> None:
     assert row_hash([Decimal("1.50")]) == row_hash([Decimal("1.5")])
     assert row_hash([True]) != row_hash([1])
+
+
+NATIVE: list[tuple[Kind, pa.DataType, list[Any]]] = [
+    ("int", pa.int64(), [-5, 0, 7]),
+    ("int", pa.uint64(), [0, 1, 2**64 - 1]),
+    ("int", pa.string(), ["-5", "7", "10"]),
+    ("decimal", pa.decimal128(38, 10), [Decimal("-1.5"), Decimal(2), Decimal("2.0000000001")]),
+    ("decimal", pa.string(), ["9.5", "10", "10.25"]),
+    ("float", pa.float64(), [-0.5, 0.1, 1e300]),
+    ("text", pa.string(), ["B", "a", "ä"]),
+    ("date", pa.date32(), [date(1, 1, 1), date(2024, 1, 1), date(9999, 12, 31)]),
+    ("date", pa.string(), ["0001-01-01", "2024-01-01", "9999-12-31"]),
+    ("timestamptz", pa.timestamp("us", "UTC"), [datetime(2024, 1, day, tzinfo=UTC) for day in (1, 2, 3)]),
+    ("timestamptz", pa.timestamp("us", "Europe/Berlin"), [datetime(2024, 1, day, tzinfo=UTC) for day in (1, 2, 3)]),
+]
+
+
+@pytest.mark.parametrize(("kind", "type_", "values"), NATIVE, ids=lambda part: str(part) if part else "")
+def test_every_kind_of_cursor_is_windowed(kind: Kind, type_: pa.DataType, values: list[Any]) -> None:
+    schema = arrow_schema([("id", pa.int64()), ("c", type_)])
+    typed = [coerce(value, kind, "c") for value in values]
+
+    def deliver(since: Any, upto: int, *ids: int) -> tuple[list[int], Any]:
+        cursor = Cursor(Incremental(column="c", key="id"), kind, since)
+        window = cursor.window(Found(typed[upto], 99))
+        assert window is not None
+        batch = pa.RecordBatch.from_pylist([{"id": id_, "c": values[id_ % 10]} for id_ in ids], schema)
+        delivery = cursor.deliver(pa.RecordBatchReader.from_batches(schema, [batch, batch.slice(0, 0)]), window)
+        found: list[Any] = delivery.reader.read_all()["id"].to_pylist()
+        return found, json.loads(json.dumps(delivery.position()))
+
+    first, since = deliver(None, 1, 0, 1, 2)
+    assert first == [0, 1]
+    second, since = deliver(since, 2, 0, 1, 11, 2)
+    assert second == [11, 2]
+    assert decode(since["value"], kind, "c") == typed[2]
+    third, _ = deliver(since, 2, 1, 2, 12)
+    assert third == [12]

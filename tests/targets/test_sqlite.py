@@ -158,7 +158,7 @@ DIGITS = [pa.decimal128(15, 2), pa.decimal128(16, 2), pa.decimal128(38, 10), pa.
 
 
 @pytest.mark.parametrize("type_", DIGITS, ids=str)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_decimals_come_back_digit_by_digit(place: Place, type_: Any, data: st.DataObject) -> None:
     limit = 10**type_.precision - 1

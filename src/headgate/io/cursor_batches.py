@@ -19,7 +19,7 @@ Marks = dict[int, tuple[str | None, str]]
 def cursor_array(array: Any, kind: Kind, column: str) -> Any:
     """The cursor's values as ``kind``; text that a source delivers for another type is read."""
     if _is_native(array.type, kind):
-        return array
+        return _wide(array) if kind == "decimal" else array
     values = [None if value is None else coerce(value, kind, column) for value in array.to_pylist()]
     types: dict[Kind, pa.DataType] = {
         "int": pa.int64(),
@@ -29,9 +29,16 @@ def cursor_array(array: Any, kind: Kind, column: str) -> Any:
         "timestamp": pa.timestamp("us"),
         "timestamptz": pa.timestamp("us", "UTC"),
     }
-    if kind == "decimal" and not any(value is not None for value in values):
-        return pa.nulls(len(values), pa.decimal128(38, 0))
-    return pa.array(values, types.get(kind))
+    if kind != "decimal":
+        return pa.array(values, types[kind])
+    if not any(value is not None for value in values):
+        return pa.nulls(len(values), pa.decimal256(1, 0))
+    return _wide(pa.array(values))
+
+
+def _wide(array: Any) -> Any:
+    """Decimals with room for a common scale: Arrow compares them only if that fits."""
+    return array.cast(pa.decimal256(array.type.precision, array.type.scale))
 
 
 def _is_native(type_: Any, kind: Kind) -> bool:
