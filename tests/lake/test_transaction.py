@@ -467,3 +467,47 @@ def test_a_ledger_record_without_tables_needs_no_pyiceberg(place: Place) -> None
 
     assert in_child(empty) == 0
     assert place.published(2)
+
+
+def test_a_parked_run_may_be_published_by_the_process_that_parked_it(place: Place) -> None:
+    """So do stores that follow an authoritative one: they park, wait for its commit, and go on."""
+    place.run(0, [(load("t"), rows((0, "first")))])
+    claim, transaction = staged(place, "run-1", 1, load("t", "upsert", keys=("id",)), rows((0, "changed"), (1, "new")))
+    transaction.counts()
+    transaction.park(record(claim))
+    assert place.pairs("t") == [(0, "first")]
+    (commit,) = transaction.publish(record(claim))
+    assert (commit.inserted, commit.updated) == (1, 1)
+    assert place.pairs("t") == [(0, "changed"), (1, "new")]
+    newer = place.store().claim(KEY, "run-2", execution(2))
+    assert place.store().resume(newer, "run-1", Emitter(), place.folder()) is None
+    assert place.store().sweep(newer) == 0
+
+
+def test_a_parked_run_survives_a_conflict_in_the_process_that_parked_it(place: Place) -> None:
+    claim, transaction = staged(place, "run-1", 1, load("t", "overwrite"), rows((1, "parked")))
+    transaction.park(record(claim))
+    transaction.counts()
+    place.run(2, [(load("t"), rows((2, "quick")))], key=OTHER)
+    with pytest.raises(RetriableError):
+        transaction.publish(record(claim))
+    transaction.rollback()
+    newer = place.store().claim(KEY, "run-3", execution(1))
+    found = place.store().resume(newer, "run-1", Emitter(), place.folder())
+    assert found is not None
+    found[0].publish(found[1])
+    assert place.pairs("t") == [(1, "parked")]
+
+
+def test_a_lost_answer_to_parking_removes_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    claim, transaction = staged(place, "run-1", 1, load("t"), rows((1, "a")))
+    monkeypatch.setattr(Session, "commit", failing(after=True))
+    with pytest.raises(HeadgateError):
+        transaction.park(record(claim))
+    monkeypatch.undo()
+    transaction.rollback()
+    newer = place.store().claim(KEY, "run-2", execution(1))
+    found = place.store().resume(newer, "run-1", Emitter(), place.folder())
+    assert found is not None
+    found[0].publish(found[1])
+    assert place.pairs("t") == [(1, "a")]

@@ -66,7 +66,8 @@ class LakeTransaction:
         self._changes: dict[str, TableChange] = {}
         self._held: dict[str, str] = {}
         self._numbers = staging.numbers()
-        self._settled = False  # published, parked or unknown: nothing may be removed any more
+        self._settled = False  # published, or nobody knows: nothing may be removed any more
+        self._parked = False
 
     # ------------------------------------------------------------------------------------------- staging
 
@@ -237,8 +238,9 @@ class LakeTransaction:
             ledger.check_epoch(session, record.claim)
             parked.keep(session, self._with_locations(record), self._tag, self._changes.values(), self._held)
             with self._emitter.during(Step.COMMIT):
+                self._parked = True  # also if COMMIT fails: who knows; a later run sweeps what is not parked
                 session.commit()
-                self._settled = True
+        self._resumed = record.claim.run_id
 
     def take_over(self, kept: list[parked.KeptTable], held: dict[str, str]) -> None:
         """Go on with what another run parked."""
@@ -252,7 +254,7 @@ class LakeTransaction:
             change.renumber(self._numbers)
 
     def rollback(self) -> None:
-        if self._settled:
+        if self._settled or self._parked:
             return
         if self._resumed:
             with self._catalogue.writing("rollback") as session:
