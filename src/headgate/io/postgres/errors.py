@@ -16,6 +16,7 @@ _REFUSED_LOGIN = re.compile(
     re.IGNORECASE,
 )
 _TLS = re.compile(r"SSL|certificate|TLS", re.IGNORECASE)
+_WRONG_SETTING = re.compile(r"invalid value for parameter|unrecognized configuration parameter", re.IGNORECASE)
 _NO_DATABASE = re.compile(r"database .* does not exist", re.IGNORECASE)
 _COLUMN = re.compile(r"COPY .*?, line \d+, column (.+?)(?:: |$)", re.MULTILINE)
 
@@ -34,6 +35,10 @@ def explain_connecting(error: Exception, where: str) -> HeadgateError:
     if _NO_DATABASE.search(text):
         return FatalError(
             Code.CONNECTION_FAILED, text, operation="connect", object=where, hint="create it, or mend the name"
+        )
+    if _WRONG_SETTING.search(text):
+        return FatalError(
+            Code.CONFIG_INVALID, text, operation="connect", object=where, hint="mend the options of the connection"
         )
     if _TLS.search(text) and "closed the connection unexpectedly" not in text:
         return FatalError(
