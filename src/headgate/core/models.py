@@ -73,12 +73,14 @@ class RuleOptions(Model):
 
     type: str
     name: str | None = Field(default=None, description="How receipts and the quarantine call the rule.")
-    severity: Literal["error", "warning", "info"] = "error"
+    severity: Literal["error", "warning", "info"] = Field(
+        default="error", description="How much it matters; it gives the default of on_fail."
+    )
     on_fail: OnFail | None = Field(
         default=None, description="Default by severity: error fails, warning warns, info records."
     )
     step: str | None = Field(default=None, description="The named step whose rows are checked; default the last one.")
-    description: str | None = None
+    description: str | None = Field(default=None, description="Why the rule is there.")
 
     @property
     def action(self) -> OnFail:
@@ -116,31 +118,37 @@ class Incremental(Model):
 class ReadOptions(Model):
     """What every source may say; each kind adds its own."""
 
-    connection: str | None = None
+    connection: str | None = Field(default=None, description="Where it is read from; default: the lake.")
     name: str | None = Field(default=None, description="A name for steps that refer to this source.")
-    table: str | None = None
-    query: str | None = None
-    parameters: dict[str, Any] = Field(default_factory=dict)
-    columns: tuple[str, ...] | None = None
-    mode: Literal["full", "incremental", "delta", "snapshot", "cdc"] = "full"
-    incremental: Incremental | None = None
-    where: str | None = None
+    table: str | None = Field(default=None, description="The table to read, with its schema where there are some.")
+    query: str | None = Field(default=None, description="Instead of a table: one SELECT in the source's SQL.")
+    parameters: dict[str, Any] = Field(default_factory=dict, description="Values that the query names, always bound.")
+    columns: tuple[str, ...] | None = Field(default=None, description="The columns to read; default all.")
+    mode: Literal["full", "incremental", "delta", "snapshot", "cdc"] = Field(
+        default="full", description="Everything at each run, or what is new; a kind refuses the modes that it lacks."
+    )
+    incremental: Incremental | None = Field(default=None, description="For mode incremental: how to tell what is new.")
+    where: str | None = Field(default=None, description="A condition that the source applies, in its own SQL.")
     max_records: int | None = Field(default=None, ge=1, description="Publish at most so many rows; the rest next time.")
-    batch_size: int | None = Field(default=None, ge=1, le=1_000_000)
+    batch_size: int | None = Field(default=None, ge=1, le=1_000_000, description="Rows a batch; default the project's.")
     groups: Literal["complete"] | None = Field(
         default=None, description="You assert that a batch holds whole groups, so that an aggregate may follow."
     )
-    recompute: Literal["affected"] | None = None
+    recompute: Literal["affected"] | None = Field(
+        default=None, description="Read touched groups again before an aggregate; refused: not there yet."
+    )
 
 
 class WriteOptions(Model):
     """What every target may say; each kind adds its own."""
 
     connection: str | None = Field(default=None, description="Default: the lake.")
-    table: str
+    table: str = Field(description="The table to write, with its schema where there are some.")
     from_: str | None = Field(default=None, alias="from", description="The named step to write; default the last one.")
-    mode: Literal["append", "overwrite", "upsert"] = "append"
-    keys: Names | None = None
+    mode: Literal["append", "overwrite", "upsert"] = Field(
+        default="append", description="Add rows, replace the table, or update by keys and insert the rest."
+    )
+    keys: Names | None = Field(default=None, description="For upsert: the columns that identify a row.")
     create: bool = Field(default=True, description="Create the table if it is absent.")
     evolve: Literal["evolve", "freeze"] = Field(default="evolve", description="Add new columns, or refuse them.")
     allow_empty: bool = Field(default=False, description="Let a full replacement by nothing pass.")
