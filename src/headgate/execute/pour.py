@@ -20,7 +20,7 @@ from headgate.sql.literals import quote_name
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ENGINE_ROWS = 122_880
+ENGINE_ROWS = 32_768
 """Rows of a batch out of the engine: one Parquet row group."""
 
 
