@@ -52,6 +52,7 @@ def _strictly(name: str, type_: SqlType, outside: exp.Expr) -> exp.Expr:
 
 def keep(condition: exp.Expr, text: str, step: StepInput) -> list[Shape]:
     """Shapes that keep the rows for which ``condition`` is true; where it raises, the row is in error."""
+    condition = _boolean(condition)
     if not can_fail(condition, step.columns):
         return [Drop(condition)]
     flag = Flag(
@@ -62,14 +63,23 @@ def keep(condition: exp.Expr, text: str, step: StepInput) -> list[Shape]:
 
 def holds(condition: exp.Expr, columns: Sequence[Column]) -> exp.Expr:
     """A rule's condition: NULL passes, and a row for which it raises does not."""
+    condition = _boolean(condition)
     if not can_fail(condition, columns):
-        return condition.copy()
+        return condition
     return exp.and_(exp.func("COALESCE", attempt(condition), exp.true()), exp.Not(this=exp.paren(failed(condition))))
 
 
 def type_of(name: str, step: StepInput) -> SqlType:
     """Type of a column of the step. Raises FatalError with the nearest known column."""
     return parse_type(step.type_of(name))
+
+
+def _boolean(condition: exp.Expr) -> exp.Expr:
+    """Numbers and texts as conditions are converted where errors are caught, not behind that."""
+    inner = condition.unnest()
+    if isinstance(inner, exp.Predicate | exp.Connector | exp.Not | exp.Boolean | exp.Null):
+        return condition.copy()
+    return exp.cast(exp.paren(condition), exp.DType.BOOLEAN)
 
 
 def _read(condition: exp.Expr, columns: Sequence[Column]) -> list[str]:

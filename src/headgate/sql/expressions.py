@@ -18,6 +18,8 @@ from headgate.sql.functions import AGGREGATES, SCALARS, WINDOWS
 from headgate.sql.types import parse_type
 
 DIALECT = "duckdb"
+_UNPARSABLE = (sqlglot_errors.ParseError, sqlglot_errors.TokenError, RecursionError, TypeError)
+"""The parser's compiled parts raise TypeError for an operator without an operand."""
 
 # The parser warns on stderr of statements it does not know; they are refused below, with a message of our own.
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
@@ -106,7 +108,7 @@ def parse(text: str, *, aggregates: bool = False, windows: bool = False) -> exp.
     _refuse_nul(text)
     try:
         statements = sqlglot.parse(f"SELECT {text}", dialect=DIALECT)
-    except (sqlglot_errors.ParseError, sqlglot_errors.TokenError, RecursionError) as error:
+    except _UNPARSABLE as error:
         raise _refuse(text, f"it does not parse: {_first_line(error)}", "write one SQL expression") from None
     select = statements[0] if len(statements) == 1 else None
     if not isinstance(select, exp.Select) or len(select.expressions) != 1 or _has_clauses(select):
@@ -121,7 +123,7 @@ def parse(text: str, *, aggregates: bool = False, windows: bool = False) -> exp.
 def check(expression: exp.Expr, text: str, *, aggregates: bool, windows: bool) -> None:  # noqa: C901 - one branch a kind of node
     """Refuse every node and function that is not on the list."""
     for node in expression.walk():
-        _check_type(node)
+        _check_node(node, text)
         match node:
             case exp.Star():
                 if not isinstance(node.parent, exp.Count):
@@ -178,7 +180,7 @@ def parse_select(text: str, relations: Iterable[str]) -> exp.Select:
     _refuse_nul(text)
     try:
         statements = [statement for statement in sqlglot.parse(text, dialect=DIALECT) if statement is not None]
-    except (sqlglot_errors.ParseError, sqlglot_errors.TokenError, RecursionError) as error:
+    except _UNPARSABLE as error:
         raise _refuse(text, f"it does not parse: {_first_line(error)}", "write one SELECT over input") from None
     if len(statements) != 1 or not isinstance(statements[0], exp.Select | exp.SetOperation):
         raise _refuse(text, "it is not one SELECT", "write one SELECT; the step before is called input")
@@ -191,7 +193,7 @@ def parse_select(text: str, relations: Iterable[str]) -> exp.Select:
         if table.name.lower() not in known | ctes:
             raise _refuse(text, f'there is no relation "{table.name}"', nearest(table.name, known | ctes))
     for node in query.walk():
-        _check_type(node)
+        _check_node(node, text)
         _check_query_node(node, text)
     return _without_comments(query)  # type: ignore[return-value]  # a UNION serves as well wherever a SELECT is read from
 
@@ -222,7 +224,10 @@ def _check_query_node(node: exp.Expr, text: str) -> None:
         raise _refuse(text, f"{type(node).__name__.lower()} is not allowed", "write one SELECT over input")
 
 
-def _check_type(node: exp.Expr) -> None:
+def _check_node(node: exp.Expr, text: str) -> None:
+    """The parser lets an operator without its operand pass, and types that it does not know."""
+    if problems := node.error_messages():
+        raise _refuse(text, f"it does not parse: {problems[0].partition(' for ')[0]}", "write one whole expression")
     if isinstance(node, exp.DataType) and not isinstance(node.parent, exp.DataType | exp.Interval):
         parse_type(node.sql(DIALECT))
 
@@ -263,8 +268,13 @@ def _has_clauses(select: exp.Select) -> bool:
 
 
 def _first_line(error: Exception) -> str:
-    if isinstance(error, RecursionError):
-        return "it is nested too deeply"
+    match error:
+        case RecursionError():
+            return "it is nested too deeply"
+        case TypeError():
+            return "an operand is missing"
+        case _:
+            pass
     return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
 
 

@@ -29,7 +29,8 @@ def attempt(expression: exp.Expr) -> exp.Expr:
 
 def failed(expression: exp.Expr) -> exp.Expr:
     """True where the expression raises; where it is NULL of itself, false."""
-    asked = exp.Try(this=exp.Is(this=exp.paren(expression.copy()), expression=exp.null()))
+    # HASH(NULL) is a value. Whether e IS NULL is a question that statistics may answer without computing e.
+    asked = exp.Try(this=exp.Anonymous(this="HASH", expressions=[expression.copy()]))
     return _guarded(exp.Is(this=asked, expression=exp.null()), expression)
 
 
@@ -69,11 +70,11 @@ def _type(node: exp.Expr, types: dict[str, str]) -> SqlType | None:  # noqa: C90
             return _type(node.this, types)
         case exp.TryCast():
             return parse_type(node.to.sql("duckdb")) if _type(node.this, types) else None
-        case exp.Is() | exp.Not():
-            return _BOOLEAN if all(_type(part, types) for part in node.iter_expressions()) else None
-        case exp.And() | exp.Or():
-            sides = [_type(node.this, types), _type(node.expression, types)]
-            return _BOOLEAN if all(side and side.family == "boolean" for side in sides) else None
+        case exp.Is() if isinstance(node.expression, exp.Null):
+            return _BOOLEAN if _type(node.this, types) else None
+        case exp.Not() | exp.And() | exp.Or():
+            sides = [_type(part, types) for part in node.iter_expressions()]
+            return _BOOLEAN if all(side and (side.family == "boolean" or side is _NULL) for side in sides) else None
         case exp.EQ() | exp.NEQ() | exp.GT() | exp.GTE() | exp.LT() | exp.LTE() | exp.NullSafeEQ() | exp.NullSafeNEQ():
             return _comparison([node.this, node.expression], types)
         case exp.Between():
