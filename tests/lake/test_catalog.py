@@ -47,6 +47,41 @@ def test_questions_need_nothing_but_the_standard_library(place: Place, tmp_path:
     assert json.loads(answer.stdout) == [1, True, []]
 
 
+EMPTY_RUN = """
+import sys
+from pathlib import Path
+from headgate.core.events import Emitter
+from headgate.core.ledger import LedgerRecord
+from headgate.core.runs import PipelineKey
+from headgate.lake import iceberg
+from headgate.testing.place import load, rows
+
+root = Path(sys.argv[1])
+store = iceberg.open_store("lake", iceberg.Connection(type="iceberg", path="lake"), root)
+claim = store.claim(PipelineKey("shop", "orders"), "run-2", sys.argv[2])
+transaction = store.begin(claim, Emitter(), root / "work")
+writer = transaction.stage(load("t"))
+for batch in rows(*[(2, "b")] * int(sys.argv[3])).to_batches():
+    writer.write(batch)
+writer.close()
+transaction.publish(LedgerRecord(claim, "p", {}))
+print("pyiceberg" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_pyiceberg_is_imported_only_when_there_are_rows(place: Place, tmp_path: Path, count: int) -> None:
+    place.run(1, [(load("t"), rows((1, "a")))])
+    answer = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", EMPTY_RUN, str(tmp_path), execution(2), str(count)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert answer.stdout.strip() == str(count > 0)
+    assert place.published(2)
+
+
 def test_reading_leaves_no_trace(place: Place, root: Path) -> None:
     store = place.store()
     store.state(KEY)

@@ -17,7 +17,7 @@ import pytest
 from headgate.core.contracts import Load
 from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
 from headgate.core.events import Emitter, Event, Listener, Step
-from headgate.core.ledger import Claim, LedgerRecord
+from headgate.core.ledger import Claim
 from headgate.io import files
 from headgate.lake._iceberg.catalog import Session
 from headgate.testing.place import (
@@ -448,25 +448,6 @@ def test_a_record_keeps_the_place_of_held_rows(place: Place, root: Path) -> None
     with pytest.raises(FatalError) as refusal:
         list(place.store().held(held))
     assert refusal.value.code is Code.NOT_FOUND
-
-
-def test_a_ledger_record_without_tables_needs_no_pyiceberg(place: Place) -> None:
-    place.run(1, [(load("t"), rows((1, "a")))])
-
-    def empty() -> None:
-        import sys
-
-        for name in [name for name in sys.modules if name.startswith("pyiceberg")]:
-            del sys.modules[name]
-        store = place.open()
-        claim, transaction = place.begin(store, "run-2", 2)
-        transaction.stage(load("t")).close()
-        published: LedgerRecord = record(claim)
-        transaction.publish(published)
-        assert not [name for name in sys.modules if name.startswith("pyiceberg")]
-
-    assert in_child(empty) == 0
-    assert place.published(2)
 
 
 def test_a_parked_run_may_be_published_by_the_process_that_parked_it(place: Place) -> None:
