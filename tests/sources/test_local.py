@@ -401,7 +401,7 @@ def test_a_later_file_with_other_columns_is_refused(tmp_path: Path) -> None:
         {"mode": "cdc"},
         {"table": "t"},
         {"where": "a > 1"},
-        {"mode": "incremental", "max_records": 5},
+        {"max_records": 5},
         {"mode": "incremental", "incremental": {"column": "n"}},
     ],
 )

@@ -64,7 +64,9 @@ def filter_batch(delivery: Delivery, batch: pa.RecordBatch, limit: int | None) -
     delivery.scanned += batch.num_rows
     if values.null_count and cursor.options.nulls == "fail":
         raise cursor.null_cursor(values.null_count)
-    inside = _between(values, cursor.bound, cursor.high(delivery.window))
+    # An open window has no end that could be known beforehand: what comes is what there is.
+    open_end = delivery.window.high.get("open")
+    inside = _between(values, cursor.bound, pc.max(values).as_py() if open_end else cursor.high(delivery.window))
     if cursor.options.nulls == "include":
         inside = pc.or_(inside, pc.is_null(values))
     met = pc.indices_nonzero(inside)

@@ -57,8 +57,8 @@ class Read(ReadOptions):
         given = [name for name in ("table", "query", "where", "incremental") if getattr(self, name) is not None]
         if given:
             raise ValueError(f"{given[0]}: is not for files; use path, and a filter step for conditions")
-        if self.max_records is not None and self.mode == "incremental":
-            raise ValueError("max_records: is not for incremental files: a file is read whole or not at all")
+        if self.max_records is not None:
+            raise ValueError("max_records: is not for files: a file is read whole or not at all")
         return self
 
 
@@ -108,7 +108,7 @@ class LocalSource:
         own = _own(read)
         found = self._find(own, context)
         if own.mode == "full":
-            return Window(None, since, {}, note=f"all {len(found)} files", limit=own.max_records)
+            return Window(None, since, {}, note=f"all {len(found)} files")
         known = local.unpack(since)
         now, new = self._compare(own, found, known)
         if not new:
@@ -176,15 +176,12 @@ class LocalSource:
         self, read: Read, found: list[Path], format_: str, since: Mapping[str, Any] | None
     ) -> tuple[Column, ...]:
         """All columns of the files: as pinned, else as found out, with ``types`` over both."""
-        pinned = (since or {}).get("schema")
         key = read.model_dump_json()
-        if pinned:
-            columns = tuple(Column(name, type_) for name, type_ in pinned)
-        elif key in self._found:
-            columns = self._found[key]
-        else:
-            columns = self._found[key] = _infer(read, found, format_)
-        return _with_types(read, columns, format_)
+        if key not in self._found:
+            pinned = (since or {}).get("schema")
+            columns = tuple(Column(name, type_) for name, type_ in pinned) if pinned else _infer(read, found, format_)
+            self._found[key] = _with_types(read, columns, format_)
+        return self._found[key]
 
     def _check_unchanged_since(self, states: Mapping[Path, FileState], probed: Mapping[str, FileState]) -> None:
         for path, state in states.items():
