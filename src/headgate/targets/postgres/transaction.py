@@ -129,7 +129,7 @@ class PostgresTransaction:
             self._copying.finish()
             commits = []
             for load in self._loads:
-                with self._emitter.during(Step.MERGE, table=load.load.table):
+                with self._emitter.during(Step.MERGE, table=load.load.table), self._fencing():
                     done = load.merge()
                 version = str(self._statements.value("SELECT pg_current_xact_id()::text"))
                 commits.append(
