@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -13,26 +13,32 @@ DEPTH = 2
 """Batches that wait; each may be tens of megabytes."""
 
 
-def ahead(items: Iterator[T], depth: int = DEPTH) -> Iterator[T]:
+def ahead(items: Iterator[T], depth: int = DEPTH, cancel: Callable[[], None] = lambda: None) -> Iterator[T]:
     """The same items in the same order, produced in another thread, at most ``depth`` before they are asked for.
 
     An error of ``items`` is raised here, after the items before it. When the caller stops early, the thread ends with
-    the item it is at; the generator waits for that, so that nobody closes what the thread still reads.
+    the item it is at; the generator waits for that, so that nobody closes what the thread still reads. ``cancel`` is
+    called first and should make that item end soon.
     """
     producer = _Producer(items, depth)
     thread = threading.Thread(target=producer.run, name="headgate-ahead", daemon=True)
     thread.start()
+    finished = False
     try:
         while True:
             item, error, ended = producer.waiting.get()
             if error is not None:
+                finished = True
                 raise error
             if ended:
+                finished = True
                 return
             assert item is not None
             yield item
     finally:
         producer.stopped.set()
+        if not finished:
+            cancel()
         thread.join()
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ENGINE_ROWS = 32_768
-"""Rows of a batch out of the engine: one Parquet row group."""
+"""Rows of a batch out of the engine: larger ones cost memory and gain nothing."""
 
 
 @dataclass
@@ -72,7 +72,8 @@ def drain(run: Run, pour: Pour, counter: Counter) -> None:
     sinks: list[Writer] = [*writers, *spools.values()]
     with run.emitter.during(Step.STAGE, relation=transform.relation) as outcome:
         try:
-            for kept, held, noted in ahead(splitter.split(batch) for batch in reader):
+            computed = (splitter.split(batch) for batch in reader)
+            for kept, held, noted in ahead(computed, cancel=run.session.interrupt):
                 for rows in held:
                     run.held.take(transform.relation, rows, replayable=transform.replayable)
                 for evidence in noted:

@@ -244,8 +244,16 @@ def _succeeded(run: Run) -> Receipt:
     else:
         status, message = Status.SUCCESS, ""
     done = receipt(run, status, published=run.published, message=message)
-    with run.emitter.during(Step.RECORD, status=status.value):
-        run.workspace.history.record(run.key.project, done)
+    return _recorded(run, done)
+
+
+def _recorded(run: Run, done: Receipt) -> Receipt:
+    """Write the outcome into the history; it stands whether or not the history can be written."""
+    try:
+        with run.emitter.during(Step.RECORD, status=done.status.value):
+            run.workspace.history.record(run.key.project, done)
+    except HeadgateError as lost:
+        return done.with_(warnings=(*done.warnings, f"the history could not be written: {lost.message}"))
     return done
 
 
@@ -277,11 +285,7 @@ def _ended(run: Run, error: HeadgateError) -> RunFailed:
     done = receipt(run, status, published=published).with_(error=failure.as_dict())
     if not published and not unknown_outcome:
         done = _with_evidence(run, done)
-    try:
-        with run.emitter.during(Step.RECORD, status=status.value):
-            run.workspace.history.record(run.key.project, done)
-    except HeadgateError as lost:
-        done = done.with_(warnings=(*done.warnings, f"the history could not be written: {lost.message}"))
+    done = _recorded(run, done)
     return RunFailed(done, failure)
 
 

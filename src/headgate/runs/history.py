@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,21 @@ TABLE = """CREATE TABLE IF NOT EXISTS headgate_history (
     status VARCHAR(16) NOT NULL, started_at VARCHAR(40) NOT NULL, receipt TEXT NOT NULL)"""
 
 
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Tell an error of the history's file, and what to do about it."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise FatalError(
+            Code.STATE_INVALID,
+            str(error),
+            operation="history",
+            object=str(path),
+            hint="the history is a cache: make the file writable, or move it away and it is begun anew",
+        ) from error
+
+
 class SqliteStatements:
     """The statements of a ledger on the standard library's sqlite3, each its own transaction."""
 
@@ -25,14 +41,17 @@ class SqliteStatements:
         with files.told("open", path):
             path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
-        self._connection = sqlite3.connect(path, timeout=30, isolation_level=None)
-        self._connection.execute("PRAGMA synchronous=FULL")
+        with _explained(path):
+            self._connection = sqlite3.connect(path, timeout=30, isolation_level=None)
+            self._connection.execute("PRAGMA synchronous=FULL")
 
     def query(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        return self._connection.execute(statement, parameters).fetchall()
+        with _explained(self._path):
+            return self._connection.execute(statement, parameters).fetchall()
 
     def execute(self, statement: str, parameters: Sequence[Any] = ()) -> int:
-        return self._connection.execute(statement, parameters).rowcount
+        with _explained(self._path):
+            return self._connection.execute(statement, parameters).rowcount
 
     def close(self) -> None:
         self._connection.close()
@@ -49,17 +68,9 @@ class History:
     @property
     def _statements(self) -> Statements:
         if self._opened is None:
-            try:
-                self._opened = self._open()
-                self._opened.execute(TABLE)
-            except sqlite3.Error as error:
-                raise FatalError(
-                    Code.STATE_INVALID,
-                    str(error),
-                    operation="history",
-                    object=self._url,
-                    hint="the history is a cache: move the file away, and it is begun anew",
-                ) from error
+            opened = self._open()
+            opened.execute(TABLE)
+            self._opened = opened
         return self._opened
 
     def _open(self) -> Statements:
