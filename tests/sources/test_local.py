@@ -121,6 +121,16 @@ def test_later_runs_use_the_pinned_types(tmp_path: Path) -> None:
     assert rows == [(2, "5")]
 
 
+def test_exact_reading_leaves_the_casts_to_the_plan(tmp_path: Path) -> None:
+    put(tmp_path, "1.csv", "n,s\n1,a\n")
+    read = local.Read(path="*.csv", mode="incremental", exact=True)
+    schema = opened(tmp_path).schema(read, context(tmp_path), None)
+    assert (set(map(str, schema.raw.types)), schema.casts) == ({"string"}, {"n": "BIGINT"})
+    _, position = run(tmp_path, read)
+    put(tmp_path, "2.csv", "n,s\n1.5,b\n")
+    assert run(tmp_path, read, position)[0] == [("1.5", "b")]
+
+
 def test_json_lines_are_text_with_casts(tmp_path: Path) -> None:
     put(tmp_path, "a.jsonl", '{"n": 1, "s": "7", "d": "2024-01-01", "o": {"x": 1}}\n{"n": 2.5, "late": true}\n')
     schema = opened(tmp_path).schema(local.Read(path="a.jsonl"), context(tmp_path), None)
