@@ -14,8 +14,9 @@ from headgate.core.contracts import Engine, EngineSession, Rejected
 from headgate.core.errors import Code, FatalError
 from headgate.engines.duckdb import DuckdbEngine
 from headgate.testing.engines import EngineContract, batches, files
+from headgate.testing.rows import arrow_schema
 
-SCHEMA = pa.schema([("id", pa.int64()), ("name", pa.string()), ("amount", pa.decimal128(10, 2))])
+SCHEMA = arrow_schema([("id", pa.int64()), ("name", pa.string()), ("amount", pa.decimal128(10, 2))])
 DIRTY = b"id,name,amount\n1,a,1.50\n2,b,xx\n3,c\n4,d,4.0,9\nz,q,yy\n6,\xff\xfe,1.0\n7,g,7\n"
 
 
@@ -85,7 +86,7 @@ class TestDuckdbEngine(EngineContract):
         )
         with path.open("ab") as file:
             file.write(b'{"id": "\xff"}\r\n\x02\n{"a\x01": 1}\n')
-        schema = pa.schema([("id", pa.string()), ("a/b~c", pa.string()), ("n", pa.string())])
+        schema = arrow_schema([("id", pa.string()), ("a/b~c", pa.string()), ("n", pa.string())])
         session.register("t", files("json", schema, [path]))
         found = session.stream("SELECT * FROM t", 100).read_all().to_pylist()
         assert sorted(found, key=str) == sorted(
@@ -125,7 +126,8 @@ class TestDuckdbEngine(EngineContract):
     def test_memory_stays_bounded_by_spilling(self, engine: Engine, tmp_path: Path) -> None:
         session = engine.session(tmp_path / "work", memory=100 << 20, threads=2, paths=[])
         found = session.rows(
-            "SELECT count(*) FROM (SELECT range % 3000000 AS k, count(*) FROM range(4000000) GROUP BY k ORDER BY k DESC)"
+            "SELECT count(*) FROM"
+            " (SELECT range % 3000000 AS k, count(*) FROM range(4000000) GROUP BY k ORDER BY k DESC)"
         )
         assert found == [(3_000_000,)]
         session.close()
