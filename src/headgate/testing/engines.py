@@ -1,4 +1,4 @@
-# ruff: noqa: S101 - a contract suite is a test
+
 """What every engine must do, as tests: subclass :class:`EngineContract` and give it an engine."""
 
 from __future__ import annotations
