@@ -35,7 +35,8 @@ def build(
     try:
         return model(**data)
     except ValidationError as error:
-        for detail in error.errors(include_url=False, include_context=True):
+        details = error.errors(include_url=False, include_context=True)
+        for detail in sorted(details, key=lambda one: one["type"] != "extra_forbidden"):  # a misspelt key explains more
             _explain(detail, model, data, report, path, unresolved, also)
     except HeadgateError as error:
         report.note_error(error, path)

@@ -66,7 +66,9 @@ def load_project(
     Raises:
         FatalError: CONFIG_INVALID with every problem of every file and pipeline.
     """
-    loading = _Loading(root, registry, os.environ if environment is None else environment, overrides or {}, instead or {})
+    loading = _Loading(
+        root, registry, os.environ if environment is None else environment, overrides or {}, instead or {}
+    )
     return loading.project(variables or {}, deep)
 
 

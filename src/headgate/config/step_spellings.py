@@ -25,6 +25,8 @@ _KEYS: dict[str, dict[str, str]] = {
     "join": {"join_table": "table", "lookup_table": "table", "join_key": "on", "join_keys": "on", "join_on": "on",
              "keys": "on", "join_type": "how"},
 }  # fmt: skip
+_NAMES = ("field", "name", "column", "target", "from", "old")
+_VALUES = ("formula", "expression", "type", "to", "new")
 _OPERATORS = {
     "==": "eq", "=": "eq", "equals": "eq", "!=": "ne", "<>": "ne", "neq": "ne", "not_equals": "ne", ">": "gt",
     "greater_than": "gt", ">=": "gte", "ge": "gte", "<": "lt", "less_than": "lt", "<=": "lte", "le": "lte",
@@ -110,11 +112,9 @@ def _pairs(step: Section, report: Report, path: Path) -> None:
     for index, pair in enumerate(step["columns"]):
         match pair:
             case Section() if len(pair) == 2:
-                name = next(
-                    (pair[key] for key in ("field", "name", "column", "target", "from", "old") if key in pair), None
-                )
-                value = next((pair[key] for key in ("formula", "expression", "type", "to", "new") if key in pair), None)
-            case Section() if len(pair) == 1:
+                name = next((pair[key] for key in _NAMES if key in pair), None)
+                value = next((pair[key] for key in _VALUES if key in pair), None)
+            case Section() if len(pair) == 1 and not {*_NAMES, *_VALUES} & pair.keys():
                 name, value = next(iter(pair.items()))
             case _:
                 name = value = None
@@ -142,8 +142,6 @@ def _filter(step: Section, report: Report, path: Path) -> None:
         if all(isinstance(part, str) for part in parts) and parts:
             step.put("condition", " AND ".join(f"({part})" for part in parts), line)
     replace(step, "operator", _OPERATORS)
-    if "condition" not in step and "field" not in step:
-        report.note("a filter without a condition would keep every row", path, 'condition: "amount > 0"')
 
 
 def _aggregate(step: Section, report: Report, path: Path) -> None:

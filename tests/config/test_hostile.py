@@ -1,0 +1,94 @@
+"""Whatever stands in the files, loading gives a project or a list of problems with file and line; never anything else."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from tests.config.conftest import HEAD
+from tests.config.kinds import Kinds
+from tests.config.test_load import GOOD
+from tests.config.test_spellings import CANONICAL, INLINE, ONE_FILE, WITH_PARAMETERS
+
+from headgate.config.load import load_project
+from headgate.core.errors import Code, FatalError
+
+SEEDS = (GOOD, CANONICAL, WITH_PARAMETERS, INLINE, ONE_FILE)
+PIECES = (
+    "null", "~", "[]", "{}", "[[]]", "{a: {}}", "- ", ": ", "\t", "'", '"', "&a ", "*a", "!!int ", "!x ", "<<: ", "---\n",
+    "${", "${A}", "${file:x}", "${aws-sm:x}", "9" * 30, "1e999", "-1", ".nan", "2024-13-01", "true", "\x00", "\x85", "\ufeff",
+    "é", "😀", "type", "source", "target", "sources: 5\n", "name: []\n", "parameters: [1]\n", "? ", "|\n", ">\n", "% ", "@", "`", "#",
+    "\r\n", "\n", "    ", "retry: []", "alerts: {email: {}}", "columns: {}", "on: 5", "incremental: []", "schema: {table: []}",
+)  # fmt: skip
+
+
+def mutated(text: str, dice: random.Random) -> str:
+    """The text with a few characters, lines or words changed."""
+    for _ in range(dice.randint(1, 4)):
+        at = dice.randrange(len(text) + 1)
+        end = min(len(text), at + dice.choice((0, 0, 1, 3, 20)))
+        lines = text.split("\n")
+        match dice.randrange(6):
+            case 0:
+                text = text[:at] + text[end:]
+            case 1 | 2:
+                text = text[:at] + dice.choice(PIECES) + text[end:]
+            case 3:
+                lines.insert(dice.randrange(len(lines)), dice.choice(lines))
+                text = "\n".join(lines)
+            case 4:
+                number = dice.randrange(len(lines))
+                key, colon, _ = lines[number].partition(":")
+                lines[number] = f"{key}{colon} {dice.choice(PIECES)}"
+                text = "\n".join(lines)
+            case _:
+                number = dice.randrange(len(lines))
+                lines[number] = " " * dice.randint(0, 4) + lines[number]
+                text = "\n".join(lines)
+    return text
+
+
+def survive(root: Path, seed: int) -> bool:
+    """Whether the project with one mutated file loads; problems must name their places."""
+    dice = random.Random(seed)
+    head, pipelines = HEAD, dice.choice(SEEDS)
+    if dice.random() < 0.2:
+        head = mutated(head, dice)
+    else:
+        pipelines = mutated(pipelines, dice)
+    (root / "headgate.yml").write_bytes(head.encode())
+    (root / "pipelines").mkdir(exist_ok=True)
+    (root / "pipelines" / "sales.yml").write_bytes(pipelines.encode())
+    try:
+        load_project(root, Kinds(), environment={"DB_URL": "x"}).problems()
+    except FatalError as error:
+        assert error.code is Code.CONFIG_INVALID, (seed, error)
+        assert error.problems, seed
+        assert all(problem.file and problem.line > 0 and problem.message for problem in error.problems), (
+            seed,
+            error.problems,
+        )
+        return False
+    return True
+
+
+def test_two_thousand_mutated_projects_load_or_say_why(tmp_path: Path) -> None:
+    loaded = sum(survive(tmp_path, seed) for seed in range(2_000))
+    assert 100 < loaded < 1_900
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_a_hundred_thousand_mutated_projects_load_or_say_why(tmp_path: Path) -> None:
+    loaded = sum(survive(tmp_path, seed) for seed in range(2_000, 102_000))
+    assert 5_000 < loaded < 95_000
+
+
+def test_random_bytes_are_refused(tmp_path: Path) -> None:
+    dice = random.Random(7)
+    for _ in range(200):
+        (tmp_path / "headgate.yml").write_bytes(dice.randbytes(dice.randrange(1, 200)))
+        with pytest.raises(FatalError) as caught:
+            load_project(tmp_path, Kinds(), environment={})
+        assert caught.value.code is Code.CONFIG_INVALID
