@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlglot import exp
 
 from headgate.config.models import Pipeline
 from headgate.core.contracts import BindingError, Column, Registry, TypeBinder
-from headgate.core.errors import Code, FatalError, HeadgateError, Problem, nearest
-from headgate.core.models import RuleOptions, StepOptions
+from headgate.core.errors import Code, FatalError, HeadgateError, nearest
+from headgate.core.models import StepOptions
+from headgate.plan.finish import fingerprint, unique_names, with_replayability
 from headgate.plan.passes import DIALECT, PassBuilder, narrowed
+from headgate.plan.places import located
+from headgate.plan.rules import RuleBook
 from headgate.plan.stages import (
     INTERNAL,
     Acknowledge,
@@ -25,15 +26,12 @@ from headgate.plan.stages import (
     Keep,
     Plan,
     Publish,
-    Rule,
     Scan,
-    SetCheck,
     Stage,
-    TableCheck,
     Transform,
     Write,
 )
-from headgate.sql.shapes import Call, Reshape, RowRule, SetRule, StepInput, TableRule
+from headgate.sql.shapes import Call, Reshape, StepInput
 
 Probe = Callable[[Call, Sequence[Column]], tuple[tuple[Column, ...], str]]
 """The columns that a Python step gives for these columns, and the hash of its source."""
@@ -81,15 +79,13 @@ class _Compiler:
         self.registry, self.binder, self.probe = registry, binder, probe
         self.sides = {scan.relation: scan.columns for scan in inputs.scans[1:]}
         self.steps = pipeline.transformations
-        self.names = _unique([step.name or step.type for step in self.steps], {scan.relation for scan in inputs.scans})
-        self.rules = self._rules()
+        self.names = unique_names(
+            [step.name or step.type for step in self.steps], {scan.relation for scan in inputs.scans}
+        )
+        self.rules = RuleBook(pipeline, registry, self._target_step)
         self.wanted = self._wanted()
         self.stages: list[Stage] = []
-        self.sets: list[SetCheck] = []
-        self.audited: list[str] = []
-        self.tables: list[TableCheck] = []
         self.builder = PassBuilder(inputs.main.relation, self._checked(inputs.main.columns), self._bind)
-        self.closed = 0
 
     # --------------------------------------------------------------------------------------------- the walk
 
@@ -104,7 +100,7 @@ class _Compiler:
             try:
                 self._step(index)
             except HeadgateError as error:
-                raise self._located(error, ("transformations", index)) from error.__cause__
+                raise located(error, self.pipeline, ("transformations", index)) from error.__cause__
         last = self._close(len(self.steps) - 1)
         return self._assemble(last)
 
@@ -116,7 +112,7 @@ class _Compiler:
             for shape in module.shapes(options, self._input()):
                 self.builder.add(shape, "source", self.pipeline.error_handling.on_row_error)
         except HeadgateError as error:
-            raise self._located(error, ("source",)) from error.__cause__
+            raise located(error, self.pipeline, ("source",)) from error.__cause__
         self.builder.applied = 0
 
     def _step(self, index: int) -> None:
@@ -168,8 +164,8 @@ class _Compiler:
         builder = self.builder
         name = self.names[index] if index >= 0 and not before else f"{before}_input" if before else "extracted"
         relation = self._relation(name)
-        rules = [] if before else self._rules_after(index)
-        noted = self._judge(rules, relation, name)
+        rules = [] if before else self.rules.after(name, last=index == len(self.steps) - 1)
+        noted, audited = self.rules.judge(rules, builder, self._input(), relation, name)
         builder.sides = list(dict.fromkeys(builder.sides))
         counted = "groups" if builder.grouped else "reshaped" if builder.reshaped else "rows"
         verdict = builder.verdict
@@ -186,9 +182,8 @@ class _Compiler:
             )
         )
         self.stages.append(Check(relation, noted, verdict, self.pipeline.error_handling.on_row_error))
-        if self.audited:
-            self.stages.append(Keep(relation, f"{relation}_audit", tuple(self.audited)))
-            self.audited = []
+        if audited is not None:
+            self.stages.append(audited)
         if not before:
             self._write(name, relation, index)
         if before or index < len(self.steps) - 1:
@@ -196,84 +191,10 @@ class _Compiler:
         lineage = builder.lineage
         self.builder = narrowed(builder, builder.columns)
         self.builder.reads, self.builder.lineage = relation, lineage
-        self.closed += 1
         return relation
 
     def _spool(self, relation: str, columns: Sequence[Column]) -> None:
         self.stages.append(Keep(relation, relation, tuple(item.name for item in columns)))
-
-    # --------------------------------------------------------------------------------------------- rules
-
-    def _rules(self) -> list[tuple[Rule, RuleOptions]]:
-        names = _unique([rule.name or rule.type for rule in self.pipeline.quality_rules], set())
-        return [
-            (Rule(name, rule.severity, rule.action, "", place), rule)
-            for place, (name, rule) in enumerate(zip(names, self.pipeline.quality_rules, strict=True))
-        ]
-
-    def _rules_after(self, index: int) -> list[tuple[Rule, RuleOptions]]:
-        last = index == len(self.steps) - 1
-        name = self.names[index] if index >= 0 else ""
-        return [(rule, options) for rule, options in self.rules if (options.step or (name if last else None)) == name]
-
-    def _judge(self, rules: Sequence[tuple[Rule, RuleOptions]], relation: str, name: str) -> tuple[Rule, ...]:
-        """Row rules go into the pass's verdict, the others into the audit."""
-        rows: list[tuple[Rule, RowRule]] = []
-        known: list[Rule] = []
-        for rule, options in rules:
-            path = ("quality_rules", rule.place)
-            try:
-                shape = self.registry.module("quality", options.type).shapes(options, self._input())
-                rule = replace(rule, message=shape.message)
-                known.append(rule)
-                match shape:
-                    case RowRule():
-                        self._bindable(shape)
-                        rows.append((rule, shape))
-                    case SetRule():
-                        self._set_rule(rule, shape, relation)
-                    case TableRule():
-                        self._table_rule(rule, shape, name)
-            except HeadgateError as error:
-                raise self._located(error, path) from error.__cause__
-        self.builder.check(rows, name)
-        return tuple(known)
-
-    def _bindable(self, shape: RowRule) -> None:
-        """Bind one rule alone first, so that an error points to its line."""
-        trial = replace(self.builder, ctes=list(self.builder.ctes), holds=[], notes=[], extra=list(self.builder.extra))
-        trial.check([(Rule("", "error", "warn", "", 0), shape)], "")
-
-    def _set_rule(self, rule: Rule, shape: SetRule, relation: str) -> None:
-        if rule.action == "quarantine":
-            raise FatalError(
-                Code.UNSUPPORTED,
-                "a rule about all rows together cannot hold single rows back",
-                operation="plan",
-                object=rule.name,
-                hint="use on_fail: fail, warn or record",
-            )
-        columns = shape.columns or (self.builder.columns[0].name,)
-        spool = f"{relation}_audit"
-        query = shape.query.copy()
-        for table in query.find_all(exp.Table):
-            if table.name.lower() == "input":
-                table.set("this", exp.to_identifier(spool, quoted=True))
-        self._bind(query, spool, [item for item in self.builder.columns if item.name in columns])
-        self.sets.append(SetCheck(rule, spool, query.sql(DIALECT)))
-        self.audited.extend(name for name in columns if name not in self.audited)
-
-    def _table_rule(self, rule: Rule, shape: TableRule, name: str) -> None:
-        found = [i for i, target in enumerate(self.pipeline.targets) if self._target_step(i) == name]
-        if not found:
-            raise FatalError(
-                Code.PLAN_INVALID,
-                f'scope: table needs a target that is written from "{name}"',
-                operation="plan",
-                object=rule.name,
-                hint="name the step of a target with step:, or drop scope: table",
-            )
-        self.tables.extend(TableCheck(rule, target, shape.columns) for target in found)
 
     # --------------------------------------------------------------------------------------------- targets
 
@@ -290,10 +211,13 @@ class _Compiler:
                 continue
             if name not in self.names:
                 error = FatalError(
-                    Code.PLAN_INVALID, f'there is no step "{name}"', operation="plan", object=name,
+                    Code.PLAN_INVALID,
+                    f'there is no step "{name}"',
+                    operation="plan",
+                    object=name,
                     hint=nearest(name, self.names),
-                )  # fmt: skip
-                raise self._located(error, path)
+                )
+                raise located(error, self.pipeline, path)
             wanted.add(name)
         return wanted
 
@@ -312,7 +236,7 @@ class _Compiler:
                         operation="plan",
                         object=target.table,
                     )
-                    raise self._located(error, ("targets", number, "keys"))
+                    raise located(error, self.pipeline, ("targets", number, "keys"))
             keys = tuple(known[key.lower()] for key in target.keys or ())
             self.stages.append(
                 Write(relation, number, self.inputs.stores[number], target.table, target.mode, keys, columns)
@@ -389,30 +313,14 @@ class _Compiler:
             unique = f"{name}_{number}"
         return unique
 
-    def _located(self, error: HeadgateError, path: Sequence[str | int]) -> FatalError:
-        """The error with file, line and path of the YAML that it is about; the innermost place wins."""
-        if error.problems or not isinstance(error, FatalError):
-            return error  # type: ignore[return-value]
-        file, line = self.pipeline.where(path)
-        dotted = ".".join(str(part) for part in ("pipelines", self.pipeline.name, *path))
-        problem = Problem(error.message, file, line, dotted, error.hint)
-        return FatalError(
-            error.code,
-            error.message,
-            operation=error.operation,
-            object=f"{file}:{line}" if line else error.object,
-            hint=error.hint,
-            problems=[problem],
-        )
-
     def _assemble(self, last: str) -> Plan:
         stores = tuple(dict.fromkeys(self.inputs.stores))
-        body = _replayability(self.stages)
+        body = with_replayability(self.stages)
         stages: tuple[Stage, ...] = (
             Claim(self.pipeline.name, stores[0]),
             *self.inputs.scans,
             *body,
-            Audit(tuple(self.sets), tuple(self.tables), self.pipeline.error_handling.max_error_percentage),
+            Audit(tuple(self.rules.sets), tuple(self.rules.tables), self.pipeline.error_handling.max_error_percentage),
             Publish(stores[0], stores[1:]),
             Acknowledge(tuple(scan.source for scan in self.inputs.scans if scan.source is not None)),
             Clean(stores),
@@ -426,44 +334,7 @@ class _Compiler:
             stages,
             columns,
             lineage,
-            _fingerprint(stages),
+            fingerprint(stages),
             notes,
             self.inputs.variables,
         )
-
-
-def _replayability(stages: Sequence[Stage]) -> list[Stage]:
-    """Held rows can be replayed unless rows are grouped or reshaped after them."""
-    done: list[Stage] = []
-    row_wise = True
-    for stage in reversed(stages):
-        if isinstance(stage, Transform):
-            done.append(replace(stage, replayable=row_wise))
-            row_wise = row_wise and stage.counted == "rows" and stage.call is None
-        else:
-            done.append(stage)
-    return done[::-1]
-
-
-def _fingerprint(stages: Sequence[Stage]) -> str:
-    """Hash of what the stages do. Notes for people and the run's place in time are no part of it."""
-    documents = []
-    for stage in stages:
-        document = asdict(stage)
-        document.pop("note", None)
-        documents.append([type(stage).__name__, document])
-    return hashlib.sha256(json.dumps(documents, sort_keys=True, default=str).encode()).hexdigest()[:32]
-
-
-def _unique(names: Sequence[str], taken: set[str]) -> list[str]:
-    """Names with a number from the second of the same name on."""
-    seen: set[str] = set(taken)
-    result = []
-    for name in names:
-        unique, number = name, 1
-        while unique in seen:
-            number += 1
-            unique = f"{name}_{number}"
-        seen.add(unique)
-        result.append(unique)
-    return result

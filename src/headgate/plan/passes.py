@@ -22,6 +22,7 @@ from headgate.sql.shapes import (
     Flag,
     Lookup,
     Project,
+    Reason,
     Reshape,
     RowRule,
     Shape,
@@ -75,7 +76,8 @@ class PassBuilder:
             case Project():
                 self._project(shape, step, on_row_error)
             case Drop():
-                self._judge(step, shape.reason, exp.Not(this=exp.Is(this=exp.paren(shape.keep), expression=exp.true())))
+                gone = exp.Not(this=exp.Is(this=exp.paren(shape.keep), expression=exp.true()))
+                self._judge(step, shape.reason, gone, shape.relations)
             case Deduplicate():
                 self._deduplicate(shape, step)
             case Lookup():
@@ -134,7 +136,7 @@ class PassBuilder:
         self.extra = [*(word.alias for word in words), *(n for n in self.extra if not n.startswith(MASK)), held]
         return [*words, *others, _alias(kept, held)]
 
-    def _judge(self, step: str, reason: str, gone: exp.Expr, joins: Sequence[exp.Join] = ()) -> None:
+    def _judge(self, step: str, reason: Reason, gone: exp.Expr, relations: Sequence[str] = ()) -> None:
         """Rows that are alive and for which ``gone`` is true leave."""
         code = len(self.drops) + 1
         alive = self._alive()
@@ -142,7 +144,8 @@ class PassBuilder:
         self.bind(exp.select(_alias(gone, "c")).from_(_table(self.last)), self.last, (*self.columns, *words))
         previous: exp.Expr = column(MASK) if MASK in self.extra else exp.Literal.number(0)
         verdict = exp.Case().when(exp.and_(alive, exp.paren(gone)), exp.Literal.number(-code)).else_(previous)
-        self.drops.append(DropCode(code, step, reason))  # type: ignore[arg-type]
+        self.drops.append(DropCode(code, step, reason))
+        self.sides.extend(name for name in relations if name not in self.sides)
         names = [item.name for item in self.columns]
         others = [name for name in self.extra if name != MASK]
         select = exp.select(*(column(name) for name in names), _bigint(verdict, MASK), *(column(n) for n in others))

@@ -1,0 +1,47 @@
+"""What is known of a plan only when all its stages stand: what can be replayed, and its fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+
+from headgate.plan.stages import Stage, Transform
+
+
+def with_replayability(stages: Sequence[Stage]) -> list[Stage]:
+    """Held rows can be replayed unless rows are grouped or reshaped after them."""
+    done: list[Stage] = []
+    row_wise = True
+    for stage in reversed(stages):
+        if isinstance(stage, Transform):
+            done.append(replace(stage, replayable=row_wise))
+            row_wise = row_wise and stage.counted == "rows" and stage.call is None
+        else:
+            done.append(stage)
+    return done[::-1]
+
+
+def fingerprint(stages: Sequence[Stage]) -> str:
+    """Hash of what the stages do. Notes for people and the run's place in time are no part of it."""
+    documents = []
+    for stage in stages:
+        document = asdict(stage)
+        document.pop("note", None)
+        documents.append([type(stage).__name__, document])
+    return hashlib.sha256(json.dumps(documents, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+def unique_names(names: Sequence[str], taken: set[str]) -> list[str]:
+    """Names with a number from the second of the same name on."""
+    seen: set[str] = set(taken)
+    result = []
+    for name in names:
+        unique, number = name, 1
+        while unique in seen:
+            number += 1
+            unique = f"{name}_{number}"
+        seen.add(unique)
+        result.append(unique)
+    return result
