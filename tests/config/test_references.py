@@ -141,7 +141,7 @@ def test_an_unset_variable_stops_only_those_who_need_it(folder: Folder) -> None:
 def test_an_unset_variable_in_a_pipeline_is_its_own(folder: Folder) -> None:
     folder.write("pipelines/all.yml", PIPELINES.replace("x.csv", '"${WHERE}/x.csv"'))
     project = folder.load()
-    assert project.pipeline("one")
+    assert project.pipeline("one").name == "one"
     with pytest.raises(FatalError, match="WHERE"):
         project.pipeline("two")
     folder.environment["WHERE"] = "in"

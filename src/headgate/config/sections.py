@@ -1,0 +1,136 @@
+"""The sections of a project and of a pipeline that no connector, step or rule brings along."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from headgate.config.schedules import check_schedule, check_timezone
+from headgate.core.models import Duration, Model, Names, Size
+from headgate.core.secrets import Secret
+
+Schedule = Annotated[str, AfterValidator(check_schedule)]
+Timezone = Annotated[str, AfterValidator(check_timezone)]
+PipelineType = Literal["batch", "stream", "hybrid", "elt"]
+AlertEvent = Literal["failed", "refused", "degraded", "sla", "success"]
+
+
+class Retry(Model):
+    """How often a run is tried again after a passing fault, and how long it waits before."""
+
+    max_attempts: int = Field(default=1, ge=1, le=100, description="Runs in all, the first included.")
+    base: Duration = Field(default=timedelta(seconds=1), ge=timedelta(0), description="The first wait.")
+    factor: float = Field(default=2.0, ge=1, le=100, description="Each wait is so many times the one before.")
+    cap: Duration = Field(default=timedelta(seconds=60), ge=timedelta(0), description="The longest wait.")
+    jitter: float = Field(default=0.1, ge=0, le=1, description="Added at random, as a share of the wait.")
+
+
+class ErrorHandling(Model):
+    """What becomes of rows and runs that fail."""
+
+    max_error_percentage: float | None = Field(
+        default=None, ge=0, le=100, description="Fail when more of the rows than this are bad."
+    )
+    on_row_error: Literal["fail", "quarantine"] = Field(
+        default="fail", description="Whether a row that cannot be converted fails the run or is held back."
+    )
+    retry: Retry = Field(default_factory=Retry, description="When and how often to try again.")
+
+
+class Sla(Model):
+    """What a pipeline promises."""
+
+    duration: Duration | None = Field(default=None, gt=timedelta(0), description="The longest a run may take.")
+    success_rate: float | None = Field(default=None, ge=0, le=1, description="The share of runs that must succeed.")
+
+
+class EmailAlert(Model):
+    """A mail to some recipients."""
+
+    type: Literal["email"]
+    recipients: Names = Field(description="Addresses.")
+    on: tuple[AlertEvent, ...] = Field(default=("failed",), description="What is told.")
+
+
+class SlackAlert(Model):
+    """A message in Slack."""
+
+    type: Literal["slack"]
+    webhook: Secret | None = Field(default=None, description="The webhook's URL, as a reference.")
+    channel: str | None = Field(default=None, description="The channel; default the webhook's own.")
+    on: tuple[AlertEvent, ...] = Field(default=("failed",), description="What is told.")
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> SlackAlert:
+        if self.webhook is None and self.channel is None:
+            raise ValueError("say where to: webhook, or channel")
+        return self
+
+
+class PagerdutyAlert(Model):
+    """An incident in PagerDuty."""
+
+    type: Literal["pagerduty"]
+    service_key: Secret = Field(description="The integration key, as a reference.")
+    on: tuple[AlertEvent, ...] = Field(default=("failed",), description="What is told.")
+
+
+class WebhookAlert(Model):
+    """A POST with the receipt."""
+
+    type: Literal["webhook"]
+    url: Secret = Field(description="Where to.")
+    on: tuple[AlertEvent, ...] = Field(default=("failed",), description="What is told.")
+
+
+Alert = Annotated[EmailAlert | SlackAlert | PagerdutyAlert | WebhookAlert, Field(discriminator="type")]
+
+
+class Alerts(Model):
+    """The project's alerts."""
+
+    alerts: tuple[Alert, ...] = Field(default=(), description="Who is told of every pipeline.")
+
+
+class Monitoring(Model):
+    """What is watched and who is told."""
+
+    sla: Sla | None = Field(default=None, description="What is promised.")
+    alerts: tuple[Alert, ...] = Field(default=(), description="Who is told, besides the project's alerts.")
+
+
+class State(Model):
+    """Where the history of runs is kept."""
+
+    url: Secret = Field(default=Secret("sqlite:///.headgate/state.db"), description="SQLite or PostgreSQL.")
+
+
+class Defaults(Model):
+    """What pipelines take where they say nothing."""
+
+    batch_size: int = Field(default=100_000, ge=1, le=1_000_000, description="Rows a batch.")
+    timezone: Timezone = Field(default="UTC", description="IANA name; schedules and dates mean this zone.")
+    memory: Size | None = Field(default=None, ge=64_000_000, description="What the engine may take, such as 512MB.")
+    threads: int | None = Field(default=None, ge=1, le=1024, description="Default: one a processor.")
+
+
+class Header(Model):
+    """A pipeline without what it reads, does, checks and writes."""
+
+    type: PipelineType = Field(default="batch", description="How it runs.")
+    description: str | None = Field(default=None, description="What it is for.")
+    owner: str | None = Field(default=None, description="Who answers for it.")
+    schedule: Schedule | None = Field(default=None, description="Five cron fields, such as 0 2 * * *.")
+    timezone: Timezone | None = Field(default=None, description="The schedule's zone; default that of the project.")
+    tags: tuple[str, ...] = Field(default=(), description="For --select tag:x.")
+    depends_on: tuple[str, ...] = Field(default=(), description="Pipelines that run before it.")
+    delivery: Literal["exactly_once", "at_least_once"] = Field(
+        default="exactly_once", description="at_least_once accepts targets that cannot promise more."
+    )
+    variables: dict[str, str | int | float | bool] = Field(
+        default_factory=dict, description="Values of {{ var.NAME }} unless the command line gives them."
+    )
+    error_handling: ErrorHandling = Field(default_factory=ErrorHandling, description="Bad rows and failed runs.")
+    monitoring: Monitoring = Field(default_factory=Monitoring, description="Promises and alerts.")
