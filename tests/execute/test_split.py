@@ -79,12 +79,12 @@ def test_each_row_is_counted_once_and_keeps_all_its_reasons(made: list[tuple[int
 
 def test_rows_held_by_a_cast_come_out_as_they_were_before_it() -> None:
     verdict = Verdict(holds=(HoldFlag(0, "cast", "row_error", "cast", "amount is a number", "quarantine", 0, "_hg_h0"),))
-    was = pa.struct([("amount", pa.string())])
+    was = pa.list_(pa.struct([("amount", pa.string())]))
     batch = pa.RecordBatch.from_arrays(
         [
             pa.array([None, 2.0], pa.float64()),
             pa.array([1, 0], pa.int64()),
-            pa.array([{"amount": "two"}, None], was),
+            pa.array([[{"amount": "two"}], None], was),
         ],
         ["amount", "_hg_m", "_hg_h0"],
     )

@@ -112,7 +112,8 @@ class Splitter:
         import pyarrow as pa
 
         if flag.held:
-            rows = pa.RecordBatch.from_struct_array(cast(pa.StructArray, rows.column(flag.held)))
+            was = cast("pa.ListArray[Any]", rows.column(flag.held)).flatten()
+            rows = pa.RecordBatch.from_struct_array(cast("pa.StructArray", was))
         else:
             rows = rows.select(self.columns)
         return with_reasons(rows, [reasons] * rows.num_rows)

@@ -131,7 +131,8 @@ class PassBuilder:
                 for item in before
             ]
         )
-        kept = exp.Case().when(exp.and_(alive, wrong), record)
+        # In a list of one: an empty list costs nothing to hand over, a NULL struct costs each of its columns.
+        kept = exp.Case().when(exp.and_(alive, wrong), exp.Array(expressions=[record]))
         others = [column(name) for name in self.extra if not name.startswith(MASK)]
         self.extra = [*(word.alias for word in words), *(n for n in self.extra if not n.startswith(MASK)), held]
         return [*words, *others, _alias(kept, held)]
