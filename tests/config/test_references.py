@@ -169,3 +169,28 @@ def test_a_broken_dot_env_is_told_with_its_line(folder: Folder) -> None:
     assert [(one.file, one.line) for one in folder.problems()] == [(".env", 2), (".env", 3)]
     folder.write(".env", b"\xff")
     assert folder.problem().message == "it is not UTF-8"
+
+
+def test_the_secrets_manager_is_for_connections(folder: Folder) -> None:
+    folder.write("pipelines/all.yml", PIPELINES.replace("x.csv", '"${aws-sm:x}"'))
+    with pytest.raises(FatalError, match="for connections only"):
+        folder.load().pipeline("two")
+
+
+def test_an_unset_variable_in_a_step_waits_for_who_needs_the_step(folder: Folder) -> None:
+    step = '  transformations: [{type: filter, condition: "a > ${LEAST}"}]\n'
+    folder.write("pipelines/all.yml", PIPELINES + step)
+    project = folder.load()
+    assert project.pipeline("one").transformations == ()
+    assert [problem.line for problem in project.problems_of("two")] == [8]
+    with pytest.raises(FatalError, match="LEAST"):
+        _ = project.pipeline("two").transformations
+
+
+def test_what_a_reference_gives_is_not_shown(folder: Folder) -> None:
+    folder.write("headgate.yml", 'project: p\nconnections: {a: {type: postgres, database: d, port: "${PORT}"}}\n')
+    folder.write(".env", "ZONE=hunter2\n")
+    folder.environment = {"PORT": "hunter2"}
+    assert "hunter2" not in str(folder.problem())
+    folder.write("headgate.yml", 'project: p\ndefaults: {timezone: "${ZONE}"}\n')
+    assert folder.problem().message == "what the reference gives does not fit"

@@ -24,12 +24,14 @@ def build(
     path: Path,
     *,
     unresolved: Collection[Path] = (),
+    hidden: Collection[Path] = (),
     also: Collection[str] = (),
 ) -> M | None:
     """The model of ``data``, which stands at ``path``; None when problems were noted, or values are missing.
 
     Args:
         unresolved: paths within ``data`` whose value is not known: nothing is said of them here.
+        hidden: paths within ``data`` whose value is not to be shown.
         also: keys besides the model's own that hints may name.
     """
     try:
@@ -37,7 +39,7 @@ def build(
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=True)
         for detail in sorted(details, key=lambda one: one["type"] != "extra_forbidden"):  # a misspelt key explains more
-            _explain(detail, model, data, report, path, unresolved, also)
+            _explain(detail, model, data, report, path, unresolved, hidden, also)
     except HeadgateError as error:
         report.note_error(error, path)
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
@@ -52,13 +54,12 @@ def _explain(
     report: Report,
     path: Path,
     unresolved: Collection[Path],
+    hidden: Collection[Path],
     also: Collection[str],
 ) -> None:
     kind = str(detail["type"])
     inner = _within(data, detail["loc"], keep_last=kind == "missing")
-    if any(inner[: len(hidden)] == hidden for hidden in unresolved) or (
-        not inner and unresolved and kind == "value_error"
-    ):
+    if any(inner[: len(one)] == one for one in unresolved) or (not inner and unresolved and kind == "value_error"):
         return
     here = (*path, *inner)
     match kind:
@@ -68,7 +69,8 @@ def _explain(
         case "missing":
             report.note(f'"{inner[-1]}" is missing', here, _description(model, inner))
         case _:
-            report.note(_message(detail, inner), here, _description(model, inner))
+            secret = any(inner[: len(one)] == one for one in hidden)
+            report.note(_message(detail, inner, secret=secret), here, _description(model, inner))
 
 
 def _within(data: Any, loc: tuple[str | int, ...], *, keep_last: bool) -> Path:
@@ -89,7 +91,7 @@ def _within(data: Any, loc: tuple[str | int, ...], *, keep_last: bool) -> Path:
     return tuple(found)
 
 
-def _message(detail: Any, inner: Path) -> str:
+def _message(detail: Any, inner: Path, *, secret: bool) -> str:
     text = str(detail["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
     text = re.sub(r"^Input should be ", "expected: ", text)
     text = re.sub(r"^Input tag (.*?) found using 'type' does not match any of the expected tags: ", "expected: ", text)
@@ -97,8 +99,9 @@ def _message(detail: Any, inner: Path) -> str:
     value = detail.get("input")
     if isinstance(value, dict) and str(detail["type"]) == "union_tag_invalid":
         value = value.get("type")
-    secret = any(isinstance(part, str) and is_secret(part) for part in inner)
-    if isinstance(value, str | int | float | bool) and not secret and str(detail["type"]) != "value_error":
+    if secret or any(isinstance(part, str) and is_secret(part) for part in inner):
+        return "what the reference gives does not fit" if str(detail["type"]) == "value_error" else text
+    if isinstance(value, str | int | float | bool) and str(detail["type"]) != "value_error":
         return f"{text}, got {value!r}"[:300]
     if isinstance(value, dict | list | tuple) and str(detail["type"]) != "value_error":
         return f"{text}, got a {'mapping' if isinstance(value, dict) else 'list'}"

@@ -63,7 +63,7 @@ def read_files(root: Path, instead: Mapping[str, str] | None = None) -> Files:
         files = Files(Section(NAME, 1), problems=list(refused.problems))
     else:
         _add_all(files, files.document.get("pipelines"), NAME)
-    for path in pipeline_files(root):
+    for path in _listed(root, files):
         file = f"{FOLDER}/{path.name}"
         try:
             _add_file(files, read(path, file), path.stem, file)
@@ -91,6 +91,14 @@ def find_pipeline(document: Section, name: str, file: str) -> tuple[str, ...]:
             hint="write pipelines: {NAME: {…}}",
         )
     return () if PIPELINE_MARKS & document.keys() else (name,)
+
+
+def _listed(root: Path, files: Files) -> list[Path]:
+    try:
+        return pipeline_files(root)
+    except OSError as error:
+        _note(files, f"it cannot be read: {error.strerror}", FOLDER, 0, "", "check its rights")
+        return []
 
 
 def pipeline_files(root: Path) -> list[Path]:

@@ -27,7 +27,7 @@ from headgate.config.models import (
 )
 from headgate.config.outline import check_outline, is_name
 from headgate.config.pipelines import Made, Maker
-from headgate.config.references import References, asks
+from headgate.config.references import References, asks, referring
 from headgate.config.report import Path as Place
 from headgate.config.report import Report
 from headgate.config.yaml import RefusedError, Section
@@ -129,6 +129,8 @@ class _Loading:
         if problems:
             problems += [problem for name in connections for problem in connections.problems(name)]
             problems += [problem for one in made for problem in one.unresolved]
+            if deep:
+                problems += [problem for one in made for problem in one.body.all_problems]
         refuse(tuple(dict.fromkeys(problems)), str(self.root))
         assert defaults is not None
         pipelines: dict[str, Pipeline] = {one.name: one.pipeline for one in made if one.pipeline is not None}
@@ -179,15 +181,16 @@ class _Loading:
     def _options(self, model: type[M], section: Section, path: Place) -> Deferred[M]:
         """The options, checked now and made when they are asked for."""
         section = _without_nulls(section)
-        data, missing = self.references.substitute(section)
+        data, missing = self.references.substitute(section, "later")
         apart = Report(self.document, NAME)
         for one in missing:
             apart.note(one.message, (*path, *one.path), one.hint)
-        made = build(model, data, self.report, path, unresolved=[one.path for one in missing])
+        unresolved = [one.path for one in missing]
+        made = build(model, data, self.report, path, unresolved=unresolved, hidden=referring(section))
 
         def make() -> M:
             if asks(section):
-                return model(**self.references.substitute(section, ask=True)[0])
+                return model(**self.references.substitute(section, "ask")[0])
             assert made is not None, "a project with problems is not given out"
             return made
 
@@ -206,7 +209,8 @@ class _Loading:
         data, missing = self.references.substitute(section)
         for one in missing:
             self.report.note(one.message, ("defaults", *one.path), one.hint)
-        return build(Defaults, data, self.report, ("defaults",), unresolved=[one.path for one in missing])
+        unresolved = [one.path for one in missing]
+        return build(Defaults, data, self.report, ("defaults",), unresolved=unresolved, hidden=referring(section))
 
     def _pipelines(
         self, connections: Connections, lake: Deferred[ConnectionOptions], variables: Mapping[str, str]

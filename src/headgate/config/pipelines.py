@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from headgate.config.addresses import Surroundings, address_of
 from headgate.config.build import build
 from headgate.config.inline import refuse_inline
 from headgate.config.models import Address, Endpoint, Header, Lazy, Pipeline
-from headgate.config.references import References
+from headgate.config.references import References, referring
 from headgate.config.report import Path, Report
 from headgate.config.spellings import canonicalize
 from headgate.config.steps import Body
 from headgate.config.yaml import Items, Section, copied
 from headgate.core.contracts import Registry
 from headgate.core.errors import FatalError, Problem, nearest
-from headgate.core.models import ReadOptions, WriteOptions
+from headgate.core.models import Model, ReadOptions, WriteOptions
 
+M = TypeVar("M", bound=Model)
 PARTS = ("source", "sources", "target", "targets", "transformations", "quality_rules")
 KEYS = (*Header.model_fields, *PARTS)
 RUNNABLE = ("batch",)
@@ -85,7 +86,7 @@ class _Making:
             variables={**header.variables, **self.maker.variables},
             file=report.file,
             document=made.document,
-            lazy=Lazy(lambda: made.body.steps, lambda: made.body.rules, lambda: made.body.problems),
+            lazy=Lazy(lambda: made.body.steps, lambda: made.body.rules, lambda: made.body.all_problems),
             endpoint=self.maker.endpoint,
             unresolved=tuple(made.unresolved),
         )
@@ -129,7 +130,7 @@ class _Making:
     def _header(self) -> Header | None:
         kept = {key: value for key, value in self.document.items() if key in Header.model_fields and value is not None}
         data, missing = self._substituted(kept, ())
-        header = build(Header, data, self.report, (), unresolved=missing, also=PARTS)
+        header = build(Header, data, self.report, (), unresolved=missing, hidden=referring(kept), also=PARTS)
         if header is not None and header.type not in RUNNABLE:
             hint = f"types that run: {', '.join(RUNNABLE)}"
             self.report.note(f"{header.type} pipelines cannot be run by this version", ("type",), hint)
@@ -140,7 +141,9 @@ class _Making:
         if found is None:
             return None
         model, data, address, missing = found
-        options: ReadOptions | None = build(model.Read, data, self.report, path, unresolved=missing)
+        options: ReadOptions | None = build(
+            model.Read, data, self.report, path, unresolved=missing, hidden=referring(self._at(path))
+        )
         if options is None:
             return None
         needs_cursor = address.group == "sources" and (options.table or options.query)
@@ -158,7 +161,9 @@ class _Making:
         if found is None:
             return None
         model, data, address, missing = found
-        options: WriteOptions | None = build(model.Write, data, self.report, path, unresolved=missing)
+        options: WriteOptions | None = build(
+            model.Write, data, self.report, path, unresolved=missing, hidden=referring(self._at(path))
+        )
         if options is None:
             return None
         if options.mode == "upsert" and not options.keys:
@@ -168,6 +173,9 @@ class _Making:
                 f'"{options.table}" cannot be a table', (*path, "table"), "headgate_ is kept for the ledger"
             )
         return options, address
+
+    def _build(self, model: type[M], data: dict[str, Any], path: Path, missing: list[Path]) -> M | None:
+        return build(model, data, self.report, path, unresolved=missing, hidden=referring(self._at(path)))
 
     def _resolved(
         self, group: Literal["sources", "targets"], path: Path

@@ -12,13 +12,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from headgate.config.yaml import Value
 from headgate.core.errors import Code, FatalError
 from headgate.core.secrets import remember
 
 MAX_SECRET_BYTES = 1_000_000
+Secrets: TypeAlias = Literal["refuse", "later", "ask"]
 LATER = "x"
 """Stands for what is not known yet while a model is checked."""
 
@@ -50,31 +51,32 @@ class References:
     _files: dict[str, str] = field(default_factory=dict)
     _secrets: dict[str, str] = field(default_factory=dict)
 
-    def substitute(self, value: Value, *, ask: bool = False) -> tuple[Any, list[Unresolved]]:
+    def substitute(self, value: Value, secrets: Secrets = "refuse") -> tuple[Any, list[Unresolved]]:
         """A plain copy of ``value`` with each reference replaced, and those that have no value.
 
-        ``ask``: also ask the secrets manager; else its values stand as they are and nobody is asked.
+        ``secrets``: whether references to the secrets manager are refused, left for later (a mark stands for them), or
+        asked for.
 
         Raises:
             FatalError: when the secrets manager was asked and did not give the value.
         """
         missing: list[Unresolved] = []
-        return self._walk(value, (), ask, missing), missing
+        return self._walk(value, (), secrets, missing), missing
 
-    def _walk(self, value: Value, path: tuple[str | int, ...], ask: bool, missing: list[Unresolved]) -> Any:
+    def _walk(self, value: Value, path: tuple[str | int, ...], secrets: Secrets, missing: list[Unresolved]) -> Any:
         match value:
             case dict():
-                return {key: self._walk(item, (*path, key), ask, missing) for key, item in value.items()}
+                return {key: self._walk(item, (*path, key), secrets, missing) for key, item in value.items()}
             case list():
-                return [self._walk(item, (*path, index), ask, missing) for index, item in enumerate(value)]
+                return [self._walk(item, (*path, index), secrets, missing) for index, item in enumerate(value)]
             case Given():
                 return str(value)
             case str() if "${" in value:
-                return self._text(value, path, ask, missing)
+                return self._text(value, path, secrets, missing)
             case _:
                 return value
 
-    def _text(self, text: str, path: tuple[str | int, ...], ask: bool, missing: list[Unresolved]) -> str:
+    def _text(self, text: str, path: tuple[str | int, ...], secrets: Secrets, missing: list[Unresolved]) -> str:
         rest = _REFERENCE.sub("", text)
         if "${" in rest:
             missing.append(Unresolved(path, "a ${ is not closed", "write ${NAME}"))
@@ -82,19 +84,21 @@ class References:
 
         def replace(found: re.Match[str]) -> str:
             try:
-                return self._one(found[1], ask)
+                return self._one(found[1], secrets)
             except _NoValueError as why:
                 missing.append(Unresolved(path, why.message, why.hint))
                 return LATER
 
         return _REFERENCE.sub(replace, text)
 
-    def _one(self, inside: str, ask: bool) -> str:
+    def _one(self, inside: str, secrets: Secrets) -> str:
         scheme, colon, rest = inside.partition(":")
         if colon and scheme == "file":
             return self._file(rest)
         if colon and scheme == "aws-sm":
-            return self._secret(rest) if ask else LATER
+            if secrets == "refuse":
+                raise _NoValueError("${aws-sm:} is for connections only", "put what is secret there")
+            return self._secret(rest) if secrets == "ask" else LATER
         found = _NAME.fullmatch(inside)
         if not found:
             known = "known are ${NAME}, ${NAME:-default}, ${file:PATH} and ${aws-sm:NAME#KEY}"
@@ -148,6 +152,19 @@ def asks(value: Value) -> bool:
             return "${aws-sm:" in value
         case _:
             return False
+
+
+def referring(value: Value, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    """Where references stand in a value: what they give is not shown."""
+    match value:
+        case dict():
+            return [place for key, item in value.items() for place in referring(item, (*path, key))]
+        case list():
+            return [place for index, item in enumerate(value) for place in referring(item, (*path, index))]
+        case str() if "${" in value and not isinstance(value, Given):
+            return [path]
+        case _:
+            return []
 
 
 def without_references(text: str) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
 from headgate.config.addresses import Surroundings
 from headgate.config.build import build
 from headgate.config.models import LAKE
-from headgate.config.references import References
+from headgate.config.references import References, referring
 from headgate.config.report import Path, Report
 from headgate.config.yaml import Items, Section
 from headgate.core.contracts import Registry
@@ -27,6 +27,7 @@ class Body:
     registry: Registry
     references: References
     around: Surroundings
+    _missing: list[Problem] = field(default_factory=list)
 
     @property
     def steps(self) -> tuple[StepOptions, ...]:
@@ -38,7 +39,13 @@ class Body:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
+        """What is wrong whatever the environment."""
         return self._made[2]
+
+    @property
+    def all_problems(self) -> tuple[Problem, ...]:
+        """What is wrong, references without a value included."""
+        return (*self.problems, *self._missing)
 
     @cached_property
     def _made(self) -> tuple[tuple[StepOptions, ...], tuple[RuleOptions, ...], tuple[Problem, ...]]:
@@ -67,8 +74,9 @@ class Body:
             self.report.note("expected: a mapping of options", path, "such as {type: filter, condition: …}")
             return None
         data, missing = self.references.substitute(section)
+        apart = Report(self.document, self.report.file, self.report.prefix, self._missing)
         for one in missing:
-            self.report.note(one.message, (*path, *one.path), one.hint)
+            apart.note(one.message, (*path, *one.path), one.hint)
         kind = data.get("type")
         if not isinstance(kind, str):
             what = '"type" is missing' if kind is None else f"expected: a kind, got {kind!r}"[:200]
@@ -80,7 +88,9 @@ class Body:
             self.report.note_error(error, (*path, "type"))
             return None
         kept = {key: value for key, value in data.items() if value is not None}
-        return build(module.Options, kept, self.report, path, unresolved=[one.path for one in missing])
+        return build(
+            module.Options, kept, self.report, path, unresolved=[one.path for one in missing], hidden=referring(section)
+        )
 
     def _sections(self, *parts: str) -> list[tuple[Path, Section]]:
         found: list[tuple[Path, Section]] = []
