@@ -55,6 +55,10 @@ test-long: setup ## The long suites too: many kills, large data
 coverage: setup ## Branch coverage of commit and recovery: must be complete
 	$(BIN)/pytest -n $(WORKERS) -m "not long" --cov --cov-report=term-missing:skip-covered
 
+.PHONY: docs
+docs: setup ## Write the reference again, from models, commands and error codes
+	$(BIN)/python docs/generate.py
+
 .PHONY: docs-check
 docs-check: setup ## Generated reference is current, links and examples in docs hold
 	$(BIN)/pytest -n 0 -m docs
