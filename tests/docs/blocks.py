@@ -38,6 +38,7 @@ class Session:
 
     folder: Path
     ids: dict[str, str] = field(default_factory=dict)
+    python_path: str = ""
 
     def run(self, block: Block) -> None:
         """Write a file, run Python, or run commands and compare what they print. Raises AssertionError."""
@@ -50,7 +51,7 @@ class Session:
                 printed = self._shell(self._known(command))
                 self._compare(printed, expected, command, block.line)
         elif block.language == "python":
-            done = self._process([sys.executable, "-c", block.text])
+            done = self.process([sys.executable, "-c", block.text])
             assert done.returncode == 0, f"line {block.line}: {done.stderr}"
 
     def _known(self, command: str) -> str:
@@ -58,14 +59,16 @@ class Session:
 
     def _shell(self, command: str) -> str:
         place = self.folder.parent / "place"
-        done = self._process(["bash", "-c", f'{command}\nstatus=$?; pwd > "{place}"; exit $status'])
+        done = self.process(["bash", "-c", f'{command}\nstatus=$?; pwd > "{place}"; exit $status'])
         assert done.returncode == 0, f"{command}: exit status {done.returncode}\n{done.stdout}{done.stderr}"
         self.folder = Path(place.read_text().strip())
         return done.stdout + done.stderr
 
-    def _process(self, arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    def process(self, arguments: list[str]) -> subprocess.CompletedProcess[str]:
+        """Run a program in the session's folder, with this environment's programs first."""
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         environment = {"PATH": path, "HOME": str(self.folder.parent), "LANG": "C.UTF-8", "NO_COLOR": "1"}
+        environment |= {"PYTHONPATH": self.python_path} if self.python_path else {}
         return subprocess.run(  # noqa: S603 - commands of our own pages
             arguments, cwd=self.folder, env=environment, capture_output=True, text=True, check=False, timeout=120
         )
