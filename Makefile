@@ -84,6 +84,10 @@ bench: $(VENV)/.bench ## Benchmarks, each against the limit in the same run
 	$(BIN)/python -m benchmarks.csv_to_parquet -o .cache/bench/csv_to_parquet.json
 	$(BIN)/python -m benchmarks.postgres_to_postgres -o .cache/bench/postgres_to_postgres.json
 
+.PHONY: figures
+figures: setup ## Put what the last bench measured into README.md
+	$(BIN)/python -m benchmarks.figures
+
 $(VENV)/.bench: requirements/bench.txt $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bench.txt
 	@touch $@

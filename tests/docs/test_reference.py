@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -22,32 +20,22 @@ EXAMPLES: dict[str, dict[str, str]] = yaml.safe_load((DOCS / "texts" / "examples
 pytestmark = pytest.mark.docs
 
 
-@pytest.fixture(scope="module")
-def generate() -> ModuleType:
-    specification = importlib.util.spec_from_file_location("docs_generate", DOCS / "generate.py")
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.parametrize("page", ["configuration.md", "cli.md", "errors.md"])
-def test_a_page_is_as_the_generator_writes_it(generate: ModuleType, page: str) -> None:
+def test_a_page_is_as_the_generator_writes_it(generate: Any, page: str) -> None:
     committed = (DOCS / "reference" / page).read_text(encoding="utf-8")
     assert committed == generate.pages()[page], "run: make docs"
 
 
-def test_every_option_of_every_kind_says_what_it_means(generate: ModuleType) -> None:
+def test_every_option_of_every_kind_says_what_it_means(generate: Any) -> None:
     empty = [line for line in generate.configuration().splitlines() if line.startswith("| `") and line.endswith("|  |")]
     assert empty == []
 
 
-def test_every_error_code_has_advice_and_nothing_else_has(generate: ModuleType) -> None:
+def test_every_error_code_has_advice_and_nothing_else_has(generate: Any) -> None:
     assert set(generate.ADVICE) == {code.value for code in Code}
 
 
-def test_every_command_is_on_the_page(generate: ModuleType) -> None:
+def test_every_command_is_on_the_page(generate: Any) -> None:
     page = generate.command_line()
     for command in ("run", "state set", "quarantine replay", "connections test", "config create", "query"):
         assert f"\n## headgate {command}\n" in page
