@@ -15,6 +15,14 @@ from headgate.core.registry import PackageRegistry
 README = Path(__file__).resolve().parents[2] / "README.md"
 ROW = {"name": "headgate: 3 columns, 10 rules", "ratio": 2.449, "peak_mb": 1432.7}
 
+PROJECT = """
+version: 1
+project: shop
+connections:
+  shop_db: {type: postgres, url: "${SHOP_DB_URL:-postgresql://shop}"}
+  warehouse: {type: postgres, url: "${WAREHOUSE_URL:-postgresql://warehouse}"}
+"""
+
 pytestmark = pytest.mark.docs
 
 
@@ -48,8 +56,7 @@ def test_a_report_without_headgate_changes_nothing(filled: Callable[..., str], r
 
 def test_the_pipeline_shown_is_valid(pages: Any, tmp_path: Path) -> None:
     (block,) = [block for block in pages.blocks(README) if block.language == "yaml"]
-    connections = '{shop_db: {type: postgres, url: "${SHOP_URL:-postgresql://shop}"}, warehouse: {type: postgres, url: "${DW_URL:-postgresql://dw}"}}'
-    (tmp_path / "headgate.yml").write_text(f"version: 1\nproject: shop\nconnections: {connections}\n")
+    (tmp_path / "headgate.yml").write_text(PROJECT)
     (tmp_path / "pipelines").mkdir()
     (tmp_path / "pipelines" / "orders.yml").write_text(block.text)
     project = load_project(tmp_path, PackageRegistry(), environment={})
