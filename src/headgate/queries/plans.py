@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from headgate.config.models import Pipeline
 from headgate.core.contracts import Interval, Window
 from headgate.core.errors import Code, HeadgateError, Problem
-from headgate.execute.gather import gather
 from headgate.execute.intervals import interval_of, read_context
 from headgate.execute.workspace import Workspace
 

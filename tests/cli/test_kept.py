@@ -1,0 +1,110 @@
+"""Watermarks and the quarantine from the command line."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Call = Callable[..., Any]
+
+CHANGES = """\
+changes:
+  source: {connection: books, table: ledger, mode: incremental, incremental: {column: id, key: id}}
+  target: {table: changes}
+"""
+
+
+@pytest.fixture
+def ledger(project: Path) -> Path:
+    """A pipeline that reads a growing table of SQLite."""
+    (project / "pipelines").mkdir()
+    (project / "pipelines" / "changes.yml").write_text(CHANGES)
+    with closing(sqlite3.connect(project / "books.db")) as books, books:
+        books.execute("CREATE TABLE ledger (id INTEGER PRIMARY KEY, amount INTEGER)")
+        books.executemany("INSERT INTO ledger VALUES (?, ?)", [(1, 10), (2, 20), (3, 30)])
+    return project
+
+
+def test_watermarks_are_shown_set_and_forgotten(headgate: Call, ledger: Path) -> None:
+    assert ledger.is_dir()
+    assert headgate("state", "show", "-o", "json").json == []
+    assert "from the beginning" in headgate("state", "show").out
+    run = headgate("run", "changes", "-o", "json").json["run_id"]
+    (mark,) = headgate("state", "show", "changes", "-o", "json").json
+    assert (mark["pipeline"], mark["column"], str(mark["value"]), mark["run_id"]) == ("changes", "id", "3", run)
+    assert "id" in headgate("state", "show").out
+    assert headgate("state", "set", "changes", "1").status == 0
+    assert headgate("run", "changes", "-o", "json").json["rows"]["extracted"] == 2
+    assert headgate("state", "reset", "changes", "-o", "json").status == 0
+    assert headgate("state", "show", "-o", "json").json == []
+
+
+def test_a_watermark_needs_a_cursor(headgate: Call) -> None:
+    headgate("run", "orders")
+    answer = headgate("state", "set", "orders", "5", "-o", "json")
+    assert answer.status == 2
+    assert answer.json["error"]["code"] == "UNSUPPORTED"
+    assert headgate("state", "show", "nonsense").status == 2
+
+
+def test_held_rows_are_listed_and_shown_with_their_reasons(headgate: Call) -> None:
+    assert headgate("quarantine", "list").out == "no rows were held back\n"
+    run = headgate("run", "orders", "-o", "json").json
+    (entry,) = headgate("quarantine", "list", "-o", "json").json
+    assert entry == {
+        "id": run["quarantine"][0], "run_id": run["run_id"], "pipeline": "orders", "rule": "not_null", "rows": 1,
+        "status": "held",
+    }  # fmt: skip
+    assert "not_null" in headgate("quarantine", "list", "orders").out
+    shown = headgate("quarantine", "show", entry["id"], "-o", "json").json
+    assert shown["columns"][-1] == "_reasons"
+    assert shown["rows"][0][:2] == [2, None]
+    assert "not_null" in shown["rows"][0][-1][0]
+    assert "not_null" in headgate("quarantine", "show", entry["id"], "--limit", "1").out
+
+
+def test_held_rows_are_replayed_once_the_rule_allows_them(headgate: Call, project: Path) -> None:
+    headgate("run", "orders")
+    entry = headgate("quarantine", "list", "-o", "json").json[0]["id"]
+    still = headgate("quarantine", "replay", entry, "-o", "json")
+    assert still.json["rows"]["quarantined"] == 1
+    file = project / "headgate.yml"
+    file.write_text(file.read_text().replace("columns: [customer], on_fail: quarantine", "columns: [id]"))
+    held = [one["id"] for one in headgate("quarantine", "list", "-o", "json").json if one["status"] == "held"]
+    replayed = headgate("quarantine", "replay", held[-1], "-o", "json")
+    assert replayed.status == 0
+    assert replayed.json["rows"]["loaded"] == 1
+    assert headgate("query", "SELECT id FROM orders ORDER BY id", "-o", "json").json["rows"] == [[1], [2], [4]]
+    again = headgate("quarantine", "replay", held[-1])
+    assert again.status == 2
+
+
+def test_held_rows_are_discarded(headgate: Call) -> None:
+    headgate("run", "orders")
+    entry = headgate("quarantine", "list", "-o", "json").json[0]["id"]
+    assert headgate("quarantine", "discard", entry).out == f"{entry}: discarded\n"
+    assert headgate("quarantine", "list", "-o", "json").json[0]["status"] == "discarded"
+    assert headgate("quarantine", "discard", entry, "-o", "json").status == 2
+
+
+def test_the_evidence_of_a_refused_run_is_listed_and_shown(headgate: Call, project: Path) -> None:
+    (project / "inbox" / "orders" / "2.csv").write_text("id,customer,quantity,price,status\n9,Dan,101,1,paid\n")
+    headgate("run", "orders")
+    entries = headgate("quarantine", "list", "-o", "json").json
+    assert {(entry["rule"], entry["status"]) for entry in entries} == {("not_null", "evidence"), ("range", "evidence")}
+    broken = next(entry["id"] for entry in entries if entry["rule"] == "range")
+    assert headgate("quarantine", "show", broken, "-o", "json").json["rows"][0][0] == 9
+    assert headgate("quarantine", "replay", broken).status == 2
+    assert headgate("quarantine", "discard", broken, "-o", "json").json == {"id": broken, "status": "discarded"}
+
+
+@pytest.mark.parametrize("command", ["show", "replay", "discard"])
+def test_an_unknown_entry_is_not_found(headgate: Call, command: str) -> None:
+    answer = headgate("quarantine", command, "nonsense", "-o", "json")
+    assert answer.status == 2
+    assert answer.json["error"]["code"] == "NOT_FOUND"
