@@ -101,12 +101,19 @@ class Scan:
 
 @dataclass(frozen=True)
 class ReadContext:
-    """What a source may know of the run. ``variables`` are the values of ``{{ … }}`` names, to be bound."""
+    """What a source may know of the run.
+
+    Args:
+        variables: the values of ``{{ … }}`` names, to be bound.
+        on_news: called by a probe that knows there is something new and still has work to do, such as hashing files:
+            the run gets ready beside it. May be called often.
+    """
 
     root: Path
     variables: Mapping[str, Any] = field(default_factory=dict)
     interval: Interval | None = None
     batch_size: int = 100_000
+    on_news: Callable[[], None] = lambda: None
 
 
 class Source(Protocol):

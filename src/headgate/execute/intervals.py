@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,11 @@ from headgate.execute.workspace import Workspace
 
 
 def read_context(
-    workspace: Workspace, run_id: str, interval: Interval | None, variables: Mapping[str, str]
+    workspace: Workspace,
+    run_id: str,
+    interval: Interval | None,
+    variables: Mapping[str, str],
+    on_news: Callable[[], None] = lambda: None,
 ) -> ReadContext:
     """What sources may know of a run; the interval's ends are dates or UTC times."""
     values: dict[str, Any] = {f"var.{name}": value for name, value in variables.items()}
@@ -21,7 +25,7 @@ def read_context(
     if interval is not None:
         start = parse_time(interval.start)
         values |= {"ds": start.date(), "interval_start": start, "interval_end": parse_time(interval.end)}
-    return ReadContext(workspace.project.root, values, interval, workspace.project.defaults.batch_size)
+    return ReadContext(workspace.project.root, values, interval, workspace.project.defaults.batch_size, on_news)
 
 
 def parse_time(text: str) -> datetime:

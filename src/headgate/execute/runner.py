@@ -14,6 +14,7 @@ from headgate.core.events import Emitter, Step
 from headgate.core.runs import PipelineKey, Receipt, Status, execution_id
 from headgate.execute.context import Run, RunRequest
 from headgate.execute.intervals import read_context, work_folder
+from headgate.execute.prepare import prepare
 from headgate.execute.receipts import receipt
 from headgate.execute.recover import recover
 from headgate.execute.workspace import Workspace
@@ -104,7 +105,13 @@ def _attempt(
         work_folder(workspace, run_id),
         stores,
         state,
-        read_context(workspace, run_id, request.interval, {**pipeline.variables, **request.variables}),
+        read_context(
+            workspace,
+            run_id,
+            request.interval,
+            {**pipeline.variables, **request.variables},
+            on_news=lambda: prepare(workspace.registry, pipeline),
+        ),
     )
     try:
         early = _prepare(run, finished)

@@ -53,8 +53,8 @@ _WIDER = (
 _TEXT_IN_JSON = {"DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE"}
 
 
-def csv_columns(paths: Sequence[Path], options: Mapping[str, Any]) -> list[Column]:
-    """Names from the first header, types from a sample over all files.
+def csv_columns(paths: Sequence[Path], options: Mapping[str, Any], given: Iterable[str] = ()) -> list[Column]:
+    """Names from the first header, types from a sample over all files, unless all of them are ``given``.
 
     Raises:
         FatalError: EXTRACTION_FAILED for files that are empty, not text, or delimited otherwise.
@@ -63,6 +63,8 @@ def csv_columns(paths: Sequence[Path], options: Mapping[str, Any]) -> list[Colum
     if not filled:
         raise _unreadable(paths[0], "the file is empty", "columns are found from a header or rows: put one in, or wait")
     names = _names(filled, options)
+    if {name.lower() for name in names} <= {name.lower() for name in given}:
+        return [Column(name, "VARCHAR") for name in names]
     sample = filled[:: max(1, len(filled) // SAMPLE_FILES)]
     with TemporaryDirectory(prefix="headgate-") as folder:
         connection = embedded.connect(Path(folder), paths=[str(path) for path in sample])

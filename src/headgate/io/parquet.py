@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from headgate.io import files
@@ -14,6 +15,7 @@ from headgate.io import files
 ROW_GROUP_ROWS = 122_880
 DICTIONARY_BYTES = 65_536
 """Columns with more distinct values give up their dictionary early: a quarter less CPU and smaller files (measured)."""
+SAMPLE_ROWS = 10_000
 Compression = Literal["gzip", "brotli", "lz4", "zstd", "snappy", "none"]
 
 
@@ -35,23 +37,13 @@ class ParquetFile:
         metadata: dict[str, str] | None = None,
     ) -> None:
         self.path, self.schema, self.rows = path, schema, 0
-        with files.told("write", path):
-            self._file = files.DurableFile(path)
-            try:
-                sink: Any = pa.PythonFile(cast(Any, self._file), mode="w")
-                self._writer = pq.ParquetWriter(
-                    sink,
-                    schema.with_metadata({**(schema.metadata or {}), **(metadata or {})}),
-                    compression=compression,
-                    dictionary_pagesize_limit=DICTIONARY_BYTES,
-                    store_decimal_as_integer=True,  # as Iceberg wants it, and smaller
-                )
-            except BaseException:
-                self._file.close()
-                path.unlink(missing_ok=True)
-                raise
+        self._options: dict[str, Any] = {"compression": compression}
+        self._stored = schema.with_metadata({**(schema.metadata or {}), **(metadata or {})})
+        self._writer: pq.ParquetWriter | None = None
         self._pending: list[pa.RecordBatch] = []
         self._pending_rows = 0
+        with files.told("write", path):
+            self._file = files.DurableFile(path)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Add rows; they reach the disk a row group at a time."""
@@ -64,16 +56,32 @@ class ParquetFile:
             self._flush()
 
     def _flush(self) -> None:
-        if self._pending:
-            table = pa.Table.from_batches(self._pending, self.schema)
-            self._pending, self._pending_rows = [], 0
-            with files.told("write", self.path):
-                self._writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
+        table = pa.Table.from_batches(self._pending, self.schema)
+        self._pending, self._pending_rows = [], 0
+        with files.told("write", self.path):
+            if self._writer is None:
+                self._writer = self._open(table)
+            if table.num_rows:
+                self._writer.write_table(table, row_group_size=table.num_rows)
+
+    def _open(self, sample: pa.Table) -> pq.ParquetWriter:
+        """The writer; which columns get dictionaries follows from the first rows."""
+        sink: Any = pa.PythonFile(cast(Any, self._file), mode="w")
+        return pq.ParquetWriter(
+            sink,
+            self._stored,
+            use_dictionary=_repetitive(sample),  # type: ignore[arg-type]  # names of columns are allowed too
+            dictionary_pagesize_limit=DICTIONARY_BYTES,
+            store_decimal_as_integer=True,  # as Iceberg wants it, and smaller
+            **self._options,
+        )
 
     def close(self) -> None:
         if not self._file.closed:
-            self._flush()
+            if self._pending or self._writer is None:
+                self._flush()
             with files.told("write", self.path):
+                assert self._writer is not None
                 self._writer.close()
                 self._file.commit()
 
@@ -81,6 +89,20 @@ class ParquetFile:
         self._pending = []
         self._file.close()
         self.path.unlink(missing_ok=True)
+
+
+def _repetitive(sample: pa.Table) -> list[str] | bool:
+    """Columns whose values repeat, so that a dictionary pays; nested columns and small files keep theirs."""
+    head = sample.slice(0, SAMPLE_ROWS)
+    if head.num_rows < SAMPLE_ROWS:
+        return True
+    chosen = []
+    for field in head.schema:
+        if pa.types.is_nested(field.type):
+            return True  # names of nested columns are paths: leave the choice to the writer
+        if pc.count_distinct(head.column(field.name)).as_py() * 4 < SAMPLE_ROWS:
+            chosen.append(field.name)
+    return chosen
 
 
 def move(source: Path, target: Path) -> None:

@@ -115,7 +115,7 @@ class LocalSource:
         if own.mode == "full":
             return Window(None, since, {}, note=f"all {len(found)} files")
         known = local.unpack(since)
-        now, new = self._compare(own, found, known)
+        now, new = self._compare(own, found, known, context)
         if not new:
             return None
         identity = {"files": sorted(f"{name}:{state.digest}" for name, state in new.items())}
@@ -151,7 +151,7 @@ class LocalSource:
         return path.relative_to(self._folder).as_posix()
 
     def _compare(
-        self, read: Read, found: list[Path], known: Mapping[str, FileState]
+        self, read: Read, found: list[Path], known: Mapping[str, FileState], context: ReadContext
     ) -> tuple[dict[str, FileState], dict[str, FileState]]:
         """(all files with their state, those to be read). Content is hashed only where size or time differ.
 
@@ -169,6 +169,7 @@ class LocalSource:
                 if before is not None and (before.size, before.changed) == (state.size, state.changed):
                     now[name] = before
                     continue
+                context.on_news()
                 state = replace(state, digest=local.digest(path))
             now[name] = state
             if before is None or before.digest != state.digest:
@@ -244,7 +245,7 @@ def _infer(read: Read, found: list[Path], format_: str) -> tuple[Column, ...]:
 
     match format_:
         case "csv":
-            return tuple(inference.csv_columns(found, _csv_options(read, found)))
+            return tuple(inference.csv_columns(found, _csv_options(read, found), read.types))
         case "json":
             return tuple(inference.json_columns(found))
         case _:
