@@ -44,6 +44,17 @@ def test_every_piece_of_a_pipeline_is_valid(pages: Any, tmp_path: Path) -> None:
         assert project.problems() == (), page
 
 
+def test_the_page_on_python_runs_block_by_block(pages: Any, tmp_path: Path) -> None:
+    session = pages.Session(tmp_path / "shop")
+    session.folder.mkdir()
+    done = session.process(["headgate", "init"])
+    assert done.returncode == 0, done.stderr
+    run = pages.blocks(ROOT / "docs" / "guide" / "python.md")
+    assert len(run) == 6
+    for block in run:
+        session.run(block)
+
+
 def calls(text: str) -> list[tuple[str, str]]:
     """Commands in code: blocks of console and sh, and spans of one line."""
     blocks = re.findall(r"^```(?:console|sh)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
