@@ -7,7 +7,7 @@ from typing import assert_never
 
 from headgate.core.contracts import Scan as OpenScan
 from headgate.core.contracts import SourceSchema, Window
-from headgate.core.errors import Code, FatalError
+from headgate.core.errors import Code, FatalError, RetriableError
 from headgate.core.events import Step
 from headgate.execute.audit import audit
 from headgate.execute.context import Run
@@ -35,7 +35,7 @@ FULL = Window(None)
 
 @dataclass
 class Interpreter:
-    """Runs the stages of one plan, in order. Side effects are those of the stages; nothing is visible before Publish."""
+    """Runs the stages of one plan, in order. Side effects are those of the stages; nothing shows before Publish."""
 
     run: Run
     counter: Counter = field(default_factory=Counter)
@@ -91,12 +91,27 @@ class Interpreter:
         with run.emitter.during(Step.CLAIM):
             for name, store in run.stores.items():
                 run.claims[name] = store.claim(run.key, run.run_id, run.execution_id)
+        self._confirm()
         with run.emitter.during(Step.CLEAN, what="leftovers"):
             for name, store in run.stores.items():
                 store.sweep(run.claims[name])
         with run.emitter.during(Step.BEGIN):
             for name, store in run.stores.items():
                 run.transactions[name] = store.begin(run.claims[name], run.emitter, run.workdir, durable=run.durable)
+
+    def _confirm(self) -> None:
+        """Nobody published between the look at the ledger and the claim, from where on nobody can."""
+        run = self.run
+        now = run.authority.state(run.key).watermarks
+        done = run.authority.published(run.key, run.execution_id)
+        if now != run.state.watermarks or (done.run_id if done else "") != run.replaces:
+            raise RetriableError(
+                Code.CONFLICT,
+                "another run published while this one began",
+                operation="claim",
+                object=run.pipeline.name,
+                hint="run it again: it will go on from there",
+            )
 
     # ------------------------------------------------------------------------------------------------ reading
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from headgate.core.contracts import FileScan, Load, Scan, SourceSchema, Writer
 from headgate.core.events import Step
 from headgate.core.models import WriteOptions
-from headgate.execute.calls import run_call
 from headgate.execute.ahead import ahead
+from headgate.execute.calls import run_call
 from headgate.execute.context import PassResult, Run
 from headgate.execute.split import Splitter
 from headgate.io.parquet import ParquetFile

@@ -19,6 +19,8 @@ def publish(run: Run, stage: Publish) -> None:
         run.commits += transaction.counts()
     run.watermarks = _watermarks(run)
     if run.request.limit is not None:
+        for transaction in run.transactions.values():
+            transaction.rollback()
         return
     record = _record(run, stage.store, entries)
     if not run.request.publish:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from headgate.config.models import Pipeline
 from headgate.core.contracts import Store
 from headgate.core.events import Emitter, Step
+from headgate.core.ledger import Claim
 from headgate.core.runs import PipelineKey, Receipt, Status
 from headgate.execute.workspace import Workspace
 
@@ -32,7 +33,9 @@ def recover(
         return None
     for run_id, begun in open_runs.items():
         with emitter.during(Step.RECOVER, run=run_id):
-            execution = state.claimed_execution if state.claimed_run == run_id else begun.execution_id
+            claimed = state.claimed_run == run_id
+            execution = state.claimed_execution if claimed else begun.execution_id
+            claims = _fence(key, stores, run_id, execution, emitter) if claimed else {}
             landed = authority.published(key, execution) if execution else None
             if landed is not None and landed.run_id == run_id:
                 receipt = Receipt.from_dict(landed.receipt)
@@ -41,6 +44,7 @@ def recover(
                 finished = receipt.with_(message="finished after an interruption: its commit had landed")
                 workspace.history.record(key.project, finished)
             else:
+                _forget_parked(workspace, stores, claims, emitter)
                 error = {
                     "code": "INTERRUPTED",
                     "operation": "run",
@@ -52,6 +56,24 @@ def recover(
                 workspace.history.record(key.project, ended)
         shutil.rmtree(workspace.state / "work" / run_id, ignore_errors=True)
     return finished
+
+
+def _fence(
+    key: PipelineKey, stores: Mapping[str, Store], run_id: str, execution_id: str, emitter: Emitter
+) -> dict[str, Claim]:
+    """Claim in the dead run's name before its outcome is asked for: a commit of it that is still under way is over."""
+    with emitter.during(Step.CLAIM, run=run_id):
+        return {name: store.claim(key, run_id, execution_id) for name, store in stores.items()}
+
+
+def _forget_parked(
+    workspace: Workspace, stores: Mapping[str, Store], claims: Mapping[str, Claim], emitter: Emitter
+) -> None:
+    """What a run parked and never told anybody of is of no use: sweeps spare parked runs, so it goes here."""
+    for name, claim in claims.items():
+        parked = stores[name].resume(claim, claim.run_id, emitter, workspace.state / "work" / claim.run_id)
+        if parked is not None:
+            parked[0].rollback()
 
 
 def _relearn(workspace: Workspace, key: PipelineKey, store: Store, run_id: str, execution_id: str) -> None:

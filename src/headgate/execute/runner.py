@@ -118,22 +118,28 @@ def _attempt(
         if early is not None:
             return early
         _execute(run)
+        _close(run)
+        return _succeeded(run)
     except KeyboardInterrupt:
-        interrupted = FatalError(
-            Code.INTERRUPTED,
-            "the run was interrupted",
-            operation="run",
-            object=pipeline.name,
-            hint="nothing was published; run it again",
-        )
-        raise _ended(run, interrupted) from None
+        raise _ended(run, _interrupted(pipeline.name)) from None
     except HeadgateError as error:
         raise _ended(run, error) from error
     except Exception as error:
         raise _ended(run, unexpected(error, pipeline.name)) from error
     finally:
         _close(run)
-    return _succeeded(run)
+
+
+def _interrupted(pipeline: str, *, published: bool = False) -> FatalError:
+    return FatalError(
+        Code.INTERRUPTED,
+        "the run was interrupted after its commit" if published else "the run was interrupted",
+        operation="run",
+        object=pipeline,
+        hint="it is published; the next run does what is left to do"
+        if published
+        else "nothing was published; run it again",
+    )
 
 
 def unexpected(error: Exception, pipeline: str) -> FatalError:
@@ -279,6 +285,8 @@ def _ended(run: Run, error: HeadgateError) -> RunFailed:
                 object=run.pipeline.name,
                 hint="nothing was deleted; run again when the target answers, and it will be settled",
             )
+    if published and failure.code is Code.INTERRUPTED:
+        failure = _interrupted(run.pipeline.name, published=True)
     unknown_outcome = failure.code is Code.OUTCOME_UNKNOWN
     if not unknown_outcome and not published:
         _roll_back(run)
@@ -321,10 +329,11 @@ def _with_evidence(run: Run, done: Receipt) -> Receipt:
 
 
 def _close(run: Run) -> None:
-    """Release engine, scans and the work folder, whatever happened."""
-    for scan in run.scans:
+    """Release engine, scans and the work folder, whatever happened; may be called twice."""
+    while run.scans:
         with suppress(HeadgateError):
-            scan.close()
+            run.scans.pop().close()
     if run.session is not None:
         run.session.close()
+        run.session = None
     shutil.rmtree(run.workdir, ignore_errors=True)

@@ -142,9 +142,9 @@ class History:
         return Status(found[0][0]) if found else None
 
     def interrupted(self, project: str, pipeline: str) -> list[Receipt]:
-        """Runs that began and never said how they ended. The caller holds the pipeline's lock: they are dead."""
+        """Runs that never said for sure how they ended. The caller holds the pipeline's lock: they are dead."""
         found = self._statements.query(
-            "SELECT receipt FROM headgate_history WHERE project = ? AND pipeline = ? AND status IN ('running', 'publishing')",
+            "SELECT receipt FROM headgate_history WHERE project = ? AND pipeline = ? AND status IN ('running', 'publishing', 'unknown')",
             (project, pipeline),
         )
         return [Receipt.from_dict(json.loads(row[0])) for row in found]
