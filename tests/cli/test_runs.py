@@ -181,7 +181,7 @@ def rows():
 """
 SLOW_PIPELINE = """\
 slow:
-  source: {type: python, function: "slow:rows", columns: {n: BIGINT}, batch_size: 10}
+  source: {type: python, function: "slow:rows", columns: {n: BIGINT}}
   target: {table: slow}
 """
 

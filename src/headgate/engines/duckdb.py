@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from headgate.core.contracts import BindingError, EngineSession, FileScan, Rejected, Scan, TypeBinder
 from headgate.core.errors import Code, FatalError, HeadgateError
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+T = TypeVar("T")
 _REJECTS = "headgate_rejected"
 _MALFORMED = "headgate_malformed"
 
@@ -47,6 +48,7 @@ class DuckdbSession:
         self._files: list[FileScan] = []
         self._open: dict[duckdb.DuckDBPyConnection, pa.RecordBatchReader | None] = {}
         self._guard = threading.RLock()
+        self._interrupted = threading.Event()
         self._numbered: set[str] = set()
         self._closed = False
         self._connection.execute(f"CREATE SEQUENCE {_MALFORMED} START 1")
@@ -61,18 +63,32 @@ class DuckdbSession:
                 select = self._select(scan.files, scan.schema.raw)
                 self._connection.execute(f"CREATE VIEW {quote_name(name)} AS {select}")
             elif scan.batches is not None:
-                self._readers[name] = scan.batches
+                self._readers[name] = self._stoppable(scan.batches)
 
     def materialise(self, name: str, scan: Scan) -> None:
         with _failing("materialise", name), self._cursor() as cursor:
             self._forget(name)
             if scan.files is not None:
-                cursor.execute(f"CREATE TABLE {quote_name(name)} AS {self._select(scan.files, scan.schema.raw)}")
+                select = self._select(scan.files, scan.schema.raw)
+                _heard(lambda: cursor.execute(f"CREATE TABLE {quote_name(name)} AS {select}"), self.interrupt)
                 self._keep_rejects(cursor)
             elif scan.batches is not None:
-                cursor.register("headgate_incoming", scan.batches)
-                cursor.execute(f"CREATE TABLE {quote_name(name)} AS SELECT * FROM headgate_incoming")
+                cursor.register("headgate_incoming", self._stoppable(scan.batches))
+                create = f"CREATE TABLE {quote_name(name)} AS SELECT * FROM headgate_incoming"
+                _heard(lambda: cursor.execute(create), self.interrupt)
                 cursor.unregister("headgate_incoming")
+
+    def _stoppable(self, reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
+        """The same stream, ended by an error once the session was interrupted: DuckDB would read on and on."""
+        import pyarrow as pa
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            for batch in reader:
+                if self._interrupted.is_set():
+                    raise FatalError(Code.INTERRUPTED, "the run was interrupted", operation="transform")
+                yield batch
+
+        return pa.RecordBatchReader.from_batches(reader.schema, batches())
 
     def _select(self, scan: FileScan, schema: pa.Schema) -> str:
         self._files.append(scan)
@@ -95,7 +111,7 @@ class DuckdbSession:
         try:
             with _failing("transform"):
                 query = duckdb_types.delivered_query(cursor, sql)
-                reader = cursor.sql(query).to_arrow_reader(batch_rows)
+                reader = _heard(lambda: cursor.sql(query).to_arrow_reader(batch_rows), self.interrupt)
         except BaseException:
             self._release(cursor)
             raise
@@ -122,7 +138,8 @@ class DuckdbSession:
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         with _failing("transform"):
-            table = self.stream(sql, 10_000).read_all()
+            reader = self.stream(sql, 10_000)
+            table = _heard(reader.read_all, self.interrupt)
             return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
 
     # ------------------------------------------------------------------------------------------- rejected lines
@@ -182,6 +199,7 @@ class DuckdbSession:
     # ------------------------------------------------------------------------------------------- the end
 
     def interrupt(self) -> None:
+        self._interrupted.set()
         with self._guard:
             for cursor in list(self._open):
                 cursor.interrupt()
@@ -224,6 +242,37 @@ class DuckdbSession:
             if reader is not None:
                 reader.close()
             cursor.close()
+
+
+def _heard(action: Callable[[], T], interrupt: Callable[[], None]) -> T:
+    """Do it in another thread while the main thread waits where Python hears signals: DuckDB hears none.
+
+    After a Ctrl-C the statement is interrupted, and its end waited for, before the interruption goes on.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return action()
+    outcome: list[tuple[T | None, BaseException | None]] = []
+    done = threading.Event()
+
+    def work() -> None:
+        try:
+            outcome.append((action(), None))
+        except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
+            outcome.append((None, error))
+        finally:
+            done.set()
+
+    threading.Thread(target=work, name="headgate-statement", daemon=True).start()
+    try:
+        done.wait()
+    except BaseException:
+        interrupt()
+        done.wait()
+        raise
+    value, failure = outcome[0]
+    if failure is not None:
+        raise failure
+    return cast("T", value)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,9 @@ from headgate.core.errors import Code, FatalError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+LONGEST = 1.0
+"""Seconds that a row waits for others: a slow function is heard of, and can be interrupted, at least so often."""
 
 
 class Rows:
@@ -22,6 +26,7 @@ class Rows:
         import pyarrow as pa
 
         waiting: list[Mapping[str, Any]] = []
+        began = time.monotonic()
         for item in items:
             if isinstance(item, pa.RecordBatch | pa.Table):
                 yield from self._of_dicts(waiting)
@@ -30,9 +35,9 @@ class Rows:
                 continue
             for row in _dicts(item, self._name):
                 waiting.append(row)
-                if len(waiting) >= self._size:
+                if len(waiting) >= self._size or time.monotonic() - began > LONGEST:
                     yield from self._of_dicts(waiting)
-                    waiting = []
+                    waiting, began = [], time.monotonic()
         yield from self._of_dicts(waiting)
 
     def _of_dicts(self, rows: list[Mapping[str, Any]]) -> Iterator[pa.RecordBatch]:

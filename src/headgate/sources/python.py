@@ -118,7 +118,7 @@ class PythonSource:
         schema = self._schema(own, window.since, context)
         started = self._start(own, window.since)
         self._started.pop(_key(own, window.since), None)
-        rows = Rows(own.function, schema, context.batch_size)
+        rows = Rows(own.function, schema, own.batch_size or context.batch_size)
         reader = pa.RecordBatchReader.from_batches(schema, _limited(rows.batches(started.items), window.limit))
         pinned = {"columns_as": _encode(schema)}
         if own.incremental is None:
