@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from headgate.commands.models import DiscardRun, PublishRun
@@ -56,7 +57,7 @@ def _publish(workspace: Workspace, key: PipelineKey, stores: Mapping[str, Store]
         if place == 0:
             _check_current(workspace, store, record, staged)
         with emitter.during(Step.PUBLISH, store=store.name):
-            transaction.publish(record)
+            transaction.publish(replace(record, claim=claim))
     landed = next(iter(stores.values())).published(key, staged.execution_id)
     if landed is not None:
         done = Receipt.from_dict(landed.receipt)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from headgate.core.events import Step
-from headgate.core.ledger import LedgerRecord, QuarantineEntry, Watermark
-from headgate.core.runs import Status
+from headgate.core.contracts import Store
+from headgate.core.errors import Code, FatalError
+from headgate.core.events import Emitter, Step
+from headgate.core.ledger import Claim, LedgerRecord, QuarantineEntry, Watermark
+from headgate.core.runs import Status, TableCommit
 from headgate.execute.context import Run
 from headgate.execute.receipts import receipt
 from headgate.plan.stages import Acknowledge, Clean, Publish
@@ -38,9 +42,28 @@ def publish(run: Run, stage: Publish) -> None:
     run.published = True
     for name in stage.followers:
         with run.emitter.during(Step.FORWARD, store=name):
-            commits += run.transactions[name].publish(_record(run, name, ()))
+            commits += roll_forward(run.stores[name], run.claims[name], run.run_id, run.emitter, run.workdir)
     run.commits = commits
     run.publishing = False
+
+
+def roll_forward(store: Store, claim: Claim, run_id: str, emitter: Emitter, workdir: Path) -> list[TableCommit]:
+    """Publish in another store what a run parked there, now that the authoritative one has decided.
+
+    Raises:
+        FatalError: STATE_INVALID when nothing of the run is parked there: the stores would disagree in silence.
+    """
+    parked = store.resume(claim, run_id, emitter, workdir)
+    if parked is None:
+        raise FatalError(
+            Code.STATE_INVALID,
+            "the first store has published the run, and nothing of it is staged here",
+            operation="publish",
+            object=store.name,
+            hint="somebody removed the staging; --force the interval, or --full-refresh",
+        )
+    transaction, record = parked
+    return transaction.publish(replace(record, claim=claim))
 
 
 def acknowledge(run: Run, stage: Acknowledge) -> None:

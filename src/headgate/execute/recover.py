@@ -94,15 +94,14 @@ def _roll_forward(
     emitter: Emitter,
 ) -> None:
     """The authoritative store has decided: what the others staged for that run is published now."""
+    from headgate.execute.publish import roll_forward
+
     for store in list(stores.values())[1:]:
         if store.published(key, execution_id) is not None:
             continue
         claim = store.claim(key, run_id, execution_id)
-        parked = store.resume(claim, run_id, emitter, workspace.state / "work" / run_id)
-        if parked is not None:
-            transaction, record = parked
-            with emitter.during(Step.FORWARD, store=store.name):
-                transaction.publish(record)
+        with emitter.during(Step.FORWARD, store=store.name):
+            roll_forward(store, claim, run_id, emitter, workspace.state / "work" / run_id)
 
 
 def _acknowledge(workspace: Workspace, pipeline: Pipeline, key: PipelineKey, authority: Store) -> None:

@@ -13,13 +13,25 @@ from typing import assert_never
 from sqlglot import exp
 
 from headgate.core.contracts import Column
-from headgate.plan.stages import BITS, GROUP, HELD, MASK, NOTES, Action, DropCode, HoldFlag, NoteFlag, Rule, Verdict
+from headgate.plan.stages import (
+    BITS,
+    GROUP,
+    HELD,
+    MASK,
+    NOTES,
+    RAW,
+    Action,
+    DropCode,
+    HoldFlag,
+    NoteFlag,
+    Rule,
+    Verdict,
+)
 from headgate.sql.shapes import (
     ALIVE,
     Call,
     Deduplicate,
     Drop,
-    Flag,
     Lookup,
     Project,
     Reason,
@@ -96,46 +108,72 @@ class PassBuilder:
         select = exp.select(*(_alias(value, name) for name, value in shape.columns))
         checks = [_alias(exp.paren(flag.condition), f"c{index}") for index, flag in enumerate(shape.flags)]
         bound = self.bind(select.copy().select(*checks).from_(_table(self.last)), self.last, before)
+        columns = bound[: len(shape.columns)]
         lineage = {
             name: frozenset().union(*(self.lineage.get(c.name, frozenset()) for c in value.find_all(exp.Column)))
             for name, value in shape.columns
         }
-        extras = [column(name) for name in self.extra]
-        if shape.flags:
-            extras = self._flag(shape.flags, step, before, on_row_error)
-        self._push(step, select.select(*extras), bound[: len(shape.columns)], lineage)
+        if not shape.flags:
+            self._push(step, select.select(*(column(name) for name in self.extra)), columns, lineage)
+            return
+        self._flag(shape, step, before, columns, lineage, on_row_error)
 
-    def _flag(self, flags: Sequence[Flag], step: str, before: tuple[Column, ...], action: Action) -> list[exp.Expr]:
-        """Verdict columns of a step that may find row errors; the row as it was goes into a struct beside."""
+    def _flag(
+        self,
+        shape: Project,
+        step: str,
+        before: tuple[Column, ...],
+        columns: tuple[Column, ...],
+        lineage: dict[str, frozenset[str]],
+        action: Action,
+    ) -> None:
+        """A step that may find row errors, in three CTEs: values beside what they come from, verdict, rows as held.
+
+        DuckDB computes an expression again for each CASE that it stands in, so the verdict refers to the values by name.
+        """
+        raw = {item.name: f"{RAW}{index}" for index, item in enumerate(before)}
+        values = [_alias(value, name) for name, value in shape.columns]
+        kept = [_alias(column(name), alias) for name, alias in raw.items()]
+        self._push(step, exp.select(*values, *kept, *(column(name) for name in self.extra)), columns, lineage)
+
         held = f"{HELD}{len(self.verdict.held_columns)}"
         alive, first = self._alive(), len(self.holds)
-        for flag in flags:
+        computed = {value: name for name, value in shape.columns if not isinstance(value, exp.Column)}
+        conditions = [_refer(flag.condition, computed, raw) for flag in shape.flags]
+        for flag in shape.flags:
+            number = len(self.holds)
             self.holds.append(
-                HoldFlag(
-                    len(self.holds),
-                    flag.name,
-                    "row_error",
-                    step,
-                    flag.message,
-                    action,
-                    self.applied,
-                    held,
-                    flag.columns,
-                )
+                HoldFlag(number, flag.name, "row_error", step, flag.message, action, self.applied, held, flag.columns)
             )
-        words = self._words([(first + index, flag.condition) for index, flag in enumerate(flags)], MASK, alive)
-        wrong = exp.or_(*(exp.paren(flag.condition.copy()) for flag in flags))
+        suspect = alive
+        if all(flag.clear is not None for flag in shape.flags):
+            clear = exp.and_(*(_refer(flag.clear, computed, raw) for flag in shape.flags if flag.clear is not None))
+            suspect = exp.and_(alive, exp.Not(this=exp.Is(this=exp.paren(clear), expression=exp.true())))
+        words = self._words([(first + index, condition) for index, condition in enumerate(conditions)], MASK, suspect)
+        masks = [word.alias for word in words]
+        others = [name for name in self.extra if not name.startswith(MASK)]
+        passed = [column(name) for name, _ in shape.columns]
+        self._push(
+            step,
+            exp.select(*passed, *words, *(column(name) for name in (*others, *raw.values()))),
+            columns,
+            lineage,
+        )
         record = exp.Struct(
             expressions=[
-                exp.PropertyEQ(this=exp.to_identifier(item.name, quoted=True), expression=column(item.name))
-                for item in before
+                exp.PropertyEQ(this=exp.to_identifier(name, quoted=True), expression=column(alias))
+                for name, alias in raw.items()
             ]
         )
         # In a list of one: an empty list costs nothing to hand over, a NULL struct costs each of its columns.
-        kept = exp.Case().when(exp.and_(alive, wrong), exp.Array(expressions=[record]))
-        others = [column(name) for name in self.extra if not name.startswith(MASK)]
-        self.extra = [*(word.alias for word in words), *(n for n in self.extra if not n.startswith(MASK)), held]
-        return [*words, *others, _alias(kept, held)]
+        was = exp.Case().when(_any_bit(range(first, len(self.holds))), exp.Array(expressions=[record]))
+        self.extra = [*masks, *others, held]
+        self._push(
+            step,
+            exp.select(*passed, *(column(name) for name in (*masks, *others)), _alias(was, held)),
+            columns,
+            lineage,
+        )
 
     def _judge(self, step: str, reason: Reason, gone: exp.Expr, relations: Sequence[str] = ()) -> None:
         """Rows that are alive and for which ``gone`` is true leave."""
@@ -354,6 +392,35 @@ def _alias(value: exp.Expr, name: str) -> exp.Expr:
 
 def _bigint(value: exp.Expr, name: str) -> exp.Expr:
     return _alias(exp.cast(value, exp.DType.BIGINT), name)
+
+
+def _refer(condition: exp.Expr, computed: dict[exp.Expr, str], raw: dict[str, str]) -> exp.Expr:
+    """The condition with values that are computed already by their names, and columns as they were."""
+
+    def replace_node(node: exp.Expr) -> exp.Expr:
+        if node in computed:
+            return column(computed[node])
+        if isinstance(node, exp.Column):
+            return column(raw[node.name])
+        return node
+
+    return condition.copy().transform(replace_node)
+
+
+def _any_bit(bits: Iterable[int]) -> exp.Expr:
+    """Whether a row is held for one of the flags."""
+    by_word: dict[int, int] = {}
+    for bit in bits:
+        by_word[bit // BITS] = by_word.get(bit // BITS, 0) | 1 << bit % BITS
+    tests = []
+    for word, mask in by_word.items():
+        name = column(MASK if word == 0 else f"{MASK}{word}")
+        found = exp.NEQ(
+            this=exp.paren(exp.BitwiseAnd(this=name.copy(), expression=exp.Literal.number(mask))),
+            expression=exp.Literal.number(0),
+        )
+        tests.append(exp.and_(exp.GT(this=name, expression=exp.Literal.number(0)), found))
+    return exp.or_(*tests)
 
 
 def _is_cte(table: exp.Table) -> bool:

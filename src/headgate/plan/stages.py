@@ -9,8 +9,9 @@ from typing import Literal
 from headgate.core.contracts import Column
 from headgate.sql.shapes import Call, Reason
 
-MASK, NOTES, HELD, GROUP = "_hg_m", "_hg_w", "_hg_h", "_hg_n"
-"""Columns of a pass beside its own: verdict words, words of rules that only note, rows as held, rows in a group."""
+MASK, NOTES, HELD, GROUP, RAW = "_hg_m", "_hg_w", "_hg_h", "_hg_n", "_hg_r"
+"""Columns of a pass beside its own: verdict words, words of rules that only note, rows as held, rows in a group, and
+within a step the columns as they were."""
 INTERNAL = "_hg_"
 BITS = 62
 """Flags in one BIGINT word."""

@@ -10,16 +10,18 @@ from headgate.sql.types import DIALECT, SqlType
 
 _INTEGER_TEXT = r"\s*[+-]?[0-9]+([.]0*)?\s*"
 _LONG_FRACTION = r".*[.][0-9]{6}[0-9]*[1-9].*"
+_DAY_BYTES = 10  # a longer text may have a time of day
 _EXACT_IN_DOUBLE = 15
 _EXACT_IN_FLOAT = 6
 
 
 @dataclass(frozen=True)
 class Cast:
-    """``value`` is the cast; ``wrong`` (None: never) is true for rows that it does not hold for."""
+    """``value`` is the cast; ``wrong`` (None: never) is true for rows that it does not hold for, ``clear`` never then."""
 
     value: exp.Expr
     wrong: exp.Expr | None
+    clear: exp.Expr | None = None
 
 
 def exact_cast(value: exp.Expr, source: SqlType, target: SqlType, *, rounded: bool = False) -> Cast:
@@ -41,7 +43,31 @@ def exact_cast(value: exp.Expr, source: SqlType, target: SqlType, *, rounded: bo
     changed = None if rounded else _changed(value, tried, source, target)
     if changed is None:
         return Cast(tried, missing)
-    return Cast(tried, exp.Case().when(_is_null(tried), exp.Not(this=_is_null(value))).else_(changed))
+    wrong = exp.Case().when(_is_null(tried), exp.Not(this=_is_null(value))).else_(changed)
+    return Cast(tried, wrong, _clear(value, tried, target) if source.family == "text" else None)
+
+
+def _clear(value: exp.Expr, tried: exp.Expr, target: SqlType) -> exp.Expr | None:
+    """Nearly every text that casts to the same value, told without looking at its characters one by one.
+
+    Two numbers of at most 15 digits that differ are different doubles, so short texts are compared as doubles.
+    """
+    length = exp.Anonymous(this="STRLEN", expressions=[value.copy()])
+    double = SqlType("DOUBLE", "float")
+    match target.family:
+        case "integer" | "decimal":
+            short = exp.LTE(this=length, expression=exp.Literal.number(_EXACT_IN_DOUBLE + 1))
+            return exp.and_(short, exp.EQ(this=_try(value, double), expression=_cast(tried, double)))
+        case "date":
+            return exp.and_(
+                exp.Not(this=_is_null(tried)), exp.LTE(this=length, expression=exp.Literal.number(_DAY_BYTES))
+            )
+        case _:
+            return None
+
+
+def _unchanged(value: exp.Expr, tried: exp.Expr) -> exp.Expr:
+    return exp.EQ(this=_cast(tried, SqlType("VARCHAR", "text")), expression=value.copy())
 
 
 def _fits(source: SqlType, target: SqlType) -> bool:
@@ -76,7 +102,7 @@ def _changed(value: exp.Expr, tried: exp.Expr, source: SqlType, target: SqlType)
 
 
 def _changed_text(value: exp.Expr, tried: exp.Expr, target: SqlType) -> exp.Expr | None:
-    same = exp.EQ(this=_cast(tried, SqlType("VARCHAR", "text")), expression=value.copy())
+    same = _unchanged(value, tried)
     match target.family:
         case "integer":
             slow: exp.Expr = exp.Not(this=_matches(value, _INTEGER_TEXT))

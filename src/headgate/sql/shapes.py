@@ -46,12 +46,17 @@ class SideRead:
 
 @dataclass(frozen=True)
 class Flag:
-    """A row error: rows for which ``condition`` is true are held at this step, as they were before it."""
+    """A row error: rows for which ``condition`` is true are held at this step, as they were before it.
+
+    ``clear``: cheap, and never true where ``condition`` is; rows for which all flags of a step are clear are not
+    looked at further.
+    """
 
     name: str
     condition: exp.Expr
     columns: tuple[str, ...] = ()
     message: str = ""
+    clear: exp.Expr | None = None
 
 
 @dataclass(frozen=True)

@@ -38,5 +38,5 @@ def shapes(options: Options, step: StepInput) -> list[Shape]:
         values[name] = cast.value
         if cast.wrong is not None:
             message = f"{name} is a value of {target.name}"
-            flags.append(Flag(f"cast {name}", cast.wrong, (name,), message))
+            flags.append(Flag(f"cast {name}", cast.wrong, (name,), message, cast.clear))
     return [Project(tuple(values.items()), tuple(flags))]
