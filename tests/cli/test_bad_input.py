@@ -1,0 +1,177 @@
+"""Bad input gives one clear message, the right exit status and no traceback; afterwards the next run works."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.conftest import Server
+
+Call = Callable[..., Any]
+HEADER = "id,customer,quantity,price,status\n"
+ROWS = HEADER + "1,Ann,2,10,paid\n"
+
+
+def orders(project: Path) -> Path:
+    return project / "inbox" / "orders" / "1.csv"
+
+
+def recovers(headgate: Call, project: Path) -> None:
+    """The next run, on good input, works and publishes exactly that."""
+    orders(project).write_text(ROWS)
+    answer = headgate("run", "orders", "-o", "json")
+    assert answer.status == 0, answer.out + answer.err
+    assert headgate("query", "SELECT id FROM orders", "-o", "json").json["rows"] == [[1]]
+
+
+def refused(headgate: Call, status: int, code: str, *words: str, name: str = "orders") -> None:
+    """The run fails with one message that has all words, as text and in JSON."""
+    text = headgate("run", name, "--quiet")
+    assert text.status == status, text.out + text.err
+    assert text.err.count("error[") == 1
+    assert text.err.startswith(f"error[{code}]")
+    for word in words:
+        assert word in text.err, text.err
+    document = headgate("run", name, "-o", "json")
+    assert document.status == status
+    assert document.json["error"]["code"] == code
+    assert document.json["error"]["message"]
+    assert document.json["error"]["operation"]
+
+
+def test_a_missing_file(headgate: Call, project: Path) -> None:
+    orders(project).unlink()
+    refused(headgate, 2, "SOURCE_NOT_FOUND", "orders/*.csv", "hint:")
+    recovers(headgate, project)
+
+
+def test_a_missing_folder(headgate: Call, project: Path) -> None:
+    shutil.rmtree(project / "inbox")
+    refused(headgate, 2, "SOURCE_NOT_FOUND", "hint:")
+    (project / "inbox" / "orders").mkdir(parents=True)
+    recovers(headgate, project)
+
+
+def test_an_empty_file(headgate: Call, project: Path) -> None:
+    orders(project).write_text("")
+    answer = headgate("run", "orders", "--quiet")
+    assert answer.status != 0
+    assert answer.err.count("error[") == 1
+    assert "empty" in answer.err
+    recovers(headgate, project)
+
+
+def test_a_file_with_nothing_but_a_header_has_no_rows(headgate: Call, project: Path) -> None:
+    file = project / "headgate.yml"
+    text = file.read_text()
+    start, end = text.index("    transformations:"), text.index("    target: {table: orders")
+    file.write_text(text[:start] + text[end:])
+    orders(project).write_text(HEADER)
+    answer = headgate("run", "orders", "-o", "json")
+    assert answer.status == 0, answer.err
+    assert answer.json["rows"]["extracted"] == 0
+
+
+def test_a_wrong_delimiter(headgate: Call, project: Path) -> None:
+    file = project / "headgate.yml"
+    file.write_text(file.read_text().replace('path: "orders/*.csv",', 'path: "orders/*.csv", delimiter: ";",'))
+    answer = headgate("run", "orders", "-o", "json")
+    assert answer.status != 0
+    assert "delimiter" in answer.json["error"]["message"] + answer.json["error"]["hint"]
+    file.write_text(file.read_text().replace(', delimiter: ";"', ""))
+    recovers(headgate, project)
+
+
+def test_bytes_that_are_no_utf_8(headgate: Call, project: Path) -> None:
+    orders(project).write_bytes(ROWS.encode() + b"2,\xff\xfe,1,1,paid\n")
+    answer = headgate("run", "orders", "--quiet")
+    assert answer.status == 1, answer.err
+    assert answer.err.count("error[") == 1
+    assert "UTF-8" in answer.err or "unicode" in answer.err.lower()
+    recovers(headgate, project)
+
+
+def test_a_row_with_too_many_columns(headgate: Call, project: Path) -> None:
+    orders(project).write_text(ROWS + "2,Bob,1,1,paid,and,more\n")
+    refused(headgate, 1, "ROW_ERROR", "1 of 2 rows")
+    recovers(headgate, project)
+
+
+def test_a_row_with_too_many_columns_is_held_back_if_wanted(headgate: Call, project: Path) -> None:
+    file = project / "headgate.yml"
+    held = "    error_handling: {on_row_error: quarantine}\n    target: {table: orders"
+    file.write_text(file.read_text().replace("    target: {table: orders", held))
+    orders(project).write_text(ROWS + "2,Bob,1,1,paid,and,more\n")
+    answer = headgate("run", "orders", "-o", "json")
+    assert answer.status == 0, answer.err
+    assert (answer.json["rows"]["loaded"], answer.json["rows"]["quarantined"]) == (1, 1)
+
+
+def test_an_unknown_table(headgate: Call) -> None:
+    refused(headgate, 1, "TABLE_NOT_FOUND", "orders", name="totals")
+    assert headgate("run", "orders", "totals").status == 0
+
+
+def test_an_unknown_column(headgate: Call, project: Path) -> None:
+    file = project / "headgate.yml"
+    file.write_text(file.read_text().replace("quantity * price", "quantty * price"))
+    refused(headgate, 2, "PLAN_INVALID", 'did you mean "quantity"?', "headgate.yml:12")
+    file.write_text(file.read_text().replace("quantty * price", "quantity * price"))
+    recovers(headgate, project)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_lake_without_write_permission(headgate: Call, project: Path) -> None:
+    lake = project / ".headgate" / "lake"
+    lake.mkdir(parents=True)
+    lake.chmod(0o500)
+    try:
+        refused(headgate, 1, "STORAGE_FAILED")
+    finally:
+        lake.chmod(0o700)
+    recovers(headgate, project)
+
+
+def test_a_lake_that_cannot_be_written(headgate: Call, project: Path) -> None:
+    state = project / ".headgate"
+    state.mkdir()
+    (state / "lake").write_text("a file where a folder should be")
+    answer = headgate("run", "orders", "--quiet")
+    assert answer.status == 1, answer.err
+    assert answer.err.count("error[") == 1
+    assert "lake" in answer.err
+    (state / "lake").unlink()
+    recovers(headgate, project)
+
+
+def write_connection(project: Path, url: str) -> None:
+    file = project / "headgate.yml"
+    file.write_text(file.read_text().replace("{type: sqlite, path: books.db}", f'{{type: postgres, url: "{url}"}}'))
+
+
+def test_a_dead_server(headgate: Call, project: Path, tmp_path: Path) -> None:
+    write_connection(project, f"postgresql:///nothing?host={tmp_path}")
+    headgate("run", "orders")
+    refused(headgate, 1, "CONNECTION_FAILED", "is the server running", name="totals")
+    health = headgate("health")
+    assert health.status == 1
+    assert "FAIL books (postgres)" in health.out
+
+
+def test_a_wrong_password(
+    headgate: Call, project: Path, postgres_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BOOKS_URL", postgres_server.url("postgres", "guarded") + "&password=not-the-password")
+    write_connection(project, "${BOOKS_URL}")
+    headgate("run", "orders")
+    refused(headgate, 1, "AUTHENTICATION_FAILED", name="totals")
+    for arguments in (["run", "totals"], ["connections", "test", "books"], ["health", "-o", "json"]):
+        answer = headgate(*arguments)
+        assert answer.status == 1
+        assert "not-the-password" not in answer.out + answer.err
