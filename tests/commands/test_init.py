@@ -11,7 +11,8 @@ from headgate.execute.workspace import Workspace
 
 
 def test_the_project_is_named_after_its_folder(tmp_path: Path) -> None:
-    assert init_project(InitProject(folder=str(tmp_path / "my shop"))).value["folder"] == str(tmp_path / "my shop")
+    made = init_project(InitProject(folder=str(tmp_path / "my shop"))).unwrap()
+    assert made["folder"] == str(tmp_path / "my shop")
     assert Workspace.load(tmp_path / "my shop", deep=True).project.name == "my_shop"
 
 

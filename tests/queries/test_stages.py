@@ -40,7 +40,7 @@ STAGES: list[tuple[Stage, str]] = [
     (Transform("out", "source", N, ("filter", "rename")), "transform source into out: filter → rename"),
     (Transform("out", "source", N, ()), "transform source into out: as it is"),
     (
-        Transform("out", "source", N, ("score",), call=Call("m:score", {}, "batch")),
+        Transform("out", "source", N, ("score",), call=Call("m:score", "batch")),
         "transform source by m:score into out",
     ),
     (
