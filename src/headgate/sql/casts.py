@@ -17,7 +17,7 @@ _EXACT_IN_FLOAT = 6
 
 @dataclass(frozen=True)
 class Cast:
-    """``value`` is the cast; ``wrong`` (None: never) is true for rows that it does not hold for, ``clear`` never then."""
+    """``value`` is the cast; ``wrong`` (None: never) is true where it does not hold; ``clear`` is never true there."""
 
     value: exp.Expr
     wrong: exp.Expr | None
@@ -35,7 +35,7 @@ def exact_cast(value: exp.Expr, source: SqlType, target: SqlType, *, rounded: bo
     """
     if source == target:
         return Cast(value.copy(), None)
-    if _fits(source, target):
+    if fits(source, target):
         return Cast(_cast(value, target), None)
     whole = rounded and source.family == "float" and target.family == "integer"
     tried = _try(exp.func("ROUND", value.copy()) if whole else value, target)
@@ -70,7 +70,7 @@ def _unchanged(value: exp.Expr, tried: exp.Expr) -> exp.Expr:
     return exp.EQ(this=_cast(tried, SqlType("VARCHAR", "text")), expression=value.copy())
 
 
-def _fits(source: SqlType, target: SqlType) -> bool:
+def fits(source: SqlType, target: SqlType) -> bool:
     """Whether every value of ``source`` is one of ``target``."""
     match source.family, target.family:
         case _, "text":

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from sqlglot import exp
 
 from headgate.core.contracts import Column
+from headgate.sql.casts import fits
 from headgate.sql.types import SqlType, parse_type
 
 _BOOLEAN = SqlType("BOOLEAN", "boolean")
@@ -70,6 +71,8 @@ def _type(node: exp.Expr, types: dict[str, str]) -> SqlType | None:  # noqa: C90
             return _type(node.this, types)
         case exp.TryCast():
             return parse_type(node.to.sql("duckdb")) if _type(node.this, types) else None
+        case exp.Cast():
+            return _converted(node, types)
         case exp.Is() if isinstance(node.expression, exp.Null):
             return _BOOLEAN if _type(node.this, types) else None
         case exp.Not() | exp.And() | exp.Or():
@@ -93,6 +96,12 @@ def _type(node: exp.Expr, types: dict[str, str]) -> SqlType | None:  # noqa: C90
             return _same([node.this, *node.expressions], types)
         case _:
             return None
+
+
+def _converted(node: exp.Cast, types: dict[str, str]) -> SqlType | None:
+    """A cast raises for no row if its type holds every value; a constant raises for all rows or for none."""
+    source, target = _type(node.this, types), parse_type(node.to.sql("duckdb"))
+    return target if _constant(node.this) or (source is not None and fits(source, target)) else None
 
 
 def _literal(node: exp.Literal) -> SqlType | None:
@@ -126,6 +135,8 @@ def _comparison(nodes: Sequence[exp.Expr], types: dict[str, str]) -> SqlType | N
 
 def _arithmetic(node: exp.Expr, types: dict[str, str]) -> SqlType | None:
     sides = [_type(part, types) for part in (node.this, node.args["expression"])]
+    if isinstance(node, exp.Sub) and all(side and side.family == "date" for side in sides):
+        return _BIGINT
     if not all(side and side.family in _NUMBERS for side in sides):
         return None
     if isinstance(node, exp.Div) or any(side and side.family == "float" for side in sides):
