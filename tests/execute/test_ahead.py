@@ -24,10 +24,14 @@ def test_an_error_comes_after_the_items_before_it(count: int) -> None:
             yield (number,)
         raise ValueError("torn")
 
-    seen = []
-    with pytest.raises(ValueError, match="torn"):
+    seen: list[int] = []
+
+    def take() -> None:
         for (number,) in ahead(items()):
             seen.append(number)  # noqa: PERF402 - what came before the error is the point
+
+    with pytest.raises(ValueError, match="torn"):
+        take()
     assert seen == list(range(count))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import cast
 
 import pyarrow as pa
 from hypothesis import given
@@ -54,19 +55,20 @@ def test_each_row_is_counted_once_and_keeps_all_its_reasons(made: list[tuple[int
     evidence: list[int] = []
     for batch in batches(made, size):
         kept, groups, noted = splitter.split(batch)
-        good += kept.column("v").to_pylist()
+        good += cast("list[int]", kept.column("v").to_pylist())
         for group in groups:
             firsts[group.flag.bit] += group.rows.num_rows
             for row in group.rows.to_pylist():
                 held[row["v"]] = row[REASONS]
         for item in noted:
-            evidence += item.rows.column("v").to_pylist()
+            evidence += cast("list[int]", item.rows.column("v").to_pylist())
 
     assert good == [v for v, first, second, _ in made if first == 0 and second == 0]
     for value, first, second, notes in made:
         if first > 0 or second > 0:
             bits = [b for b in range(FLAGS) if (first >> b & 1 if b < BITS else second >> (b - BITS) & 1)]
-            names = [f"rule{b}: m" for b in bits] + [n for b, n in enumerate(["strict: m", "soft: m"]) if notes >> b & 1]
+            names = [f"rule{b}: m" for b in bits]
+            names += [name for b, name in enumerate(["strict: m", "soft: m"]) if notes >> b & 1]
             assert held.pop(value) == names
     assert held == {}
     tally = splitter.tally
@@ -78,7 +80,8 @@ def test_each_row_is_counted_once_and_keeps_all_its_reasons(made: list[tuple[int
 
 
 def test_rows_held_by_a_cast_come_out_as_they_were_before_it() -> None:
-    verdict = Verdict(holds=(HoldFlag(0, "cast", "row_error", "cast", "amount is a number", "quarantine", 0, "_hg_h0"),))
+    flag = HoldFlag(0, "cast", "row_error", "cast", "amount is a number", "quarantine", 0, "_hg_h0")
+    verdict = Verdict(holds=(flag,))
     was = pa.list_(pa.struct([("amount", pa.string())]))
     batch = pa.RecordBatch.from_arrays(
         [

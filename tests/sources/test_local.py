@@ -451,7 +451,7 @@ def test_probing_imports_nothing_heavy(tmp_path: Path) -> None:
         "import sys, pathlib; from headgate.sources import local; from headgate.core.contracts import ReadContext;"
         f"root = pathlib.Path({str(tmp_path)!r});"
         "window = local.open_source(local.Connection(path='in'), root).probe("
-        "native(path='*.csv', mode='incremental'), ReadContext(root), None);"
+        "local.Read(path='*.csv', mode='incremental'), ReadContext(root), None);"
         "assert window is not None;"
         "print([name for name in ('duckdb', 'pyarrow', 'sqlglot', 'pyiceberg') if name in sys.modules])"
     )

@@ -53,8 +53,14 @@ def discard(command: DiscardQuarantine, workspace: Workspace) -> Result[Any]:
         entries = store.quarantine(workspace.project.name)
         if any(entry.id == command.entry_id and entry.pipeline == name for entry in entries):
             if store.resolve([command.entry_id], "discarded") == 0:
-                raise FatalError(Code.UNSUPPORTED, "the entry is no longer held", operation="discard", object=command.entry_id)
+                raise FatalError(
+                    Code.UNSUPPORTED, "the entry is no longer held", operation="discard", object=command.entry_id
+                )
             return Result.ok({"id": command.entry_id, "status": "discarded"})
     raise FatalError(
-        Code.NOT_FOUND, "no such entry", operation="discard", object=command.entry_id, hint="see: headgate quarantine list"
+        Code.NOT_FOUND,
+        "no such entry",
+        operation="discard",
+        object=command.entry_id,
+        hint="see: headgate quarantine list",
     )

@@ -122,8 +122,8 @@ TABLES = (
 
 SELECT_PIPELINE = "SELECT epoch, run_id, execution_id FROM headgate_pipelines WHERE project = ? AND pipeline = ?"
 INSERT_PIPELINE = (
-    "INSERT INTO headgate_pipelines (project, pipeline, epoch, run_id, execution_id, version) VALUES (?, ?, 0, '', '', 1)"
-    " ON CONFLICT (project, pipeline) DO NOTHING"
+    "INSERT INTO headgate_pipelines (project, pipeline, epoch, run_id, execution_id, version)"
+    " VALUES (?, ?, 0, '', '', 1) ON CONFLICT (project, pipeline) DO NOTHING"
 )
 RAISE_EPOCH = (
     "UPDATE headgate_pipelines SET epoch = epoch + 1, run_id = ?, execution_id = ? WHERE project = ? AND pipeline = ?"
@@ -140,7 +140,8 @@ SELECT_WATERMARKS = (
 DELETE_WATERMARK = "DELETE FROM headgate_watermarks WHERE project = ? AND pipeline = ? AND source = ?"
 INSERT_WATERMARK = (
     "INSERT INTO headgate_watermarks"
-    " (project, pipeline, source, filter, position, cursor_column, cursor_value, run_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    " (project, pipeline, source, filter, position, cursor_column, cursor_value, run_id)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
 SELECT_RUN = (
     "SELECT run_id, execution_id, plan_hash, epoch, receipt FROM headgate_runs"

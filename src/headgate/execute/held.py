@@ -139,7 +139,13 @@ def _fields(text: str, scan: FileScan, columns: list[str]) -> dict[str, str | No
     except csv.Error:
         cells = []
     nulls = set(options.get("null_values") or ())
+    places = {name: index for index, (name, _) in enumerate(options.get("columns") or [(name, "") for name in columns])}
+    found = {name: places[name] for name in columns if name in places}
     return {
-        name: (cells[index] if index < len(cells) and cells[index] not in nulls else None)
-        for index, name in enumerate(columns)
+        name: (
+            cells[found[name]]
+            if name in found and found[name] < len(cells) and cells[found[name]] not in nulls
+            else None
+        )
+        for name in columns
     }

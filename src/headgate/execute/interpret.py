@@ -51,7 +51,7 @@ class Interpreter:
         for stage in run.plan.stages:
             self._run(stage)
 
-    def _run(self, stage: Stage) -> None:
+    def _run(self, stage: Stage) -> None:  # noqa: C901 - one case a stage
         run = self.run
         match stage:
             case Claim():
@@ -222,14 +222,14 @@ class Interpreter:
         assert run.session is not None
         keys = ", ".join(quote_name(key) for key in stage.unique)
         filled = " AND ".join(f"{quote_name(key)} IS NOT NULL" for key in stage.unique)
-        repeated = run.session.rows(
-            f"SELECT {keys}, COUNT(*) FROM {quote_name(stage.relation)} WHERE {filled} GROUP BY ALL HAVING COUNT(*) > 1 LIMIT 1"
-        )
+        groups = f"SELECT {keys}, COUNT(*) FROM {quote_name(stage.relation)} WHERE {filled} GROUP BY ALL"
+        repeated = run.session.rows(f"{groups} HAVING COUNT(*) > 1 LIMIT 1")
         if repeated:
             *values, count = repeated[0]
             raise FatalError(
                 Code.TRANSFORMATION_FAILED,
-                f"{', '.join(stage.unique)} = {', '.join(map(repr, values))} is there {count} times, so rows would multiply",
+                f"{', '.join(stage.unique)} = {', '.join(map(repr, values))} is there {count} times,"
+                " so rows would multiply",
                 operation="join",
                 object=stage.object,
                 hint="join on columns that are unique there, or say many: true if rows shall multiply",
@@ -245,7 +245,9 @@ class Interpreter:
     def _reject(self) -> None:
         """Lines that the engine could not read are row errors like any other."""
         run = self.run
-        assert self.main is not None and run.session is not None and run.held is not None
+        assert self.main is not None
+        assert run.session is not None
+        assert run.held is not None
         stage, opened = self.main
         if opened.files is not None:
             columns = [item.name for item in stage.columns]

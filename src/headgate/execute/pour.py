@@ -63,7 +63,9 @@ class _Spool:
 def drain(run: Run, pour: Pour, counter: Counter) -> None:
     """Run one pass to its end. What it spooled is registered with the engine under the spool's name."""
     transform, check = pour.transform, pour.check
-    assert run.session is not None and run.held is not None and check is not None
+    assert run.session is not None
+    assert run.held is not None
+    assert check is not None
     reader = _open(run, transform)
     good = _good_schema(reader.schema)
     splitter = Splitter(transform.verdict, good.names, reader.schema)

@@ -75,7 +75,7 @@ class DurableFile:
     def __init__(self, path: Path) -> None:
         _about_to("create", path)
         self.path = path
-        self._file: IO[bytes] = open(path, "xb", buffering=0)
+        self._file: IO[bytes] = path.open("xb", buffering=0)  # noqa: SIM115 - closed by commit or close
 
     def write(self, data: Any) -> int:
         _about_to("write", self.path)
@@ -153,7 +153,7 @@ def replace_text(path: Path, text: str) -> None:
     try:
         write_new(beside, text.encode())
         _about_to("rename", path)
-        os.replace(beside, path)
+        beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
     sync_folder(path.parent)
@@ -172,7 +172,7 @@ def link_new(existing: Path, name: Path) -> bool:
 
 def rename(old: Path, new: Path) -> None:
     _about_to("rename", new)
-    os.rename(old, new)
+    old.rename(new)
 
 
 def unlink(path: Path) -> None:

@@ -66,7 +66,7 @@ class ParquetFile:
 
     def _open(self, sample: pa.Table) -> pq.ParquetWriter:
         """The writer; which columns get dictionaries follows from the first rows."""
-        sink: Any = pa.PythonFile(cast(Any, self._file), mode="w")
+        sink: Any = pa.PythonFile(cast("Any", self._file), mode="w")
         return pq.ParquetWriter(
             sink,
             self._stored,

@@ -129,7 +129,7 @@ class PassBuilder:
     ) -> None:
         """A step that may find row errors, in three CTEs: values beside what they come from, verdict, rows as held.
 
-        DuckDB computes an expression again for each CASE that it stands in, so the verdict refers to the values by name.
+        DuckDB computes an expression again for each CASE that it stands in, so the verdict refers to values by name.
         """
         raw = {item.name: f"{RAW}{index}" for index, item in enumerate(before)}
         values = [_alias(value, name) for name, value in shape.columns]

@@ -105,12 +105,14 @@ class History:
             json.dumps(receipt.as_dict()),
         )
         changed = self._statements.execute(
-            "UPDATE headgate_history SET project = ?, pipeline = ?, status = ?, started_at = ?, receipt = ? WHERE run_id = ?",
+            "UPDATE headgate_history SET project = ?, pipeline = ?, status = ?, started_at = ?, receipt = ?"
+            " WHERE run_id = ?",
             (*row, receipt.run_id),
         )
         if changed == 0:
             self._statements.execute(
-                "INSERT INTO headgate_history (project, pipeline, status, started_at, receipt, run_id) VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO headgate_history (project, pipeline, status, started_at, receipt, run_id)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
                 (*row, receipt.run_id),
             )
 
@@ -119,7 +121,8 @@ class History:
         marks = ", ".join("?" for _ in pipelines)
         where = f" AND pipeline IN ({marks})" if pipelines else ""
         found = self._statements.query(
-            f"SELECT receipt FROM headgate_history WHERE project = ?{where} ORDER BY started_at DESC, run_id DESC LIMIT ?",
+            f"SELECT receipt FROM headgate_history WHERE project = ?{where}"
+            " ORDER BY started_at DESC, run_id DESC LIMIT ?",
             (project, *pipelines, limit),
         )
         return [Receipt.from_dict(json.loads(row[0])) for row in found]
@@ -144,7 +147,8 @@ class History:
     def interrupted(self, project: str, pipeline: str) -> list[Receipt]:
         """Runs that never said for sure how they ended. The caller holds the pipeline's lock: they are dead."""
         found = self._statements.query(
-            "SELECT receipt FROM headgate_history WHERE project = ? AND pipeline = ? AND status IN ('running', 'publishing', 'unknown')",
+            "SELECT receipt FROM headgate_history WHERE project = ? AND pipeline = ?"
+            " AND status IN ('running', 'publishing', 'unknown')",
             (project, pipeline),
         )
         return [Receipt.from_dict(json.loads(row[0])) for row in found]

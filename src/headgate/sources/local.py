@@ -48,7 +48,7 @@ class Read(ReadOptions):
     exact: bool = Field(
         default=True,
         description="Read CSV as text and cast it in the plan, so that a value that a type would round or cut (1.5 as a"
-        " whole number) is an error of its row. Off, such values are rounded in silence, and runs take a fifth less time.",
+        " whole number) is an error of its row. Off, such values are rounded in silence, and runs are a fifth faster.",
     )
     types: dict[str, str] = Field(default_factory=dict, description="SQL types of columns, where not to be found out.")
     changed: Literal["fail", "reread"] = Field(

@@ -1,4 +1,3 @@
-
 """What every engine must do, as tests: subclass :class:`EngineContract` and give it an engine."""
 
 from __future__ import annotations

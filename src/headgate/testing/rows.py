@@ -1,4 +1,3 @@
-# ruff: noqa: S101 - a contract suite is a test
 """Rows as tests compare them: typed as the reader says they are, and without an order."""
 
 from __future__ import annotations

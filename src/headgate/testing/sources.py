@@ -1,4 +1,3 @@
-# ruff: noqa: S101 - a contract suite is a test
 """What every source of tables must do. A connector's test subclasses :class:`SourceContract` and gives ``place``."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: S101 - a contract suite is a test
 """What a store promises when its process is killed: all of a run or nothing of it, and the next run mends it."""
 
 from __future__ import annotations

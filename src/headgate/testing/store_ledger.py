@@ -1,4 +1,3 @@
-# ruff: noqa: S101 - a contract suite is a test
 """What a store promises of runs: claims, fencing, watermarks, run records, locks, parked work, sweeping."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# ruff: noqa: S101, PT017 - a contract suite is a test
+# ruff: noqa: PT017 - a contract suite is a test
 """What a store promises of rows: modes, counts, visibility, schemas, names."""
 
 from __future__ import annotations

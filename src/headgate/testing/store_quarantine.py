@@ -1,4 +1,3 @@
-# ruff: noqa: S101 - a contract suite is a test
 """What a store promises of rows that were held back."""
 
 from __future__ import annotations
