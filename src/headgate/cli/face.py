@@ -77,10 +77,10 @@ class Face:
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Print rows under their columns: ruled on a terminal, plain and aligned where output is piped."""
         texts = [[_mask(_cell(value)) for value in row] for row in rows]
-        widths = [max(len(column), *(len(row[i]) for row in texts), 0) for i, column in enumerate(columns)]
         if sys.stdout.isatty():
-            _ruled(columns, texts, widths)
+            _ruled(columns, texts)
             return
+        widths = [max(len(column), *(len(row[i]) for row in texts), 0) for i, column in enumerate(columns)]
         for row in [list(columns), *texts]:
             print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
 
@@ -168,7 +168,7 @@ def _cell(value: Any) -> str:
     return " ".join(str(value).splitlines()) if isinstance(value, str) else str(value)
 
 
-def _ruled(columns: Sequence[str], texts: Sequence[Sequence[str]], widths: Sequence[int]) -> None:
+def _ruled(columns: Sequence[str], texts: Sequence[Sequence[str]]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -179,6 +179,6 @@ def _ruled(columns: Sequence[str], texts: Sequence[Sequence[str]], widths: Seque
         table.add_column(Text(column), no_wrap=True)
     for row in texts:
         table.add_row(*(Text(text) for text in row))
-    console = Console(file=sys.stdout)
-    needed = sum(widths) + 2 * len(widths)  # ids and values stay whole: a terminal wraps lines that are too long
-    console.print(table, width=max(console.width, needed), soft_wrap=True)
+    needed = Console(width=1_000_000).measure(table).maximum
+    width = max(Console(file=sys.stdout).width, needed)  # values stay whole: a terminal wraps lines that are too long
+    Console(file=sys.stdout, width=width, soft_wrap=True).print(table, crop=False)

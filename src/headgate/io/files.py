@@ -75,7 +75,7 @@ class DurableFile:
     def __init__(self, path: Path) -> None:
         _about_to("create", path)
         self.path = path
-        self._file: IO[bytes] = path.open("xb", buffering=0)  # noqa: SIM115 - closed by commit or close
+        self._file: IO[bytes] = path.open("xb", buffering=0)
 
     def write(self, data: Any) -> int:
         _about_to("write", self.path)
