@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import shutil
 import signal
 import sys
 import traceback
@@ -31,6 +30,18 @@ PRELOAD = (
     "headgate.sources.sqlite",
     "headgate.targets.local",
     "headgate.targets.sqlite",
+    "headgate.io.sqlite_transaction",
+    "headgate.commands.staged",
+    "headgate.sources.postgres",
+    "headgate.sources.python",
+    "headgate.io.postgres.connection",
+    "headgate.targets.postgres.store",
+    "headgate.lake._iceberg.transaction",
+    "headgate.lake._iceberg.sweep",
+    "psycopg",
+    "pgpq",
+    "adbc_driver_postgresql",
+    "adbc_driver_sqlite",
     "headgate.transforms.filter",
     "headgate.transforms.cast",
     "headgate.quality.range",
@@ -74,7 +85,7 @@ def in_child(action: Callable[[], dict[str, Any]], *, seconds: int = 60) -> Outc
         data = pipe.read()
     _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):
-        assert os.WTERMSIG(status) == signal.SIGKILL, f"the child died of signal {os.WTERMSIG(status)}"
+        assert os.WTERMSIG(status) in (signal.SIGKILL, signal.SIGALRM), f"died of signal {os.WTERMSIG(status)}"
         return Outcome(True, {})
     report = json.loads(data)
     assert "crashed" not in report, report["crashed"]
@@ -83,12 +94,18 @@ def in_child(action: Callable[[], dict[str, Any]], *, seconds: int = 60) -> Outc
 
 def run_here(root: Path, pipeline: str, listener: Listener | None = None, **options: Any) -> dict[str, Any]:
     """Run a pipeline in this process; its receipt, or its error."""
-    from headgate.commands.handle import handle
     from headgate.commands.models import RunPipeline
+
+    return do_here(root, RunPipeline(pipeline=pipeline, **options), listener)
+
+
+def do_here(root: Path, command: Any, listener: Listener | None = None) -> dict[str, Any]:
+    """Do a command in this process; its receipt, or its error."""
+    from headgate.commands.handle import handle
     from headgate.execute.workspace import Workspace
 
     with Workspace.load(root, listeners=(listener,) if listener else ()) as workspace:
-        result = handle(RunPipeline(pipeline=pipeline, **options), workspace)
+        result = handle(command, workspace)
         if result.value is not None:
             receipt: dict[str, Any] = result.value.as_dict()
             return receipt
@@ -96,13 +113,14 @@ def run_here(root: Path, pipeline: str, listener: Listener | None = None, **opti
         return {"error": result.failure.as_dict(), "status": "none"}
 
 
-def events_of(root: Path, pipeline: str) -> list[str]:
+def events_of(root: Path, pipeline: str, *, status: str = "success", **options: Any) -> list[str]:
     """The names of all events of one run, in order; progress apart."""
 
     def action() -> dict[str, Any]:
         names: list[str] = []
-        receipt = run_here(root, pipeline, lambda event: names.append(event.name) if _counts(event) else None)
-        assert receipt["status"] == "success", receipt
+        listener: Listener = lambda event: names.append(event.name) if _counts(event) else None  # noqa: E731
+        receipt = run_here(root, pipeline, listener, **options)
+        assert receipt["status"] == status, receipt
         return {"names": names}
 
     names: list[str] = in_child(action).report["names"]
@@ -113,35 +131,48 @@ def _counts(event: Event) -> bool:
     return event.step is not Step.PROGRESS
 
 
-def killer(number: int) -> Listener:
-    """A listener that kills the process at the ``number``-th event."""
+def at(number: int, action: Callable[[Event], None]) -> Listener:
+    """A listener that does something at the ``number``-th event, once."""
     seen = 0
 
     def listen(event: Event) -> None:
         nonlocal seen
         if _counts(event):
-            if seen == number:
-                os.kill(os.getpid(), signal.SIGKILL)
             seen += 1
+            if seen == number + 1:
+                action(event)
 
     return listen
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """A project as it was, to be put back at the same place: lakes know their own path."""
+def killer(number: int) -> Listener:
+    """A listener that kills the process at the ``number``-th event."""
+    return at(number, lambda _: os.kill(os.getpid(), signal.SIGKILL))
 
-    root: Path
-    copy: Path
 
-    @classmethod
-    def take(cls, root: Path) -> Snapshot:
-        copy = root.with_name(root.name + ".snapshot")
-        if copy.exists():
-            shutil.rmtree(copy)
-        shutil.copytree(root, copy, symlinks=True)
-        return cls(root, copy)
+def failer(number: int, error: Exception) -> Listener:
+    """A listener that raises at the ``number``-th event."""
 
-    def restore(self) -> None:
-        shutil.rmtree(self.root)
-        shutil.copytree(self.copy, self.root, symlinks=True)
+    def fail(_: Event) -> None:
+        raise error
+
+    return at(number, fail)
+
+
+def at_name(name: str, action: Callable[[], None]) -> Listener:
+    """A listener that does something at the first event of that name."""
+    done = False
+
+    def listen(event: Event) -> None:
+        nonlocal done
+        if event.name == name and not done:
+            done = True
+            action()
+
+    return listen
+
+
+def kill_after(seconds: float) -> None:
+    """Let this process be killed in a moment, wherever it is then."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -1,27 +1,26 @@
-"""Small projects for the crash tests: a source that grows, a pipeline, a target that can be read independently.
+"""Small projects for the crash tests: a source that grows, a pipeline, targets that can be read independently.
 
-The oracle recomputes what the target must hold from the full state of the source; it shares no code with headgate.
+The oracle recomputes what the target must hold from the changes that were made; it shares no code with headgate.
 """
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
-import sqlite3
-from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
-
-Row = tuple[int, int, int]
-"""(id, seq, amount): seq grows with every change."""
+from tests.crash.database import Database
+from tests.crash.goals import TABLE, FolderTarget, LakeTarget, PostgresTarget, SqliteTarget, TargetSide
+from tests.crash.origins import CsvSource, PostgresSource, PythonSource, Row, SourceSide, SqliteSource
 
 PIPELINE = "moves"
-TABLE = "moved"
+SOURCES: tuple[SourceSide, ...] = (CsvSource(), SqliteSource(), PostgresSource(), PythonSource())
+TARGETS: tuple[TargetSide, ...] = (SqliteTarget(), FolderTarget(), LakeTarget(), PostgresTarget())
+MODES = ("append", "overwrite", "upsert")
 
 
 def kept(rows: list[Row]) -> list[Row]:
@@ -29,149 +28,36 @@ def kept(rows: list[Row]) -> list[Row]:
     return [row for row in rows if 0 < row[2] <= 900]
 
 
-def held(rows: list[Row]) -> int:
-    return sum(row[2] > 900 for row in rows)
-
-
-class SourceSide(ABC):
-    """Where rows come from. ``changes`` is every change ever made, in order."""
-
-    connection: dict[str, Any]
-
-    @abstractmethod
-    def land(self, root: Path, batch: int, rows: list[Row]) -> None: ...
-
-    @abstractmethod
-    def spec(self, mode: str) -> dict[str, Any]: ...
-
-    def now(self, changes: list[list[Row]]) -> list[Row]:
-        """The full state of the source: the last version of each row."""
-        latest: dict[int, Row] = {}
-        for batch in changes:
-            latest |= {row[0]: row for row in batch}
-        return list(latest.values())
-
-
-class CsvSource(SourceSide):
-    connection = {"type": "local", "path": "landing"}
-
-    def land(self, root: Path, batch: int, rows: list[Row]) -> None:
-        folder = root / "landing"
-        folder.mkdir(exist_ok=True)
-        with (folder / f"{batch:03}.csv").open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["id", "seq", "amount"])
-            writer.writerows(rows)
-
-    def spec(self, mode: str) -> dict[str, Any]:
-        return {"connection": "origin", "path": "*.csv", "mode": "full" if mode == "overwrite" else "incremental"}
-
-    def now(self, changes: list[list[Row]]) -> list[Row]:
-        return [row for batch in changes for row in batch]
-
-
-class SqliteSource(SourceSide):
-    connection = {"type": "sqlite", "path": "origin.db"}
-
-    def land(self, root: Path, batch: int, rows: list[Row]) -> None:
-        with sqlite3.connect(root / "origin.db") as connection:
-            connection.execute("CREATE TABLE IF NOT EXISTS moves (id INTEGER PRIMARY KEY, seq INTEGER, amount INTEGER)")
-            connection.executemany("INSERT OR REPLACE INTO moves VALUES (?, ?, ?)", rows)
-        connection.close()
-
-    def spec(self, mode: str) -> dict[str, Any]:
-        spec: dict[str, Any] = {"connection": "origin", "table": "moves"}
-        if mode == "overwrite":
-            return spec
-        return {**spec, "mode": "incremental", "incremental": {"column": "seq", "key": ["id"]}}
-
-
-class TargetSide(ABC):
-    connection: dict[str, Any] | None = None
-
-    @abstractmethod
-    def rows(self, root: Path) -> list[Row]:
-        """All rows of the target table, read without headgate; [] if the table is not there."""
-
-    def spec(self) -> dict[str, Any]:
-        return {"connection": "goal"} if self.connection else {}
-
-
-class SqliteTarget(TargetSide):
-    connection = {"type": "sqlite", "path": "goal.db"}
-
-    def rows(self, root: Path) -> list[Row]:
-        connection = sqlite3.connect(root / "goal.db")
-        try:
-            return connection.execute(f"SELECT id, seq, amount FROM {TABLE}").fetchall()
-        except sqlite3.OperationalError as error:
-            assert "no such table" in str(error)
-            return []
-        finally:
-            connection.close()
-
-
-class FolderTarget(TargetSide):
-    connection = {"type": "local", "path": "goal"}
-
-    def rows(self, root: Path) -> list[Row]:
-        manifests = sorted((root / "goal" / "_headgate" / "manifests").glob("*.json"))
-        tables = json.loads(manifests[-1].read_bytes())["tables"] if manifests else {}
-        return _parquet_rows([root / "goal" / file["path"] for file in tables.get(TABLE, {"files": []})["files"]])
-
-
-class LakeTarget(TargetSide):
-    def rows(self, root: Path) -> list[Row]:
-        from pyiceberg.table import StaticTable
-
-        databases = list((root / ".headgate" / "lake").glob("*.db"))
-        if not databases:
-            return []
-        connection = sqlite3.connect(databases[0])
-        try:
-            found = connection.execute(
-                "SELECT metadata_location FROM iceberg_tables WHERE table_name = ?", (TABLE,)
-            ).fetchall()
-        except sqlite3.OperationalError as error:
-            assert "no such table" in str(error)
-            return []
-        finally:
-            connection.close()
-        if not found:
-            return []
-        rows = StaticTable.from_metadata(found[0][0]).scan().to_arrow().to_pylist()
-        return [(row["id"], row["seq"], row["amount"]) for row in rows]
-
-
-def _parquet_rows(paths: list[Path]) -> list[Row]:
-    import pyarrow.parquet as pq
-
-    return [(r["id"], r["seq"], r["amount"]) for path in paths for r in pq.ParquetFile(path).read().to_pylist()]
+def held(rows: list[Row]) -> Counter[Row]:
+    return Counter(row for row in rows if row[2] > 900)
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """One source, mode and target."""
+    """One source, mode and target; ``followers`` get the same rows after the first target."""
 
     source: SourceSide
     mode: str
     target: TargetSide
+    followers: tuple[TargetSide, ...] = ()
 
     @property
     def name(self) -> str:
-        kind = type(self.source).__name__.removesuffix("Source"), type(self.target).__name__.removesuffix("Target")
-        return f"{kind[0]}-{self.mode}-{kind[1]}".lower()
+        return "-".join([self.source.name, self.mode, self.target.name, *(side.name for side in self.followers)])
 
-    def create(self, root: Path) -> None:
-        """Write the project."""
-        if root.exists():
-            shutil.rmtree(root)
-        root.mkdir(parents=True)
-        connections = {"origin": self.source.connection}
-        if self.target.connection:
-            connections["goal"] = self.target.connection
+    @property
+    def needs_postgres(self) -> bool:
+        return "postgres" in {self.source.name, self.target.name, *(side.name for side in self.followers)}
+
+    def document(self, url: str) -> dict[str, Any]:
+        connections: dict[str, Any] = {}
+        if self.source.connection(url):
+            connections["origin"] = self.source.connection(url)
+        for side in (self.target, *self.followers):
+            if side.connection(url):
+                connections[side.alias] = side.connection(url)
         keys = {"keys": ["id"]} if self.mode == "upsert" else {}
-        document = {
+        return {
             "version": 1,
             "project": "crash",
             "connections": connections,
@@ -182,11 +68,13 @@ class Scenario:
                     "quality_rules": [
                         {"type": "range", "name": "plausible", "column": "amount", "max": 900, "on_fail": "quarantine"}
                     ],
-                    "target": {**self.target.spec(), "table": TABLE, "mode": self.mode, **keys},
+                    "targets": [
+                        {**side.spec(), "table": TABLE, "mode": self.mode, **keys}
+                        for side in (self.target, *self.followers)
+                    ],
                 }
             },
         }
-        (root / "headgate.yml").write_text(yaml.safe_dump(document, sort_keys=False))
 
     def expected(self, changes: list[list[Row]]) -> Counter[Row]:
         """The target's rows once every change was published. ``changes`` were each published by a run of their own."""
@@ -199,11 +87,44 @@ class Scenario:
             latest |= {row[0]: row for row in kept(batch)}
         return Counter(latest.values())
 
-    def expected_held(self, changes: list[list[Row]]) -> int:
-        """Rows in the quarantine if each batch was published by one run."""
-        if self.mode == "overwrite":
-            return sum(held(self.source.now(changes[: index + 1])) for index in range(len(changes)))
-        return sum(held(batch) for batch in changes)
+
+class World:
+    """A scenario's project with its sources and targets as they are now."""
+
+    def __init__(self, scenario: Scenario, root: Path, database: Database | None = None) -> None:
+        self.scenario, self.root, self.database = scenario, root, database
+        self.url = database.url if database else ""
+        self.changes: list[list[Row]] = []
+        if root.exists():
+            shutil.rmtree(root)
+        root.mkdir(parents=True)
+        (root / "headgate.yml").write_text(yaml.safe_dump(scenario.document(self.url), sort_keys=False))
+
+    def land(self, rows: list[Row]) -> None:
+        """One more batch of changes in the source."""
+        self.scenario.source.land(self.root, self.url, len(self.changes), rows)
+        self.changes.append(rows)
+
+    def save(self) -> None:
+        """Remember everything as it is. Lakes know their own path, so it is put back in the same place."""
+        self._saved = list(self.changes)
+        copy = self.root.with_name(self.root.name + ".saved")
+        if copy.exists():
+            shutil.rmtree(copy)
+        shutil.copytree(self.root, copy, symlinks=True)
+        if self.database:
+            self.database.save()
+
+    def restore(self) -> None:
+        landed, self.changes = self.changes != self._saved, list(self._saved)
+        shutil.rmtree(self.root)
+        shutil.copytree(self.root.with_name(self.root.name + ".saved"), self.root, symlinks=True)
+        writes = "postgres" in {side.name for side in (self.scenario.target, *self.scenario.followers)}
+        if self.database and (writes or landed):  # runs change nothing in a source
+            self.database.restore()
+
+    def rows(self, target: TargetSide | None = None) -> Counter[Row]:
+        return Counter((target or self.scenario.target).rows(self.root, self.url))
 
 
 def changes_for(mode: str, batches: int, rows: int = 40) -> list[list[Row]]:
@@ -220,11 +141,6 @@ def changes_for(mode: str, batches: int, rows: int = 40) -> list[list[Row]]:
             current.append((identity, seq, amount))
         made.append(current)
     return made
-
-
-SOURCES: tuple[SourceSide, ...] = (CsvSource(), SqliteSource())
-TARGETS: tuple[TargetSide, ...] = (SqliteTarget(), FolderTarget(), LakeTarget())
-MODES = ("append", "overwrite", "upsert")
 
 
 def describe(counter: Counter[Row]) -> str:

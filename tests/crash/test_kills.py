@@ -2,54 +2,112 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from pathlib import Path
+import random
 
 import pytest
-
 from tests.crash import harness
-from tests.crash.scenarios import MODES, PIPELINE, SOURCES, TARGETS, Scenario, changes_for, describe
+from tests.crash.conftest import SEED, MakeWorld
+from tests.crash.oracle import check_after
+from tests.crash.scenarios import MODES, PIPELINE, SOURCES, TARGETS, Scenario, World
 
-SCENARIOS = [Scenario(source, mode, target) for source in SOURCES for mode in MODES for target in TARGETS]
+SCENARIOS = [Scenario(source, mode, target) for target in TARGETS for mode in MODES for source in SOURCES]
+STRIDE = 8
+
+RUN = ["run", "lock", "probe", "plan", "record", "claim", "clean", "begin", "scan", "stage", "audit", "hold", "publish"]
+INSIDE = {
+    "sqlite": ["merge", "ledger", "commit"],
+    "folder": ["sync", "ledger", "manifest", "commit"],
+    "lake": ["merge", "sync", "manifest", "ledger", "commit"],
+    "postgres": ["merge", "ledger", "commit"],
+}
+NAMES = {
+    target: [
+        f"{step}.{phase}" for step in [*RUN, *dict.fromkeys(steps), "acknowledge"] for phase in ("before", "after")
+    ]
+    for target, steps in INSIDE.items()
+}
+"""Every event of these runs by name. Others are in the tests of recovery, of several stores and of errors."""
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _preloaded() -> None:
-    harness.preload()
+def chosen(scenario: Scenario, names: list[str]) -> list[int]:
+    """Every eighth event by its name: the scenarios of one target share its events among them.
+
+    A merge is told in some modes only, so those of one mode share it among them.
+    """
+    order = NAMES[scenario.target.name]
+
+    def mine(name: str) -> bool:
+        stride = len(SOURCES) if name.startswith("merge") else STRIDE
+        return (order.index(name) + SCENARIOS.index(scenario) + SEED) % stride == 0
+
+    return [i for i, name in enumerate(names) if mine(name)]
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.name)
-def test_a_run_killed_at_any_event_is_published_once_or_not_at_all(scenario: Scenario, tmp_path: Path) -> None:
-    root = tmp_path / "project"
-    changes = changes_for(scenario.mode, 2)
-    scenario.create(root)
-    scenario.source.land(root, 0, changes[0])
-    first = harness.in_child(lambda: harness.run_here(root, PIPELINE)).report
-    assert first["status"] == "success", first
-    before = Counter(scenario.target.rows(root))
-    assert before == scenario.expected(changes[:1]), describe(before)
-    scenario.source.land(root, 1, changes[1])
-    snapshot = harness.Snapshot.take(root)
-    names = harness.events_of(root, PIPELINE)
-    assert Counter(scenario.target.rows(root)) == scenario.expected(changes)
+def test_a_run_killed_at_an_event_is_published_once_or_not_at_all(scenario: Scenario, make_world: MakeWorld) -> None:
+    world = make_world(scenario)
+    names = harness.events_of(world.root, PIPELINE)
+    for number in chosen(scenario, names):
+        kill_at(world, number, names[number])
 
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.name)
+def test_a_run_killed_at_any_event_of_all_is_published_once_or_not_at_all(
+    scenario: Scenario, make_world: MakeWorld
+) -> None:
+    world = make_world(scenario)
+    names = harness.events_of(world.root, PIPELINE)
     for number, name in enumerate(names):
-        snapshot.restore()
-        killed = harness.in_child(lambda n=number: harness.run_here(root, PIPELINE, harness.killer(n)))
-        assert killed.killed, f"event {number} ({name}) was not reached"
-        _check_after(scenario, root, before, changes, f"killed at event {number}: {name}")
+        kill_at(world, number, name)
 
 
-def _check_after(scenario: Scenario, root: Path, before: Counter, changes: list, where: str) -> None:  # type: ignore[type-arg]
-    after = scenario.expected(changes)
-    left = Counter(scenario.target.rows(root))
-    assert left in (before, after), f"{where}: half a run is visible: {describe(left)}"
-    receipt = harness.in_child(lambda: harness.run_here(root, PIPELINE)).report
-    assert receipt["error"] is None, f"{where}: the next run failed: {receipt}"
-    found = Counter(scenario.target.rows(root))
-    assert found == after, f"{where}: lost {describe(after - found)}, doubled {describe(found - after)}"
-    again = harness.in_child(lambda: harness.run_here(root, PIPELINE)).report
-    assert again["error"] is None, again
-    if scenario.mode != "overwrite":
-        assert again["status"] == "skipped", f"{where}: {again}"
-    assert Counter(scenario.target.rows(root)) == after, f"{where}: running again changed rows"
+def kill_at(world: World, number: int, name: str) -> None:
+    world.restore()
+    killed = harness.in_child(lambda: harness.run_here(world.root, PIPELINE, harness.killer(number)))
+    assert killed.killed, f"event {number} ({name}) was not reached"
+    check_after(world, f"{world.scenario.name} killed at event {number}: {name}")
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+def test_every_event_of_a_run_is_in_the_matrix(target: object, make_world: MakeWorld) -> None:
+    scenario = next(s for s in SCENARIOS if s.target is target and s.mode == "upsert")
+    world = make_world(scenario)
+    assert set(harness.events_of(world.root, PIPELINE)) == set(NAMES[scenario.target.name])
+    names = NAMES[scenario.target.name]
+    shared = {names[i] for s in SCENARIOS if s.target is target for i in chosen(s, names)}
+    assert shared == set(names)
+
+
+MOMENTS = [Scenario(SOURCES[1], "upsert", target) for target in TARGETS]
+
+
+@pytest.mark.parametrize("scenario", MOMENTS, ids=lambda s: s.name)
+def test_a_run_killed_at_a_random_moment_is_published_once_or_not_at_all(
+    scenario: Scenario, make_world: MakeWorld
+) -> None:
+    kill_at_moments(make_world(scenario), 8)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.name)
+def test_a_run_killed_at_one_of_many_moments_is_published_once_or_not_at_all(
+    scenario: Scenario, make_world: MakeWorld
+) -> None:
+    kill_at_moments(make_world(scenario), 300)
+
+
+def kill_at_moments(world: World, times: int) -> None:
+    chance = random.Random(f"{SEED} {world.scenario.name}")  # noqa: S311 - it chooses moments
+
+    def killed(seconds: float) -> dict[str, object]:
+        harness.kill_after(seconds)
+        return harness.run_here(world.root, PIPELINE)
+
+    for number in range(times):
+        world.restore()
+        moment = chance.uniform(0.001, 0.3)
+        harness.in_child(lambda moment=moment: killed(moment))
+        check_after(world, f"{world.scenario.name}, seed {SEED}, kill {number} after {moment:.4f} s")

@@ -1,0 +1,56 @@
+"""A world for each scenario: a project, and a database where the scenario needs one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.conftest import Server, database_name
+from tests.crash import harness
+from tests.crash.database import Database
+from tests.crash.scenarios import Scenario, World, changes_for
+
+SEED = int(os.environ.get("HEADGATE_CRASH_SEED", "1"))
+"""Chooses which kills are tried; every failure can be repeated with the one printed above the tests."""
+
+MakeWorld = Callable[[Scenario], World]
+
+
+def pytest_report_header() -> str:
+    return f"crash tests: HEADGATE_CRASH_SEED={SEED}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _preloaded() -> None:
+    harness.preload()
+
+
+@pytest.fixture
+def make_world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[MakeWorld]:
+    """Makes worlds with one batch published and one more landed, saved as they are then."""
+    databases: list[Database] = []
+
+    def make(scenario: Scenario) -> World:
+        from tests.crash.oracle import run
+
+        database = None
+        if scenario.needs_postgres:
+            server: Server = request.getfixturevalue("postgres_server")
+            database = Database(server, database_name())
+            databases.append(database)
+            server.create_database(database.name)
+        world = World(scenario, tmp_path / f"{scenario.name}-{len(databases)}", database)
+        first, second = changes_for(scenario.mode, 2)
+        world.land(first)
+        receipt = run(world)
+        assert receipt["status"] == "success", receipt
+        assert world.rows() == scenario.expected(world.changes)
+        world.land(second)
+        world.save()
+        return world
+
+    yield make
+    for database in databases:
+        database.drop()
