@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ _BATCH = 10_000
 class _File:
     entry: QuarantineEntry
     file: ParquetFile
+    place: tuple[int, int]
     first: dict[str, Any] | None = None
 
 
@@ -39,19 +40,22 @@ class HeldRows:
     pipeline: str
     folder: Path
     _files: dict[tuple[str, str, str], _File] = field(default_factory=dict)
+    _relations: list[str] = field(default_factory=list)
 
     def take(self, relation: str, held: Held, *, replayable: bool) -> None:
         """Keep rows of one pass with one first reason."""
         flag = held.flag
         place = "rules" if flag.kind == "rule" else "step"
-        self._add((relation, flag.name, "held"), held.rows, f"{place}:{flag.step}", flag.applied, replayable=replayable)
+        key = (relation, flag.name, "held")
+        self._add(key, flag.bit, held.rows, f"{place}:{flag.step}", flag.applied, replayable=replayable)
 
     def note(self, relation: str, noted: Noted) -> None:
         """Keep some rows of a rule that fails the run."""
         key = (relation, noted.flag.name, "evidence")
         room = EVIDENCE_ROWS - (self._files[key].entry.rows if key in self._files else 0)
         if room > 0:
-            self._add(key, noted.rows.slice(0, room), f"rules:{relation}", 0, replayable=False, status="evidence")
+            some = noted.rows.slice(0, room)
+            self._add(key, noted.flag.bit, some, f"rules:{relation}", 0, replayable=False, status="evidence")
 
     def take_rejected(self, lines: Iterable[Rejected], scan: FileScan, columns: list[str], *, replayable: bool) -> int:
         """Keep lines of files that could not be read into their columns; how many."""
@@ -75,13 +79,14 @@ class HeldRows:
             ]
             schema = pa.schema(list(zip(fields, types, strict=True)))
             batch = pa.RecordBatch.from_pylist(rows, schema)
-            self._add(("source", REJECTED, "held"), batch, "step:source", -1, replayable=replayable)
+            self._add(("", REJECTED, "held"), 0, batch, "step:source", -1, replayable=replayable)
             total += batch.num_rows
         return total
 
     def _add(
         self,
         key: tuple[str, str, str],
+        bit: int,
         rows: pa.RecordBatch,
         held_at: str,
         applied: int,
@@ -91,25 +96,31 @@ class HeldRows:
     ) -> None:
         kept = self._files.get(key)
         if kept is None:
-            number = len(self._files) + 1
             entry = QuarantineEntry(
-                f"{self.run_id[:12]}-{number}", self.run_id, self.pipeline, key[1], 0, status, held_at, applied,
-                replayable=replayable,
-            )  # fmt: skip
+                "", self.run_id, self.pipeline, key[1], 0, status, held_at, applied, replayable=replayable
+            )
+            if key[0] not in self._relations:
+                self._relations.append(key[0])
             self.folder.mkdir(parents=True, exist_ok=True)
-            kept = _File(entry, ParquetFile(self.folder / f"{entry.id}.parquet", rows.schema))
+            file = ParquetFile(self.folder / f"{len(self._files)}.parquet", rows.schema)
+            kept = _File(entry, file, (self._relations.index(key[0]) if key[0] else -1, bit))
             kept.first = rows.slice(0, 1).to_pylist()[0]
             self._files[key] = kept
         kept.file.write(rows)
-        kept.entry = QuarantineEntry(**{**vars(kept.entry), "rows": kept.file.rows})
+        kept.entry = replace(kept.entry, rows=kept.file.rows)
 
     def close(self) -> None:
         for kept in self._files.values():
             kept.file.close()
 
     def entries(self, status: str) -> Iterator[tuple[QuarantineEntry, Path]]:
-        """What was kept under a status, with its closed file."""
-        for kept in self._files.values():
+        """What was kept under a status, with its closed file.
+
+        Numbered in the order of passes and rules, not of rows, so that equal runs give equal numbers.
+        """
+        ordered = sorted(self._files.values(), key=lambda kept: (kept.entry.status != "held", kept.place))
+        for number, kept in enumerate(ordered, start=1):
+            kept.entry = replace(kept.entry, id=f"{self.run_id[:12]}-{number}")
             if kept.entry.status == status:
                 yield kept.entry, kept.file.path
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import uuid
-from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 
 from headgate.config.models import Pipeline
 from headgate.core.contracts import Store, Window
@@ -44,7 +45,7 @@ def run_pipeline(workspace: Workspace, pipeline: Pipeline, request: RunRequest) 
     stores = {store.name: store for store in workspace.stores_of(pipeline)}
     authority = next(iter(stores.values()))
     with emitter.during(Step.RUN), ExitStack() as held:
-        with emitter.during(Step.LOCK):
+        with emitter.during(Step.LOCK), _before_it_began(workspace, key, emitter):
             held.enter_context(authority.lock(key))
         return _with_retries(workspace, pipeline, request, key, run_id, emitter, stores)
 
@@ -60,14 +61,17 @@ def _with_retries(
 ) -> Receipt:
     if pipeline.error_handling.retry.max_attempts == 1:
         return _attempt(workspace, pipeline, request, key, run_id, emitter, stores)
-    from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+    from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
     policy = pipeline.error_handling.retry
+
+    def wait(state: RetryCallState) -> float:
+        grown = policy.base.total_seconds() * policy.factor ** (state.attempt_number - 1)
+        return min(grown, policy.cap.total_seconds()) * (1 + random.uniform(0, policy.jitter))  # noqa: S311 - no secret
+
     attempts = Retrying(
         stop=stop_after_attempt(policy.max_attempts),
-        wait=wait_exponential_jitter(
-            policy.base.total_seconds(), policy.cap.total_seconds(), policy.factor, policy.base.total_seconds() / 10
-        ),
+        wait=wait,
         retry=retry_if_exception(
             lambda error: isinstance(error, RunFailed) and isinstance(error.error, RetriableError)
         ),
@@ -91,9 +95,9 @@ def _attempt(
     stores: Mapping[str, Store],
 ) -> Receipt:
     emitter.run_id = run_id
-    finished = recover(workspace, pipeline, key, stores, emitter)
-    authority = next(iter(stores.values()))
-    state = authority.state(key)
+    with _before_it_began(workspace, key, emitter):
+        finished = recover(workspace, pipeline, key, stores, emitter)
+        state = next(iter(stores.values())).state(key)
     run = Run(
         workspace,
         pipeline,
@@ -142,6 +146,22 @@ def _interrupted(pipeline: str, *, published: bool = False) -> FatalError:
     )
 
 
+@contextmanager
+def _before_it_began(workspace: Workspace, key: PipelineKey, emitter: Emitter) -> Iterator[None]:
+    """A run that cannot even begin, because its target does not answer, is an outcome that the history keeps too."""
+    started = emitter.clock()
+    try:
+        yield
+    except HeadgateError as error:
+        if error.code is Code.LOCKED:
+            raise
+        status = Status.UNKNOWN if error.code is Code.OUTCOME_UNKNOWN else Status.FAILED
+        done = Receipt(emitter.run_id, "", key.pipeline, status, started, emitter.clock(), error=error.as_dict())
+        with suppress(HeadgateError):  # the run's own error is the one to show
+            workspace.history.record(key.project, done)
+        raise RunFailed(done, error) from error
+
+
 def unexpected(error: Exception, pipeline: str) -> FatalError:
     """An error that nobody foresaw, as one that people can report."""
     return FatalError(
@@ -173,7 +193,7 @@ def _probe(run: Run) -> Window | None:
     read = run.pipeline.sources[0]
     source = run.workspace.source(run.pipeline.source_endpoint(0))
     since = None
-    if not run.request.full_refresh:
+    if not run.request.full_refresh and run.request.limit is None:  # a trial reads from the start
         name, fingerprint = source.identity(read)
         mark = run.state.watermarks.get(name)
         if mark is not None:
