@@ -12,7 +12,7 @@ import pytest
 
 from headgate.core.events import Emitter, Step
 from headgate.core.secrets import remember
-from headgate.observe.logs import KEPT, RunLog, configure, structured
+from headgate.observe.logs import KEPT, RunLog, structured, warnings_to
 
 
 def run(emitter: Emitter) -> None:
@@ -57,7 +57,6 @@ def test_old_logs_go(tmp_path: Path) -> None:
 
 def test_a_log_that_cannot_be_written_stops_no_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "logs").write_text("a file in the way")
-    logging.getLogger("headgate").propagate = True
     run(Emitter("r1", "orders", [RunLog(tmp_path / "logs")]))
     assert [record.getMessage()[:31] for record in caplog.records] == ["the run's log cannot be written"]
 
@@ -74,20 +73,21 @@ def test_structured_logs_are_json_without_secrets() -> None:
 
 
 @pytest.mark.parametrize("as_json", [False, True])
-def test_what_modules_log_is_told_once_and_masked(as_json: bool) -> None:
+def test_what_modules_log_is_told_and_masked_while_a_command_runs(as_json: bool) -> None:
     remember("s3cr3t-word")
     stream = io.StringIO()
-    configure(stream, as_json=as_json, debug=False)
-    configure(stream, as_json=as_json, debug=False)
     logger = logging.getLogger("headgate.test")
-    logger.info("quiet")
-    logger.warning("about s3cr3t-word")
+    with warnings_to(stream, as_json=as_json, debug=False):
+        logger.info("quiet")
+        logger.warning("about s3cr3t-word")
+    logger.warning("after it")
     (line,) = stream.getvalue().splitlines()
     assert "s3cr3t" not in line
     if as_json:
         assert json.loads(line)["event"] == "about ***"
     else:
         assert line == "WARNING headgate.test: about ***"
-    configure(stream, as_json=False, debug=True)
-    logger.debug("in detail")
+    with warnings_to(stream, as_json=False, debug=True):
+        logger.debug("in detail")
     assert "in detail" in stream.getvalue()
+    assert logging.getLogger("headgate").handlers == []

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -98,8 +98,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     def call(ctx: typer.Context, **values: Any) -> None:
         given = {name: values.pop(name) for name in OPTIONS}
         face = face_of({**_outer(ctx), **{name: value for name, value in given.items() if value is not None}})
-        with ended_by_signals(), told(face):
-            _listen_to_logs(face)
+        with ended_by_signals(), told(face), _logged(face):
             function(face, **values)
 
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -258,10 +257,10 @@ def _wants_json(arguments: Sequence[str]) -> bool:
     )
 
 
-def _listen_to_logs(face: Face) -> None:
-    from headgate.observe.logs import configure
+def _logged(face: Face) -> AbstractContextManager[None]:
+    from headgate.observe.logs import warnings_to
 
-    configure(sys.stderr, as_json=face.log_format == "json", debug=face.debug)
+    return warnings_to(sys.stderr, as_json=face.log_format == "json", debug=face.debug)
 
 
 def _silence() -> None:

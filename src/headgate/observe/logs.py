@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -98,14 +100,22 @@ def structured(stream: TextIO) -> Listener:
     return listen
 
 
-def configure(stream: TextIO, *, as_json: bool, debug: bool) -> None:
+@contextmanager
+def warnings_to(stream: TextIO, *, as_json: bool, debug: bool) -> Iterator[None]:
     """Send what modules log by the standard library to ``stream``: warnings, or everything with ``debug``."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_JsonLines() if as_json else _Masked("%(levelname)s %(name)s: %(message)s"))
     logger = logging.getLogger("headgate")
-    logger.handlers[:] = [handler]
+    level, propagate = logger.level, logger.propagate
+    logger.addHandler(handler)
     logger.setLevel(logging.DEBUG if debug else logging.WARNING)
     logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagate
 
 
 class _Masked(logging.Formatter):
