@@ -45,7 +45,8 @@ def check_complete(world: World, where: str) -> None:
         assert receipt["status"] == "success", f"{where}: {receipt}"
         _check_rows(world, f"{where}, one batch more")
         _check_ledger(world, f"{where}, one batch more")
-        assert leftovers(world) == [], where
+        left = leftovers(world)
+        assert left == [], f"{where}: left behind are {left}"
 
 
 def leftovers(world: World) -> list[str]:

@@ -15,6 +15,7 @@ from headgate.execute.gather import Relation
 from headgate.execute.held import HeldRows
 from headgate.execute.pour import ENGINE_ROWS, Counter, Pour, drain
 from headgate.execute.publish import acknowledge, clean, publish
+from headgate.io.ledger import fenced
 from headgate.plan.stages import (
     Acknowledge,
     Audit,
@@ -102,9 +103,12 @@ class Interpreter:
     def _confirm(self) -> None:
         """Nobody published between the look at the ledger and the claim, from where on nobody can."""
         run = self.run
-        now = run.authority.state(run.key).watermarks
+        state = run.authority.state(run.key)
+        claim = run.claims[run.authority.name]
+        if state.epoch != claim.epoch:
+            raise fenced(claim)
         done = run.authority.published(run.key, run.execution_id)
-        if now != run.state.watermarks or (done.run_id if done else "") != run.replaces:
+        if state.watermarks != run.state.watermarks or (done.run_id if done else "") != run.replaces:
             raise RetriableError(
                 Code.CONFLICT,
                 "another run published while this one began",

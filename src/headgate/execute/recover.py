@@ -10,6 +10,7 @@ from headgate.core.contracts import Store
 from headgate.core.events import Emitter, Step
 from headgate.core.ledger import Claim
 from headgate.core.runs import PipelineKey, Receipt, Status
+from headgate.execute.intervals import work_folder
 from headgate.execute.workspace import Workspace
 
 
@@ -42,7 +43,7 @@ def recover(
                 _roll_forward(workspace, key, stores, run_id, receipt.execution_id, emitter)
                 _acknowledge(workspace, pipeline, key, authority)
                 finished = receipt.with_(message="finished after an interruption: its commit had landed")
-                workspace.history.record(key.project, finished)
+                ended = finished
             else:
                 _forget_parked(workspace, stores, claims, emitter)
                 error = {
@@ -53,8 +54,9 @@ def recover(
                     "hint": "",
                 }
                 ended = begun.with_(status=Status.FAILED, ended_at=emitter.clock(), error=error)
-                workspace.history.record(key.project, ended)
-        shutil.rmtree(workspace.state / "work" / run_id, ignore_errors=True)
+            # the history comes last: it alone knows that there is something to clean up
+            shutil.rmtree(work_folder(workspace, run_id), ignore_errors=True)
+            workspace.history.record(key.project, ended)
     return finished
 
 

@@ -19,6 +19,7 @@ from headgate.execute.prepare import prepare
 from headgate.execute.receipts import receipt
 from headgate.execute.recover import recover
 from headgate.execute.workspace import Workspace
+from headgate.io.ledger import fenced
 
 
 class RunFailed(Exception):  # noqa: N818 - it carries a receipt to the one place that returns it
@@ -305,6 +306,8 @@ def _ended(run: Run, error: HeadgateError) -> RunFailed:
                 object=run.pipeline.name,
                 hint="nothing was deleted; run again when the target answers, and it will be settled",
             )
+    if not published and _overtaken(run, failure):
+        failure = fenced(run.claims[run.authority.name])
     if published and failure.code is Code.INTERRUPTED:
         failure = _interrupted(run.pipeline.name, published=True)
     unknown_outcome = failure.code is Code.OUTCOME_UNKNOWN
@@ -322,6 +325,17 @@ def _ended(run: Run, error: HeadgateError) -> RunFailed:
         done = _with_evidence(run, done)
     done = _recorded(run, done)
     return RunFailed(done, failure)
+
+
+def _overtaken(run: Run, failure: HeadgateError) -> bool:
+    """Whether a newer run has claimed: then it took away what this one missed, whatever the error was."""
+    claim = run.claims.get(run.authority.name)
+    if claim is None or failure.code is Code.OUTCOME_UNKNOWN:
+        return False
+    try:
+        return run.authority.state(run.key).epoch != claim.epoch
+    except HeadgateError:
+        return False
 
 
 def _roll_back(run: Run) -> None:
