@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import NoReturn
 
 import typer
 
@@ -77,4 +82,18 @@ app.add_typer(_add(_app("Pipelines as records."), config), name="config")
 
 def main() -> None:
     """The entry point of the installed program."""
-    app()
+    gc.set_threshold(50_000, 20, 20)  # imports make many objects and no garbage
+    try:
+        app()
+        status = 0
+    except SystemExit as ended:
+        status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    _leave(status)
+
+
+def _leave(status: int) -> NoReturn:
+    """End the process at once: all is closed by now, and taking the libraries down costs a tenth of a second."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # closed by whoever read it
+            stream.flush()
+    os._exit(status)
