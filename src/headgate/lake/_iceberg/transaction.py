@@ -159,7 +159,9 @@ class LakeTransaction:
                 if change.unchanged:
                     versions.append(_Version(change, old, None, change.base.version if change.base else ""))
                     continue
-                following = change.next_version(record, self._tag)
+                following = change.next_version(
+                    record, names.tag(self._claim)
+                )  # its own: a sweep tells it from the last try's
                 versions.append(
                     _Version(
                         change, old, following.pointer, following.snapshot_id, following.written, following.obsolete
@@ -182,7 +184,8 @@ class LakeTransaction:
 
     def _in_ledger(self, session: Session, record: LedgerRecord) -> None:
         ledger.record(session, record)
-        session.execute("INSERT OR IGNORE INTO headgate_tags (tag) VALUES (?)", (self._tag,))
+        for tag in {self._tag, names.tag(self._claim)}:
+            session.execute("INSERT OR IGNORE INTO headgate_tags (tag) VALUES (?)", (tag,))
         if self._resumed:
             parked.forget(session, record.claim.key, self._resumed)
 
