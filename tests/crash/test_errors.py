@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from headgate.core.errors import Code, RetriableError
-from headgate.io import files
 from tests.crash import harness
 from tests.crash.conftest import SEED, MakeWorld
 from tests.crash.oracle import check_after, check_visible
 from tests.crash.scenarios import PIPELINE, SOURCES, TARGETS, Scenario, World
+
+from headgate.core.errors import Code, RetriableError
+from headgate.io import files
 
 SCENARIOS = [
     Scenario(SOURCES[0], "append", TARGETS[0]),

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
 from tests.crash import harness
 from tests.crash.conftest import MakeWorld
 from tests.crash.oracle import check_after, check_complete, run

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 
 import pytest
-
 from tests.crash import harness
 from tests.crash.conftest import SEED, MakeWorld
 from tests.crash.oracle import check_after, check_complete, check_visible, run

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from headgate.commands.models import DiscardRun, PublishRun
 from tests.crash import harness
 from tests.crash.conftest import MakeWorld
 from tests.crash.oracle import check_after, check_complete, leftovers, run
 from tests.crash.scenarios import PIPELINE, SOURCES, TARGETS, Scenario, World, changes_for
+
+from headgate.commands.models import DiscardRun, PublishRun
 
 APPENDS = [Scenario(SOURCES[1], "append", target) for target in TARGETS]
 

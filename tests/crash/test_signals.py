@@ -9,7 +9,6 @@ import sys
 import time
 
 import pytest
-
 from tests.crash.conftest import SEED, MakeWorld
 from tests.crash.oracle import check_after
 from tests.crash.scenarios import PIPELINE, SOURCES, TARGETS, Scenario, World
