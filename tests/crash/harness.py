@@ -150,6 +150,11 @@ def killer(number: int) -> Listener:
     return at(number, lambda _: os.kill(os.getpid(), signal.SIGKILL))
 
 
+def run_killed(root: Path, pipeline: str, number: int, **options: Any) -> Outcome:
+    """A run in a child that is killed at the ``number``-th event."""
+    return in_child(lambda: run_here(root, pipeline, killer(number), **options))
+
+
 def failer(number: int, error: Exception) -> Listener:
     """A listener that raises at the ``number``-th event."""
 

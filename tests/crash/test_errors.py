@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,7 +65,7 @@ def fail_at_events(world: World, stride: int) -> None:
         world.restore()
         where = f"{world.scenario.name}: {error!r} at event {number} ({names[number]})"
         receipt = harness.in_child(
-            lambda n=number, e=error: harness.run_here(world.root, PIPELINE, harness.failer(n, e))
+            functools.partial(harness.run_here, world.root, PIPELINE, harness.failer(number, error))
         ).report
         assert receipt["error"] is not None or receipt["warnings"], where
         check_told(world, receipt, where)
@@ -93,7 +94,7 @@ def fail_operations(world: World, fault: str, stride: int) -> None:
     for number in _operations(SEED % stride, stride):
         world.restore()
         where = f"{world.scenario.name}: {fault} at file operation {number}"
-        report = harness.in_child(lambda n=number: _run_failing(world, fault, n)).report
+        report = harness.in_child(functools.partial(_run_failing, world, fault, number)).report
         if not report["reached"]:
             assert number > 5, "hardly any file operation is observed"
             return

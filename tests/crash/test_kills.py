@@ -1,7 +1,8 @@
-"""kill -9 at every event of a run: the run is published whole and once, or not at all, and the next run completes it."""
+"""kill -9 at every event: the run is published whole and once, or not at all, and the next run completes it."""
 
 from __future__ import annotations
 
+import functools
 import random
 
 import pytest
@@ -65,7 +66,7 @@ def test_a_run_killed_at_any_event_of_all_is_published_once_or_not_at_all(
 
 def kill_at(world: World, number: int, name: str) -> None:
     world.restore()
-    killed = harness.in_child(lambda: harness.run_here(world.root, PIPELINE, harness.killer(number)))
+    killed = harness.run_killed(world.root, PIPELINE, number)
     assert killed.killed, f"event {number} ({name}) was not reached"
     check_after(world, f"{world.scenario.name} killed at event {number}: {name}")
 
@@ -109,5 +110,5 @@ def kill_at_moments(world: World, times: int) -> None:
     for number in range(times):
         world.restore()
         moment = chance.uniform(0.001, 0.3)
-        harness.in_child(lambda moment=moment: killed(moment))
+        harness.in_child(functools.partial(killed, moment))
         check_after(world, f"{world.scenario.name}, seed {SEED}, kill {number} after {moment:.4f} s")

@@ -1,9 +1,9 @@
+# ruff: noqa: ARG001, ARG005, PT012 - what is patched keeps its signature
 """Bugs planted into the product: the oracle catches each, so it would catch them if somebody made them."""
 
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -20,10 +20,11 @@ Plant = Callable[[pytest.MonkeyPatch], None]
 
 def acknowledge_before_commit(patch: pytest.MonkeyPatch) -> None:
     """The source forgets rows that no commit holds."""
-    from headgate.execute import interpret
+    from headgate.execute import interpret as interpreting
     from headgate.execute import publish as publishing
     from headgate.sources.sqlite import SqliteSource
 
+    interpret: Any = interpreting
     real = interpret.publish
 
     def forgetting(self: Any, read: Any, position: Any) -> None:
@@ -53,9 +54,10 @@ def publish_without_epoch(patch: pytest.MonkeyPatch) -> None:
 
 
 def watermark_before_data(patch: pytest.MonkeyPatch) -> None:
-    from headgate.execute import interpret
+    from headgate.execute import interpret as interpreting
     from headgate.execute import publish as publishing
 
+    interpret: Any = interpreting
     real = interpret.publish
 
     def early(active: Any, stage: Any) -> None:
@@ -85,7 +87,7 @@ def killed_at_publish(world: World) -> None:
     for name in ("publish.before", "commit.before", "publish.after"):
         world.restore()
         number = names.index(name)
-        harness.in_child(lambda n=number: harness.run_here(world.root, PIPELINE, harness.killer(n)))
+        harness.run_killed(world.root, PIPELINE, number)
         check_after(world, name)
 
 
@@ -157,7 +159,7 @@ def test_a_sweep_that_takes_committed_files_is_caught(make_world: MakeWorld, mon
 
     def killed_after_commit() -> None:
         world.restore()
-        harness.in_child(lambda: harness.run_here(world.root, PIPELINE, harness.killer(names.index("commit.after"))))
+        harness.run_killed(world.root, PIPELINE, names.index("commit.after"))
         world.land(changes_for(scenario.mode, 3)[2])
         run(world)
         assert world.rows() == scenario.expected(world.changes)
@@ -186,7 +188,3 @@ def test_a_cursor_that_passes_over_ties_is_caught(make_world: MakeWorld, monkeyp
     )
     with pytest.raises(AssertionError):
         late_tie()
-
-
-def test_the_harness_kills_for_sure() -> None:
-    assert harness.in_child(lambda: os.kill(os.getpid(), signal.SIGKILL) or {}).killed

@@ -40,9 +40,9 @@ def kill_pairs(world: World, pairs: int) -> None:
         second = chance.randrange(len(names) + 4)
         world.restore()
         where = f"{world.scenario.name}, seed {SEED}: killed at {first} ({names[first]}), then at {second}"
-        assert harness.in_child(lambda n=first: harness.run_here(world.root, PIPELINE, harness.killer(n))).killed
+        assert harness.run_killed(world.root, PIPELINE, first).killed
         check_visible(world, where)
-        harness.in_child(lambda n=second: harness.run_here(world.root, PIPELINE, harness.killer(n)))
+        harness.run_killed(world.root, PIPELINE, second)
         check_after(world, where)
 
 
@@ -51,7 +51,7 @@ def test_recovery_tells_what_it_does(make_world: MakeWorld) -> None:
     names = harness.events_of(world.root, PIPELINE)
     world.restore()
     number = names.index("publish.before")
-    harness.in_child(lambda: harness.run_here(world.root, PIPELINE, harness.killer(number)))
+    harness.run_killed(world.root, PIPELINE, number)
     told = harness.events_of(world.root, PIPELINE)
     assert told[3:7] == ["recover.before", "claim.before", "claim.after", "recover.after"]
 
@@ -64,7 +64,7 @@ def test_a_lost_history_loses_and_doubles_nothing(scenario: Scenario, event: str
     names = harness.events_of(world.root, PIPELINE)
     world.restore()
     number = len(names) - 1 - names[::-1].index(event)
-    harness.in_child(lambda: harness.run_here(world.root, PIPELINE, harness.killer(number)))
+    harness.run_killed(world.root, PIPELINE, number)
     history.unlink()
     for path in (world.root / ".headgate" / "work").glob("*"):  # only the history knows whose they are
         import shutil

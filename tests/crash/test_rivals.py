@@ -173,8 +173,7 @@ def test_a_run_killed_while_it_parks_leaves_nothing(scenario: Scenario, make_wor
     for number in range(names.index("hold.after"), len(names)):
         world.restore()
         where = f"{scenario.name} --no-publish, killed at {number} ({names[number]})"
-        killer = harness.killer(number)
-        assert harness.in_child(lambda k=killer: harness.run_here(world.root, PIPELINE, k, publish=False)).killed
+        assert harness.run_killed(world.root, PIPELINE, number, publish=False).killed
         assert world.rows() == scenario.expected(world.changes[:1]), where
         if names[number] not in ("record.after", "run.after"):  # then it is staged, and waits
             check_after(world, where)
@@ -238,7 +237,7 @@ def test_several_stores_are_rolled_forward_after_a_kill(scenario: Scenario, make
     for number in range(names.index("hold.after"), len(names)):
         world.restore()
         where = f"{scenario.name}, killed at {number} ({names[number]})"
-        assert harness.in_child(lambda n=number: harness.run_here(world.root, PIPELINE, harness.killer(n))).killed
+        assert harness.run_killed(world.root, PIPELINE, number).killed
         check_after(world, where)
 
 

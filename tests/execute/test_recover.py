@@ -177,7 +177,7 @@ def test_a_run_that_cannot_begin_is_kept_in_the_history(
 
     world = made(tmp_path)
 
-    def no_answer(self: SqliteStore, key: Any) -> Any:
+    def no_answer(self: SqliteStore, key: Any) -> Any:  # noqa: ARG001
         raise FatalError(code, "no answer")
 
     with monkeypatch.context() as patch:

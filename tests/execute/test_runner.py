@@ -154,7 +154,7 @@ def test_the_execution_follows_from_what_a_run_is_for(world: World) -> None:
 def test_leftovers_that_cannot_go_are_told_and_hide_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     from headgate.io.sqlite_transaction import SqliteTransaction
 
-    def stuck(self: SqliteTransaction) -> None:
+    def stuck(self: SqliteTransaction) -> None:  # noqa: ARG001
         raise FatalError(Code.STORAGE_FAILED, "stuck")
 
     monkeypatch.setattr(SqliteTransaction, "rollback", stuck)
