@@ -185,6 +185,46 @@ def test_a_query_may_name_dates_of_the_run(shop: Database) -> None:
     source.close()
 
 
+CREATED = {
+    "DATE": ["2024-01-01", "2024-01-02", "2024-01-03"],
+    "TIMESTAMP": ["2024-01-01 23:59:59.9", "2024-01-02 00:00:00", "2024-01-02 23:59:59.999999", "2024-01-03 00:00:00"],
+    "TIMESTAMP WITH TIME ZONE": ["2024-01-01T23:59:59Z", "2024-01-02T00:00:00Z", "2024-01-03T00:00:00Z"],
+}
+
+
+@pytest.mark.parametrize("declared", CREATED)
+@pytest.mark.parametrize("since", [None, {"value": "2024-01-02", "from": "2024-01-02"}])
+def test_an_interval_reads_its_own_rows_and_leaves_the_position(shop: Database, declared: str, since: Any) -> None:
+    shop.execute(f"CREATE TABLE t (n INTEGER, at {declared})")
+    shop.execute("INSERT INTO t VALUES (?, ?)", [*enumerate(CREATED[declared]), (9, None)])
+    read = shop.read("t", mode="incremental", incremental={"column": "at"})
+    context = shop.context(interval=Interval("2024-01-02", "2024-01-03"))
+    source = shop.open()
+    window = source.probe(read, context, since)
+    assert window is not None
+    scan = source.scan(read, context, window)
+    inside = [n for n, at in enumerate(CREATED[declared]) if at[:10] == "2024-01-02"]
+    assert read_all(scan)["n"].to_pylist() == inside
+    assert scan.position is None
+    assert (window.identity, window.high) == ({"interval": ["2024-01-02", "2024-01-03"]}, since or {})
+    source.close()
+
+
+def test_an_interval_is_refused_where_the_cursor_is_no_time_or_its_cells_do_not_compare(shop: Database) -> None:
+    shop.execute("CREATE TABLE t (n INTEGER, at TIMESTAMP)")
+    shop.execute("INSERT INTO t VALUES (?, ?)", [(1, "2024-01-02 10:00:00"), (2, "2024-01-02T10:00:00")])
+    context = shop.context(interval=Interval("2024-01-02", "2024-01-03"))
+    source = shop.open()
+    with pytest.raises(FatalError, match="1 value of at cannot be compared"):
+        source.probe(shop.read("t", mode="incremental", incremental={"column": "at"}), context, None)
+    read = shop.read("t", mode="incremental", incremental={"column": "n"})
+    window = source.probe(read, context, None)
+    assert window is not None
+    with pytest.raises(FatalError, match="'2024-01-02' cannot be a position in n"):
+        source.scan(read, context, window)
+    source.close()
+
+
 def test_rows_are_read_in_one_snapshot(tmp_path: Path) -> None:
     shop = Database(tmp_path, "wal")
     shop.execute("CREATE TABLE t (n INTEGER)")

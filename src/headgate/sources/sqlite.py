@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import Field
 
-from headgate.core.contracts import ReadContext, Scan, Source, SourceSchema, Window
+from headgate.core.contracts import Interval, ReadContext, Scan, Source, SourceSchema, Window
 from headgate.core.errors import Code, FatalError, nearest
 from headgate.core.models import ReadOptions
 from headgate.io import sqlite, sqlite_rows
@@ -94,6 +94,17 @@ class CursorColumn:
 
         return self.cursor.condition(self.sql, lambda value: bind(self.first(value)), window, last)
 
+    def inside(self, bind: Binder, interval: Interval) -> str:
+        """The cursor lies in the interval, whose end is exclusive."""
+        name = self.cursor.options.column
+        start, end = (coerce(at, self.cursor.kind, name, Code.USAGE) for at in (interval.start, interval.end))
+        return f"{self.sql} >= {bind(self.first(start))} AND {self.sql} < {bind(self.first(end))}"
+
+    def odd(self) -> str:
+        """Cells that do not compare with the others."""
+        name = quote_name(self.cursor.options.column)
+        return f"{name} IS NOT NULL AND NOT {comparable(self.cursor.kind, name, self.time)}"
+
     def first(self, value: Value) -> Any:
         return self.time.first(value) if self.time else bindable(value)
 
@@ -124,13 +135,15 @@ class SqliteSource:
     def schema(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> SourceSchema:
         with self._connected("schema") as connection:
             relation = self._relation(connection, read, context)
-            return _schema(relation, self._columns(connection, relation, read, since))
+            return _schema(relation, self._columns(connection, relation, read, None if context.interval else since))
 
     def probe(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> Window | None:
         with self._connected("probe") as connection:
             relation = self._relation(connection, read, context)
             if read.mode == "full":
                 return Window(_interval(context), since, note="every row", limit=read.max_records)
+            if context.interval is not None:
+                return self._interval_window(connection, relation, read, since, context)
             return self._new_window(connection, relation, read, since)
 
     def scan(self, read: ReadOptions, context: ReadContext, window: Window) -> Scan:
@@ -138,8 +151,8 @@ class SqliteSource:
         with told("scan", self._path):
             connection.execute("BEGIN")
             relation = self._relation(connection, read, context)
-            columns = self._columns(connection, relation, read, window.since)
-            statement, values, cursor = self._statement(connection, relation, read, columns, window)
+            columns = self._columns(connection, relation, read, None if context.interval else window.since)
+            statement, values, cursor = self._statement(connection, relation, read, columns, window, context.interval)
         batch_size = read.batch_size or context.batch_size
         rows = connection.cursor()
         batches = sqlite_rows.read(rows, statement, values, columns, batch_size, read.table or "query")
@@ -235,12 +248,16 @@ class SqliteSource:
         read: ReadOptions,
         columns: Sequence[ReadColumn],
         window: Window,
+        interval: Interval | None,
     ) -> tuple[str, Mapping[str, Any], Cursor | None]:
         names = ", ".join(quote_name(column.name) for column in columns)
         bind = Binder(relation.values)
         if read.mode == "full":
             limit = "" if window.limit is None else f" LIMIT {window.limit}"
             return f"SELECT {names} FROM {relation.sql}{limit}", bind.values, None
+        if interval is not None:
+            column, _ = self._cursor(connection, relation, read, None)
+            return f"SELECT {names} FROM {relation.where(column.inside(bind, interval))}", bind.values, None
         column, _ = self._cursor(connection, relation, read, window.since, window)
         statement = f"SELECT {names} FROM {relation.where(column.within(bind, window))}"
         ask = column.cursor.rows_to_ask()
@@ -285,17 +302,33 @@ class SqliteSource:
                 raise mixed(found.name, highest, 1)
         return CursorColumn(cursor, sql, time), highest
 
+    def _interval_window(
+        self,
+        connection: sqlite3.Connection,
+        relation: Relation,
+        read: ReadOptions,
+        since: Mapping[str, Any] | None,
+        context: ReadContext,
+    ) -> Window:
+        column, highest = self._cursor(connection, relation, read, None)
+        name = column.cursor.options.column
+        odd = f"SELECT count(*) FROM {relation.where(column.odd())}"
+        (count,) = connection.execute(odd, relation.values).fetchone()
+        if count:
+            raise mixed(name, highest, count)
+        note = f"rows whose {name} lies in the interval; the watermark stays"
+        return Window(_interval(context), since, dict(since or {}), note=note)
+
     def _new_window(
         self, connection: sqlite3.Connection, relation: Relation, read: ReadOptions, since: Mapping[str, Any] | None
     ) -> Window | None:
         column, highest = self._cursor(connection, relation, read, since)
         cursor, name = column.cursor, column.cursor.options.column
         bind = Binder(relation.values)
-        alike = comparable(cursor.kind, quote_name(name), column.time)
         start = "0" if highest is None else column.start(bind)
         statement = (
             f"SELECT count(*) FILTER (WHERE {start}), count(*) FILTER (WHERE {column.sql} IS NULL),"
-            f" count(*) FILTER (WHERE {column.sql} IS NOT NULL AND NOT {alike}) FROM {relation.sql}"
+            f" count(*) FILTER (WHERE {column.odd()}) FROM {relation.sql}"
         )
         count, nulls, odd = connection.execute(statement, bind.values).fetchone()
         if odd:
