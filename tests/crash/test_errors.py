@@ -44,7 +44,7 @@ def check_told(world: World, receipt: dict[str, Any], where: str) -> None:
 def test_an_error_at_an_event_is_told_truly_and_the_next_run_completes(
     scenario: Scenario, make_world: MakeWorld
 ) -> None:
-    fail_at_events(make_world(scenario), 3)
+    fail_at_events(make_world(scenario), 5)
 
 
 @pytest.mark.long
@@ -77,7 +77,7 @@ def fail_at_events(world: World, stride: int) -> None:
 def test_a_file_operation_that_fails_leaves_all_or_nothing(
     scenario: Scenario, fault: str, make_world: MakeWorld
 ) -> None:
-    fail_operations(make_world(scenario), fault, 7)
+    fail_operations(make_world(scenario), fault, 11)
 
 
 @pytest.mark.long

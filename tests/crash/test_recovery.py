@@ -20,7 +20,7 @@ SCENARIOS = [
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.name)
 def test_a_recovery_that_is_killed_is_recovered(scenario: Scenario, make_world: MakeWorld) -> None:
-    kill_pairs(make_world(scenario), 20)
+    kill_pairs(make_world(scenario), 10)
 
 
 @pytest.mark.long
