@@ -20,18 +20,22 @@ class Model(BaseModel):
 
 def duration(value: Any) -> Any:
     """``90s``, ``5m``, ``2h``, ``7d``, ``500ms`` as a timedelta; plain numbers are seconds."""
+    if isinstance(value, bool):
+        raise ValueError("true and false are no durations; write 90s, 5m, 2h or 7d")
     if isinstance(value, str):
         found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*", value)
         if not found:
             raise ValueError(f'"{value}" is not a duration; write 90s, 5m, 2h or 7d')
         return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, int | float):
         return timedelta(seconds=value)
     return value
 
 
 def size(value: Any) -> Any:
     """``64MB``, ``1GiB`` as a number of bytes; plain numbers are bytes."""
+    if isinstance(value, bool):
+        raise ValueError("true and false are no sizes; write 64MB or 1GiB")
     if isinstance(value, str):
         found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?I?B)\s*", value.upper())
         if not found:

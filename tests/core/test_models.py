@@ -1,0 +1,72 @@
+"""Models are frozen and know their keys; durations and sizes are written as people write them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import Field, ValidationError
+
+from headgate.core.models import Duration, Model, Names, RuleOptions, Size
+
+
+class Options(Model):
+    wait: Duration = timedelta(0)
+    memory: Size = 0
+    columns: Names = Field(default=("a",))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("500ms", 0.5), ("90s", 90), ("5m", 300), ("2h", 7200), ("7d", 604800), ("1w", 604800)]
+)
+def test_durations_have_units(text: str, seconds: float) -> None:
+    assert Options.model_validate({"wait": text}).wait == timedelta(seconds=seconds)
+
+
+@given(st.integers(0, 10**6))
+def test_a_plain_number_is_seconds_or_bytes(number: int) -> None:
+    options = Options.model_validate({"wait": number, "memory": number})
+    assert (options.wait, options.memory) == (timedelta(seconds=number), number)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("10B", 10), ("64MB", 64_000_000), ("1GiB", 2**30), ("1.5 kib", 1536), ("2TB", 2 * 10**12)]
+)
+def test_sizes_have_units(text: str, size: int) -> None:
+    assert Options.model_validate({"memory": text}).memory == size
+
+
+@pytest.mark.parametrize("document", [{"wait": "5 minutes"}, {"memory": "much"}, {"wait": True}, {"memory": False}, {"columns": []}])
+def test_what_is_neither_is_refused(document: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Options.model_validate(document)
+
+
+def test_one_name_is_a_list_of_one() -> None:
+    assert Options.model_validate({"columns": "id"}).columns == ("id",)
+    assert Options.model_validate({"columns": ["id", "at"]}).columns == ("id", "at")
+
+
+def test_unknown_keys_and_later_changes_are_refused() -> None:
+    with pytest.raises(ValidationError, match="columsn"):
+        Options.model_validate({"columsn": "id"})
+    options = Options()
+    with pytest.raises(ValidationError, match="frozen"):
+        options.memory = 1
+
+
+@pytest.mark.parametrize(
+    ("severity", "on_fail", "action"),
+    [
+        ("error", None, "fail"),
+        ("warning", None, "warn"),
+        ("info", None, "record"),
+        ("error", "quarantine", "quarantine"),
+        ("info", "fail", "fail"),
+    ],
+)
+def test_what_a_rule_does_follows_its_severity_unless_it_says(severity: str, on_fail: str | None, action: str) -> None:
+    options = RuleOptions.model_validate({"type": "x", "severity": severity, "on_fail": on_fail})
+    assert options.action == action
