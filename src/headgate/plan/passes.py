@@ -27,6 +27,7 @@ from headgate.plan.stages import (
     Rule,
     Verdict,
 )
+from headgate.plan.trees import any_bit, bigint, is_cte, named, referring, table
 from headgate.sql.shapes import (
     ALIVE,
     Call,
@@ -105,9 +106,9 @@ class PassBuilder:
 
     def _project(self, shape: Project, step: str, on_row_error: Action) -> None:
         before = self.columns
-        select = exp.select(*(_alias(value, name) for name, value in shape.columns))
-        checks = [_alias(exp.paren(flag.condition), f"c{index}") for index, flag in enumerate(shape.flags)]
-        bound = self.bind(select.copy().select(*checks).from_(_table(self.last)), self.last, before)
+        select = exp.select(*(named(value, name) for name, value in shape.columns))
+        checks = [named(exp.paren(flag.condition), f"c{index}") for index, flag in enumerate(shape.flags)]
+        bound = self.bind(select.copy().select(*checks).from_(table(self.last)), self.last, before)
         columns = bound[: len(shape.columns)]
         lineage = {
             name: frozenset().union(*(self.lineage.get(c.name, frozenset()) for c in value.find_all(exp.Column)))
@@ -132,14 +133,14 @@ class PassBuilder:
         DuckDB computes an expression again for each CASE that it stands in, so the verdict refers to values by name.
         """
         raw = {item.name: f"{RAW}{index}" for index, item in enumerate(before)}
-        values = [_alias(value, name) for name, value in shape.columns]
-        kept = [_alias(column(name), alias) for name, alias in raw.items()]
+        values = [named(value, name) for name, value in shape.columns]
+        kept = [named(column(name), alias) for name, alias in raw.items()]
         self._push(step, exp.select(*values, *kept, *(column(name) for name in self.extra)), columns, lineage)
 
         held = f"{HELD}{len(self.verdict.held_columns)}"
         alive, first = self._alive(), len(self.holds)
         computed = {value: name for name, value in shape.columns if not isinstance(value, exp.Column)}
-        conditions = [_refer(flag.condition, computed, raw) for flag in shape.flags]
+        conditions = [referring(flag.condition, computed, raw) for flag in shape.flags]
         for flag in shape.flags:
             number = len(self.holds)
             self.holds.append(
@@ -147,7 +148,7 @@ class PassBuilder:
             )
         suspect = alive
         if all(flag.clear is not None for flag in shape.flags):
-            clear = exp.and_(*(_refer(flag.clear, computed, raw) for flag in shape.flags if flag.clear is not None))
+            clear = exp.and_(*(referring(flag.clear, computed, raw) for flag in shape.flags if flag.clear is not None))
             suspect = exp.and_(alive, exp.Not(this=exp.Is(this=exp.paren(clear), expression=exp.true())))
         words = self._words([(first + index, condition) for index, condition in enumerate(conditions)], MASK, suspect)
         masks = [word.alias for word in words]
@@ -166,11 +167,11 @@ class PassBuilder:
             ]
         )
         # In a list of one: an empty list costs nothing to hand over, a NULL struct costs each of its columns.
-        was = exp.Case().when(_any_bit(range(first, len(self.holds))), exp.Array(expressions=[record]))
+        was = exp.Case().when(any_bit(range(first, len(self.holds))), exp.Array(expressions=[record]))
         self.extra = [*masks, *others, held]
         self._push(
             step,
-            exp.select(*passed, *(column(name) for name in (*masks, *others)), _alias(was, held)),
+            exp.select(*passed, *(column(name) for name in (*masks, *others)), named(was, held)),
             columns,
             lineage,
         )
@@ -180,14 +181,14 @@ class PassBuilder:
         code = len(self.drops) + 1
         alive = self._alive()
         words = tuple(Column(name, "BIGINT") for name in self.extra if name.startswith(MASK))
-        self.bind(exp.select(_alias(gone, "c")).from_(_table(self.last)), self.last, (*self.columns, *words))
+        self.bind(exp.select(named(gone, "c")).from_(table(self.last)), self.last, (*self.columns, *words))
         previous: exp.Expr = column(MASK) if MASK in self.extra else exp.Literal.number(0)
         verdict = exp.Case().when(exp.and_(alive, exp.paren(gone)), exp.Literal.number(-code)).else_(previous)
         self.drops.append(DropCode(code, step, reason))
         self.sides.extend(name for name in relations if name not in self.sides)
         names = [item.name for item in self.columns]
         others = [name for name in self.extra if name != MASK]
-        select = exp.select(*(column(name) for name in names), _bigint(verdict, MASK), *(column(n) for n in others))
+        select = exp.select(*(column(name) for name in names), bigint(verdict, MASK), *(column(n) for n in others))
         self.extra = [MASK, *others]
         self._push(step, select, self.columns, self.lineage)
 
@@ -205,15 +206,15 @@ class PassBuilder:
             *([self._alive(left)] if self.judged else []),
             *(exp.EQ(this=column(mine, left), expression=column(theirs, right)) for mine, theirs in shape.on),
         )
-        other = exp.select("*", _alias(exp.true(), hit)).from_(_table(shape.relation)).subquery(right)
+        other = exp.select("*", named(exp.true(), hit)).from_(table(shape.relation)).subquery(right)
         values = [column(item.name, left) for item in self.columns]
-        added = [_alias(column(theirs, right), name) for theirs, name in shape.columns]
-        select = exp.select(*values, *added).from_(_table(self.last, left)).join(other, on=on, join_type="left")
+        added = [named(column(theirs, right), name) for theirs, name in shape.columns]
+        select = exp.select(*values, *added).from_(table(self.last, left)).join(other, on=on, join_type="left")
         bound = self.bind(
             exp.select(*values, *added)
-            .from_(_table(self.last, left))
+            .from_(table(self.last, left))
             .join(
-                exp.select("*", _alias(exp.true(), hit)).from_(_table(shape.relation)).subquery(right),
+                exp.select("*", named(exp.true(), hit)).from_(table(shape.relation)).subquery(right),
                 on=exp.and_(*(exp.EQ(this=column(m, left), expression=column(t, right)) for m, t in shape.on)),
                 join_type="left",
             ),
@@ -226,7 +227,7 @@ class PassBuilder:
             previous: exp.Expr = column(MASK, left) if MASK in self.extra else exp.Literal.number(0)
             verdict = exp.Case().when(exp.and_(self._alive(left), missing), exp.Literal.number(-code)).else_(previous)
             self.drops.append(DropCode(code, step, "unmatched"))
-            select = select.select(_bigint(verdict, MASK))
+            select = select.select(bigint(verdict, MASK))
             others = [name for name in self.extra if name != MASK]
             self.extra = [MASK, *others]
         else:
@@ -244,13 +245,13 @@ class PassBuilder:
         assert not self.judged, "a pass ends before rows that are held or dropped could be lost"
         query = shape.query.copy()
         last = self.last
-        for table in list(query.find_all(exp.Table)):
-            if table.name.lower() == "input" and not _is_cte(table):
-                table.replace(exp.alias_(_table(last), table.alias_or_name, table=True))
+        for found in list(query.find_all(exp.Table)):
+            if found.name.lower() == "input" and not is_cte(found):
+                found.replace(exp.alias_(table(last), found.alias_or_name, table=True))
         bound = self.bind(query, last, self.columns)
         lineage = {item.name: self._origin(query, item.name) for item in bound}
         if shape.grouped and isinstance(query, exp.Select):
-            query = query.select(_alias(exp.Count(this=exp.Star()), GROUP))
+            query = query.select(named(exp.Count(this=exp.Star()), GROUP))
             self.grouped, self.extra = True, [GROUP]
         else:
             self.reshaped, self.extra = True, []
@@ -281,7 +282,7 @@ class PassBuilder:
             probe = shape.holds.copy().transform(
                 lambda node: exp.true() if isinstance(node, exp.Column) and node.name == ALIVE else node
             )
-            self.bind(exp.select(_alias(probe, "c")).from_(_table(self.last)), self.last, self.columns)
+            self.bind(exp.select(named(probe, "c")).from_(table(self.last)), self.last, self.columns)
             if rule.action == "quarantine":
                 holding.append((len(self.holds), broken))
                 self.holds.append(
@@ -303,7 +304,7 @@ class PassBuilder:
     def sql(self) -> str:
         """The whole pass as one SELECT."""
         names = [*(item.name for item in self.columns), *self.extra]
-        query = exp.select(*(column(name) for name in names)).from_(_table(self.last))
+        query = exp.select(*(column(name) for name in names)).from_(table(self.last))
         for name, body in self.ctes:
             query = query.with_(exp.to_identifier(name, quoted=True), as_=body)
         return query.sql(DIALECT, pretty=True)
@@ -335,12 +336,12 @@ class PassBuilder:
             previous: exp.Expr = column(name) if name in self.extra else exp.Literal.number(0)
             terms: list[exp.Expr] | None = by_word.get(word)
             if not terms:
-                words.append(_bigint(previous, name))
+                words.append(bigint(previous, name))
                 continue
             total: exp.Expr = terms[0]
             for other in terms[1:]:
                 total = exp.Add(this=total, expression=other)
-            words.append(_bigint(exp.Case().when(alive.copy(), total).else_(previous), name))
+            words.append(bigint(exp.Case().when(alive.copy(), total).else_(previous), name))
         return words
 
     def _push(
@@ -354,7 +355,7 @@ class PassBuilder:
     ) -> None:
         if not placed:
             assert isinstance(select, exp.Select)
-            select = select.from_(_table(self.last))
+            select = select.from_(table(self.last))
         taken = {name for name, _ in self.ctes}
         name, number = step, 1
         while name in taken or name == self.reads:
@@ -379,56 +380,3 @@ def narrowed(builder: PassBuilder, columns: tuple[Column, ...]) -> PassBuilder:
         grouped=False,
         reshaped=False,
     )
-
-
-def _table(name: str, alias: str | None = None) -> exp.Expr:
-    table = exp.Table(this=exp.to_identifier(name, quoted=True))
-    return exp.alias_(table, alias, table=True) if alias else table
-
-
-def _alias(value: exp.Expr, name: str) -> exp.Expr:
-    return exp.alias_(value.copy(), exp.to_identifier(name, quoted=True), quoted=True)
-
-
-def _bigint(value: exp.Expr, name: str) -> exp.Expr:
-    return _alias(exp.cast(value, exp.DType.BIGINT), name)
-
-
-def _refer(condition: exp.Expr, computed: dict[exp.Expr, str], raw: dict[str, str]) -> exp.Expr:
-    """The condition with values that are computed already by their names, and columns as they were."""
-
-    def replace_node(node: exp.Expr) -> exp.Expr:
-        if node in computed:
-            return column(computed[node])
-        if isinstance(node, exp.Column):
-            return column(raw[node.name])
-        return node
-
-    return condition.copy().transform(replace_node)
-
-
-def _any_bit(bits: Iterable[int]) -> exp.Expr:
-    """Whether a row is held for one of the flags."""
-    by_word: dict[int, int] = {}
-    for bit in bits:
-        by_word[bit // BITS] = by_word.get(bit // BITS, 0) | 1 << bit % BITS
-    tests = []
-    for word, mask in by_word.items():
-        name = column(MASK if word == 0 else f"{MASK}{word}")
-        found = exp.NEQ(
-            this=exp.paren(exp.BitwiseAnd(this=name.copy(), expression=exp.Literal.number(mask))),
-            expression=exp.Literal.number(0),
-        )
-        tests.append(exp.and_(exp.GT(this=name, expression=exp.Literal.number(0)), found))
-    return exp.or_(*tests)
-
-
-def _is_cte(table: exp.Table) -> bool:
-    """Whether the name ``input`` is one that the query itself defines."""
-    node = table.parent
-    while node is not None:
-        with_ = node.args.get("with_") or node.args.get("with")
-        if with_ and any(cte.alias.lower() == table.name.lower() for cte in with_.expressions):
-            return True
-        node = node.parent
-    return False

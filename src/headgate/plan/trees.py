@@ -1,0 +1,66 @@
+"""Small syntax trees that passes are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlglot import exp
+
+from headgate.plan.stages import BITS, MASK
+from headgate.sql.shapes import column
+
+
+def table(name: str, alias: str | None = None) -> exp.Expr:
+    """A relation of the pass by its quoted name."""
+    found = exp.Table(this=exp.to_identifier(name, quoted=True))
+    return exp.alias_(found, alias, table=True) if alias else found
+
+
+def named(value: exp.Expr, name: str) -> exp.Expr:
+    """A copy of the value as a quoted output column."""
+    return exp.alias_(value.copy(), exp.to_identifier(name, quoted=True), quoted=True)
+
+
+def bigint(value: exp.Expr, name: str) -> exp.Expr:
+    """A word of flags: always 64 bits, whatever the engine would infer."""
+    return named(exp.cast(value, exp.DType.BIGINT), name)
+
+
+def referring(condition: exp.Expr, computed: dict[exp.Expr, str], raw: dict[str, str]) -> exp.Expr:
+    """The condition with values that are computed already by their names, and columns as they were."""
+
+    def replace_node(node: exp.Expr) -> exp.Expr:
+        if node in computed:
+            return column(computed[node])
+        if isinstance(node, exp.Column):
+            return column(raw[node.name])
+        return node
+
+    return condition.copy().transform(replace_node)
+
+
+def any_bit(bits: Iterable[int]) -> exp.Expr:
+    """Whether a row is held for one of the flags."""
+    by_word: dict[int, int] = {}
+    for bit in bits:
+        by_word[bit // BITS] = by_word.get(bit // BITS, 0) | 1 << bit % BITS
+    tests = []
+    for word, mask in by_word.items():
+        name = column(MASK if word == 0 else f"{MASK}{word}")
+        found = exp.NEQ(
+            this=exp.paren(exp.BitwiseAnd(this=name.copy(), expression=exp.Literal.number(mask))),
+            expression=exp.Literal.number(0),
+        )
+        tests.append(exp.and_(exp.GT(this=name, expression=exp.Literal.number(0)), found))
+    return exp.or_(*tests)
+
+
+def is_cte(table: exp.Table) -> bool:
+    """Whether the name ``input`` is one that the query itself defines."""
+    node = table.parent
+    while node is not None:
+        with_ = node.args.get("with_") or node.args.get("with")
+        if with_ and any(cte.alias.lower() == table.name.lower() for cte in with_.expressions):
+            return True
+        node = node.parent
+    return False
