@@ -44,7 +44,7 @@ lint: setup ## Ruff, mypy, import contracts
 	$(BIN)/lint-imports
 
 .PHONY: test
-test: lint ## Everything that must hold before a commit (some minutes)
+test: lint coverage ## Everything that must hold before a commit (some minutes)
 	$(BIN)/pytest -n $(WORKERS) -m "not long"
 
 .PHONY: test-long
