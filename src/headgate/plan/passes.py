@@ -13,6 +13,7 @@ from typing import assert_never
 from sqlglot import exp
 
 from headgate.core.contracts import Column
+from headgate.plan.lineage import origin
 from headgate.plan.stages import (
     BITS,
     GROUP,
@@ -249,7 +250,7 @@ class PassBuilder:
             if found.name.lower() == "input" and not is_cte(found):
                 found.replace(exp.alias_(table(last), found.alias_or_name, table=True))
         bound = self.bind(query, last, self.columns)
-        lineage = {item.name: self._origin(query, item.name) for item in bound}
+        lineage = {item.name: origin(query, item.name, last, self.lineage) for item in bound}
         if shape.grouped and isinstance(query, exp.Select):
             query = query.select(named(exp.Count(this=exp.Star()), GROUP))
             self.grouped, self.extra = True, [GROUP]
@@ -257,15 +258,6 @@ class PassBuilder:
             self.reshaped, self.extra = True, []
         self.sides.extend(name for name in shape.relations if name not in self.sides)
         self._push(step, query, bound, lineage, placed=True)
-
-    def _origin(self, query: exp.Expr, name: str) -> frozenset[str]:
-        """What an output column of a free query comes from; everything it reads, where that cannot be told."""
-        select = query.find(exp.Select)
-        for projection in select.expressions if select else ():
-            if projection.alias_or_name.lower() == name.lower():
-                found = [self.lineage.get(item.name, frozenset()) for item in projection.find_all(exp.Column)]
-                return frozenset().union(*found)
-        return frozenset().union(*self.lineage.values())
 
     # ------------------------------------------------------------------------------------------- rules, end
 
