@@ -372,3 +372,9 @@ def test_a_source_never_writes(shop: Database) -> None:
         whole(shop, query="DELETE FROM t RETURNING id")
     assert (shop.root / "shop.db").read_bytes() == before
     assert [path.name for path in shop.root.iterdir()] == ["shop.db"]
+
+
+def test_queries_and_conditions_may_end_with_a_comment(shop: Database) -> None:
+    shop.execute("CREATE TABLE t (n INTEGER)")
+    shop.execute("INSERT INTO t VALUES (?)", [(1,), (2,)])
+    assert whole(shop, query="SELECT * FROM t -- all", where="n > 1 -- but one").to_pylist() == [{"n": 2}]

@@ -206,7 +206,7 @@ class SqliteSource:
         if read.query is not None:
             query = render_sql(read.query, variables).strip().rstrip(";")
             columns = _query_columns(connection, query, read.parameters)
-            relation = Relation(f"({query})", columns, read.parameters)
+            relation = Relation(f"({query}\n)", columns, read.parameters)
         elif read.table is not None:
             columns = sqlite.known_columns(connection, read.table, "schema")
             relation = Relation(quote_name(read.table), columns, read.parameters)
@@ -217,7 +217,7 @@ class SqliteSource:
                 operation="configuration",
                 hint="write table: NAME, or query: SELECT …",
             )
-        return replace(relation, sql=f"(SELECT * FROM {relation.sql} WHERE {where})") if where else relation
+        return replace(relation, sql=f"(SELECT * FROM {relation.sql} WHERE {where}\n)") if where else relation
 
     def _columns(
         self, connection: sqlite3.Connection, relation: Relation, read: ReadOptions, since: Mapping[str, Any] | None
@@ -372,9 +372,9 @@ def _query_columns(
 ) -> tuple[TableColumn, ...]:
     """Columns of a query, with declared types where they come straight from a table."""
     try:
-        connection.execute(f"CREATE TEMP VIEW headgate_query AS SELECT * FROM ({query})")
+        connection.execute(f"CREATE TEMP VIEW headgate_query AS SELECT * FROM ({query}\n)")
     except sqlite3.Error:  # a view takes no parameters: the cells must tell then
-        found = connection.execute(f"SELECT * FROM ({query}) LIMIT 0", parameters)
+        found = connection.execute(f"SELECT * FROM ({query}\n) LIMIT 0", parameters)
         return tuple(TableColumn(name, "") for name, *_ in found.description)
     columns = sqlite.columns(connection, "headgate_query", "temp")
     connection.execute("DROP VIEW temp.headgate_query")
