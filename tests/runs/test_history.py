@@ -10,6 +10,7 @@ import pytest
 
 from headgate.core.errors import Code, FatalError
 from headgate.core.runs import CheckResult, Receipt, Rows, Status, StepCount, TableCommit, WatermarkChange
+from headgate.core.secrets import Secret
 from headgate.runs.history import History
 
 NOW = datetime(2024, 2, 29, 23, 59, tzinfo=UTC)
@@ -52,6 +53,15 @@ def test_a_run_has_one_receipt_and_the_last_one_counts(history: History) -> None
     history.record("shop", receipt(1, Status.FAILED))
     assert [r.status for r in history.runs("shop")] == [Status.FAILED]
     assert history.status(receipt(1).run_id) is Status.FAILED
+
+
+def test_secrets_are_not_kept(history: History) -> None:
+    secret = Secret("s3cr3t/+x").reveal()
+    error = FatalError(Code.CONNECTION_FAILED, f"no {secret}", object=f"u:{secret}@db", hint=f"mend {secret}").as_dict()
+    told = {"error": error, "message": f"left {secret}", "warnings": (f"still {secret}",)}
+    history.record("shop", receipt(1).with_(**told))
+    assert secret not in str(history.get("shop", receipt(1).run_id))
+    assert history.get("shop", receipt(1).run_id).warnings == ("still ***",)
 
 
 def test_the_newest_run_is_first_and_pipelines_can_be_chosen(history: History) -> None:

@@ -126,13 +126,15 @@ class HeadgateError(Exception):
         return f"{text}\n  hint: {self.hint}" if self.hint else text
 
     def as_dict(self) -> dict[str, Any]:
-        """The ``error`` object of receipts and of ``-o json``."""
+        """The ``error`` object of receipts and of ``-o json``, without the secrets that are known."""
+        from headgate.core.secrets import mask  # needs pydantic, which the help text can do without
+
         document: dict[str, Any] = {
             "code": self.code.value,
             "operation": self.operation,
-            "object": self.object,
-            "message": self.message,
-            "hint": self.hint,
+            "object": mask(self.object),
+            "message": mask(self.message),
+            "hint": mask(self.hint),
         }
         if self.problems:
             document["problems"] = [asdict(problem) for problem in self.problems]

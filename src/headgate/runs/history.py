@@ -11,6 +11,7 @@ from typing import Any
 
 from headgate.core.errors import Code, FatalError
 from headgate.core.runs import Receipt, Status, timestamp
+from headgate.core.secrets import mask
 from headgate.io import files
 from headgate.io.ledger import Statements
 
@@ -97,12 +98,13 @@ class History:
 
     def record(self, project: str, receipt: Receipt) -> None:
         """Write or replace the receipt of a run."""
+        clean = receipt.with_(message=mask(receipt.message), warnings=tuple(mask(text) for text in receipt.warnings))
         row = (
             project,
             receipt.pipeline,
             receipt.status.value,
             timestamp(receipt.started_at),
-            json.dumps(receipt.as_dict()),
+            json.dumps(clean.as_dict()),
         )
         changed = self._statements.execute(
             "UPDATE headgate_history SET project = ?, pipeline = ?, status = ?, started_at = ?, receipt = ?"
