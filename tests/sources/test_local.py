@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from headgate.core.contracts import ReadContext, Scan
+from headgate.core.contracts import Interval, ReadContext, Scan
 from headgate.core.errors import Code, FatalError
 from headgate.engines.duckdb import DuckdbEngine
 from headgate.io import local as known_files
@@ -204,6 +204,16 @@ def test_dialect_options_are_honoured(tmp_path: Path) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------- what is new
+
+
+def test_new_files_are_not_chosen_by_a_time_unless_the_path_names_it(tmp_path: Path) -> None:
+    put(tmp_path, "2024-01-31.csv", FLIGHTS)
+    day = Interval("2024-01-31", "2024-02-01")
+    with pytest.raises(FatalError, match="nothing to do with the time") as refusal:
+        opened(tmp_path).probe(INCREMENTAL, ReadContext(tmp_path, {}, day), None)
+    assert refusal.value.code is Code.UNSUPPORTED
+    by_day = native(path="{{ ds }}.csv", mode="incremental")
+    assert opened(tmp_path).probe(by_day, ReadContext(tmp_path, {"ds": "2024-01-31"}, day), None) is not None
 
 
 def test_an_incremental_run_reads_the_files_no_published_run_has_read(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from headgate.core.contracts import ReadContext
+from headgate.core.contracts import Interval, ReadContext
 from headgate.core.errors import Code, FatalError
 from headgate.io.rows import Rows, infer
 from headgate.io.userland import load_function, source_hash
@@ -185,6 +185,16 @@ def test_batches_are_bounded(tmp_path: Path) -> None:
     sizes = [batch.num_rows for batch in scan.batches]
     assert (max(sizes), sum(sizes)) == (100, 1050)
     assert len(rows(tmp_path, max_records=7)) == 7
+
+
+def test_an_incremental_function_is_not_run_for_an_interval(tmp_path: Path) -> None:
+    write(tmp_path, "def rows():\n yield {'n': 1}")
+    source = python.open_source(python.Connection(), tmp_path)
+    context = ReadContext(tmp_path, interval=Interval("2024-01-31", "2024-02-01"))
+    with pytest.raises(FatalError, match="not what lies in an interval"):
+        source.probe(python.Read(function="feeds:rows", **BY_N), context, None)
+    assert source.probe(python.Read(function="feeds:rows"), context, None) is not None
+    source.close()
 
 
 def test_an_incremental_function_gets_the_edge_and_its_rows_are_read_once(tmp_path: Path) -> None:

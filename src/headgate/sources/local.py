@@ -114,6 +114,14 @@ class LocalSource:
         found = self._find(own, context)
         if own.mode == "full":
             return Window(None, since, {}, note=f"all {len(found)} files")
+        if context.interval is not None and "{{" not in own.path:
+            raise FatalError(
+                Code.UNSUPPORTED,
+                "which files are new has nothing to do with the time that a run is for",
+                operation="probe",
+                object=own.path,
+                hint="leave --date, --start and --end out, or put {{ ds }} into the path",
+            )
         known = local.unpack(since)
         now, new = self._compare(own, found, known, context)
         if not new:

@@ -97,11 +97,19 @@ class PythonSource:
     def schema(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> SourceSchema:
         return SourceSchema(self._schema(_own(read), since, context))
 
-    def probe(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> Window | None:  # noqa: ARG002 - the contract's
+    def probe(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> Window | None:
         own = _own(read)
         if own.mode == "full":
             load_function(own.function, self._root)
             return Window(None, since, {}, note=f"all that {own.function} yields", limit=own.max_records)
+        if context.interval is not None:
+            raise FatalError(
+                Code.UNSUPPORTED,
+                "an incremental function yields what is new, not what lies in an interval",
+                operation="probe",
+                object=own.function,
+                hint="leave --date, --start and --end out, or use mode: full",
+            )
         started = self._start(own, since)
         first = next(started.items, None)
         if first is None:
