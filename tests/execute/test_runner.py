@@ -11,7 +11,8 @@ import yaml
 from tests.crash import harness
 from tests.crash.scenarios import PIPELINE, SOURCES, TARGETS, Scenario, World, changes_for
 
-from headgate.commands.models import RunPipeline
+from headgate.commands.handle import handle
+from headgate.commands.models import ResetWatermark, RunPipeline
 from headgate.core.contracts import Store
 from headgate.core.errors import Code, FatalError, RetriableError
 from headgate.core.events import Event
@@ -234,3 +235,30 @@ def test_a_failed_run_carries_its_receipt_and_error(world: World) -> None:
     assert caught.value.receipt.status is Status.FAILED
     assert caught.value.error.code is Code.INTERNAL
     assert RunPipeline(pipeline=PIPELINE).publish
+
+
+def test_a_watermark_that_was_forgotten_means_that_everything_is_read_again(world: World) -> None:
+    loaded = run(world)["rows"]["loaded"]
+    for _ in range(2):
+        with Workspace.load(world.root) as workspace:
+            assert not handle(ResetWatermark(pipeline=PIPELINE), workspace).is_failure
+        again = run(world)
+        assert (again["status"], again["rows"]["loaded"]) == ("success", loaded)
+        assert run(world)["status"] == "skipped"
+    assert sum(world.rows().values()) == 3 * loaded
+
+
+def test_a_skipped_run_tells_the_watermark_as_it_stands(world: World) -> None:
+    after = run(world)["watermark"]["after"]
+    assert run(world)["watermark"] == {"column": "seq", "before": after, "after": after}
+
+
+@pytest.mark.parametrize(
+    "changed", [{"where": "seq > 1"}, {"query": "SELECT * FROM moves -- once more", "table": None}]
+)
+def test_an_interval_under_another_condition_needs_force(world: World, changed: dict[str, Any]) -> None:
+    source = {"connection": "origin", "table": "moves", "where": "seq > 0"}
+    change(world, lambda p: p.update(source=source))
+    assert run(world, date="2024-01-31")["status"] == "success"
+    change(world, lambda p: p.update(source={k: v for k, v in {**source, **changed}.items() if v is not None}))
+    assert run(world, date="2024-01-31")["error"]["code"] == "PLAN_CHANGED"

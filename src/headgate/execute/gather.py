@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -133,9 +135,16 @@ def _scan(
         relation.side,
         relation.unique,
         repeatable=relation.source != 0,
+        options=_digest(read),
         note=window.note if window is not None and relation.source == 0 else "",
     )
     return scan, schema
+
+
+def _digest(read: ReadOptions) -> str:
+    """Names what is read, however long the query and wherever the condition stands."""
+    chosen = read.model_dump(mode="json", exclude={"name", "batch_size"})
+    return hashlib.sha256(json.dumps(chosen, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def described(read: ReadOptions) -> str:

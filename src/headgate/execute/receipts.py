@@ -15,7 +15,9 @@ def receipt(run: Run, status: Status, *, published: bool, message: str = "") -> 
         before = run.state.watermarks.get(mark.source)
         change = WatermarkChange(mark.column, before.value if before else None, mark.value)
     elif run.pipeline.sources and run.pipeline.sources[0].incremental:
-        change = WatermarkChange(run.pipeline.sources[0].incremental.column)
+        column = run.pipeline.sources[0].incremental.column
+        stays = next((mark.value for mark in run.state.watermarks.values() if mark.column == column), None)
+        change = WatermarkChange(column, stays, stays)
     rows = run.rows
     if run.commits:
         rows = type(rows)(

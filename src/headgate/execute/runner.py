@@ -245,6 +245,9 @@ def _execute(run: Run) -> None:
         else:
             run.gathered = gather(run.workspace, run.pipeline, run.context, run.state, window=run.window)
     done = run.authority.published(run.key, run.execution_id)
+    while done is not None and _read_again(run):
+        run.execution_id = execution_id(run.key, {"execution": run.execution_id, "after": done.run_id})
+        done = run.authority.published(run.key, run.execution_id)
     if done is not None:
         if not run.request.force:
             _already_done(run, done.run_id, done.plan_hash)
@@ -254,6 +257,16 @@ def _execute(run: Run) -> None:
     with run.emitter.during(Step.RECORD, status="running"):
         run.workspace.history.record(run.key.project, begun.with_(ended_at=None))
     Interpreter(run).interpret()
+
+
+def _read_again(run: Run) -> bool:
+    """Whether a window that was published is to be read once more.
+
+    Its commit moved the watermark past it. That the probe found it again means that somebody set the watermark back,
+    or that a file has its old content back: both ask for the rows, and neither is the same work started twice.
+    """
+    request = run.request
+    return not (request.interval or request.force or request.replay) and run.window is not None
 
 
 def _already_done(run: Run, first: str, plan_hash: str) -> None:

@@ -104,7 +104,7 @@ class Scan:
     """Open one relation: a source of the pipeline, or the other side of a join.
 
     ``unique``: columns that must be unique in it, checked before the main source is read. ``repeatable``: it is
-    scanned more than once, so batches are kept.
+    scanned more than once, so batches are kept. ``options``: a hash of what chooses its rows.
     """
 
     relation: str
@@ -116,6 +116,7 @@ class Scan:
     side: int | None = None
     unique: tuple[str, ...] = ()
     repeatable: bool = False
+    options: str = ""
     note: str = ""
 
 
