@@ -144,6 +144,12 @@ def stat(path: Path) -> FileState:
 
 
 def digest(path: Path) -> str:
+    """SHA-256 of the content, in hex; read in chunks."""
+    with path.open("rb", buffering=0) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fingerprint(path: Path) -> str:
     """SHA-256 over the SHA-256 of each 16 MiB of the content, in hex: large files are hashed by all processors."""
     count = -(-path.stat().st_size // _HASHED)
     if count <= 1:
