@@ -178,7 +178,7 @@ class LocalSource:
                     now[name] = before
                     continue
                 context.on_news()
-                state = replace(state, digest=local.digest(path))
+                state = replace(state, digest=local.fingerprint(path))
             now[name] = state
             if before is None or before.digest != state.digest:
                 if before is not None and read.changed == "fail":
