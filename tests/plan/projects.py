@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from headgate.commands.handle import handle
 from headgate.commands.models import ReplayQuarantine, RunPipeline
@@ -44,7 +45,7 @@ class SmallProject:
         targets: Sequence[Mapping[str, Any]] = (),
         **others: Any,
     ) -> SmallProject:
-        """Write the pipeline. JSON is YAML, one key a line, so that errors have lines to point to."""
+        """Write the pipeline."""
         into = [{"connection": "goal", **one} for one in (targets or [target or {"table": "out"}])]
         document: dict[str, Any] = {"source": dict(source), **others}
         if steps:
@@ -74,7 +75,7 @@ class SmallProject:
         }
         if self.defaults:
             project["defaults"] = self.defaults
-        (self.root / "headgate.yml").write_text(json.dumps(project, indent=1))
+        (self.root / "headgate.yml").write_text(yaml.safe_dump(project, sort_keys=False))
 
     def table(self, name: str, columns: Mapping[str, str], rows: Iterable[Row] = ()) -> SmallProject:
         """A table of the shop, written without headgate."""
