@@ -119,7 +119,8 @@ class _Compiler:
         options, name = self.steps[index], self.names[index]
         self.builder.applied = index
         self._refuse_partial_groups(options)
-        for shape in self.registry.module("transforms", options.type).shapes(options, self._input()):
+        shapes = self.registry.module("transforms", options.type).shapes(options, self._input())
+        for shape in shapes:
             if isinstance(shape, Call):
                 self._call(shape, index)
                 continue
@@ -127,7 +128,8 @@ class _Compiler:
                 self._close(index - 1, before=name)
             self.builder.add(shape, name, self.pipeline.error_handling.on_row_error)
             self._checked(self.builder.columns)
-        self.builder.steps.append(name)
+        if not any(isinstance(shape, Call) for shape in shapes):
+            self.builder.steps.append(name)
         self.builder.applied = index + 1
         if name in self.wanted and index < len(self.steps) - 1:
             self._close(index)
