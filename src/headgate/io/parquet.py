@@ -87,6 +87,9 @@ class ParquetFile:
 
     def abort(self) -> None:
         self._pending = []
+        if self._writer is not None:
+            self._writer.is_open = False  # else its finaliser would write a footer into the closed file
+            self._writer = None
         self._file.close()
         self.path.unlink(missing_ok=True)
 
