@@ -123,9 +123,10 @@ def _load(path: Path, name: str, root: Path, reference: str) -> ModuleType:
 @contextmanager
 def _importing_from(root: Path) -> Iterator[None]:
     """The project's folder comes first among the places of modules, and its modules leave no names behind."""
-    hidden = {name: module for name, module in sys.modules.items() if _is_below(module, root)}
+    loaded = list(sys.modules.items())  # another thread may be importing
+    hidden = {name: module for name, module in loaded if _is_below(module, root)}
     for name in hidden:
-        del sys.modules[name]
+        sys.modules.pop(name, None)
     known = set(sys.modules)
     sys.path.insert(0, str(root))
     importlib.invalidate_caches()  # files may have been written since this process began
@@ -134,8 +135,9 @@ def _importing_from(root: Path) -> Iterator[None]:
     finally:
         sys.path.remove(str(root))
         for name in set(sys.modules) - known:
-            if not name.startswith(_PREFIX) and _is_below(sys.modules[name], root):
-                del sys.modules[name]
+            module = sys.modules.get(name)
+            if module is not None and not name.startswith(_PREFIX) and _is_below(module, root):
+                sys.modules.pop(name, None)
         sys.modules.update(hidden)
 
 
