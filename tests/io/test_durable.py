@@ -24,7 +24,8 @@ KEY = PipelineKey("shop", "orders")
         (errno.EDQUOT, Code.DISK_FULL, "free space"),
         (errno.EACCES, Code.STORAGE_FAILED, "write permission"),
         (errno.EROFS, Code.STORAGE_FAILED, "write permission"),
-        (errno.EIO, Code.STORAGE_FAILED, ""),
+        (errno.ENOTDIR, Code.STORAGE_FAILED, "stands where a folder should be"),
+        (errno.EIO, Code.STORAGE_FAILED, "run again"),
     ],
 )
 def test_a_failed_file_operation_says_what_to_do(tmp_path: Path, number: int, code: Code, hint: str) -> None:

@@ -65,8 +65,22 @@ def explain(error: OSError, operation: str, path: Path) -> FatalError:
                 object=str(path),
                 hint="give this user write permission there, or choose another path",
             )
+        case errno.ENOTDIR | errno.EEXIST:
+            return FatalError(
+                Code.STORAGE_FAILED,
+                os.strerror(error.errno),
+                operation=operation,
+                object=str(path),
+                hint="a file stands where a folder should be, or something in its place: move it, or change the path",
+            )
         case _:
-            return FatalError(Code.STORAGE_FAILED, str(error), operation=operation, object=str(path))
+            return FatalError(
+                Code.STORAGE_FAILED,
+                str(error),
+                operation=operation,
+                object=str(path),
+                hint="see that the path can be reached and written, then run again",
+            )
 
 
 class DurableFile:
