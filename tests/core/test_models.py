@@ -38,7 +38,9 @@ def test_sizes_have_units(text: str, size: int) -> None:
     assert Options.model_validate({"memory": text}).memory == size
 
 
-@pytest.mark.parametrize("document", [{"wait": "5 minutes"}, {"memory": "much"}, {"wait": True}, {"memory": False}, {"columns": []}])
+@pytest.mark.parametrize(
+    "document", [{"wait": "5 minutes"}, {"memory": "much"}, {"wait": True}, {"memory": False}, {"columns": []}]
+)
 def test_what_is_neither_is_refused(document: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Options.model_validate(document)
