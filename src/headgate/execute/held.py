@@ -58,17 +58,21 @@ class HeldRows:
             self._add(key, noted.flag.bit, some, f"rules:{relation}", 0, replayable=False, status="evidence")
 
     def take_rejected(self, lines: Iterable[Rejected], scan: FileScan, columns: list[str], *, replayable: bool) -> int:
-        """Keep lines of files that could not be read into their columns; how many."""
+        """Keep lines of files that could not be read into their columns; how many.
+
+        Lines whose cells are not all known, each in its column, are kept apart: a replay would lose or make up values.
+        """
         import pyarrow as pa
 
         fields = [*columns, "_file", "_line", "_raw", REASONS]
         total = 0
         source = iter(lines)
         while chunk := list(islice(source, _BATCH)):
-            rows: list[dict[str, Any]] = []
+            whole: list[dict[str, Any]] = []
+            torn: list[dict[str, Any]] = []
             for line in chunk:
                 values = _fields(line.text, scan, columns)
-                rows.append(
+                (torn if _is_torn(line, scan) else whole).append(
                     {**values, "_file": line.path, "_line": line.line, "_raw": line.text, REASONS: [line.reason]}
                 )
             types: list[pa.DataType] = [pa.string()] * len(columns) + [
@@ -78,9 +82,12 @@ class HeldRows:
                 pa.list_(pa.string()),
             ]
             schema = pa.schema(list(zip(fields, types, strict=True)))
-            batch = pa.RecordBatch.from_pylist(rows, schema)
-            self._add(("", REJECTED, "held"), 0, batch, "step:source", -1, replayable=replayable)
-            total += batch.num_rows
+            for number, rows in enumerate((whole, torn)):
+                if rows:
+                    batch = pa.RecordBatch.from_pylist(rows, schema)
+                    key = ("", REJECTED, "torn" if number else "held")
+                    self._add(key, number, batch, "step:source", -1, replayable=replayable and not number)
+            total += len(chunk)
         return total
 
     def _add(
@@ -135,6 +142,20 @@ class HeldRows:
         for kept in self._files.values():
             kept.file.abort()
         self._files.clear()
+
+
+def _is_torn(line: Rejected, scan: FileScan) -> bool:
+    """Whether the line's cells are not exactly those of the columns: too many, too few, open quotes, damaged text."""
+    if scan.format != "csv" or "unicode" in line.reason.lower():
+        return True
+    options = scan.options
+    delimiter, quote = options.get("delimiter") or ",", options.get("quote") or '"'
+    try:
+        cells = next(csv.reader(io.StringIO(line.text), delimiter=delimiter, quotechar=quote, strict=True), [])
+    except csv.Error:
+        return True
+    columns = options.get("columns")
+    return columns is not None and len(cells) != len(columns)
 
 
 def _fields(text: str, scan: FileScan, columns: list[str]) -> dict[str, str | None]:

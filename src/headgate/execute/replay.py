@@ -24,6 +24,14 @@ def entry_of(run: Run) -> QuarantineEntry:
                     Code.UNSUPPORTED, f"the entry is {entry.status}", operation="replay", object=entry.id,
                     hint="see: headgate quarantine list",
                 )  # fmt: skip
+            if not entry.replayable and entry.rule == REJECTED:
+                raise FatalError(
+                    Code.UNSUPPORTED,
+                    "these lines could not be taken apart into the columns, so values would be lost or made up",
+                    operation="replay",
+                    object=entry.id,
+                    hint="mend them in the file and have it read again, or discard them here",
+                )
             if not entry.replayable:
                 raise FatalError(
                     Code.UNSUPPORTED,
