@@ -60,7 +60,7 @@ class HeldRows:
     def take_rejected(self, lines: Iterable[Rejected], scan: FileScan, columns: list[str], *, replayable: bool) -> int:
         """Keep lines of files that could not be read into their columns; how many.
 
-        Lines whose cells are not all known, each in its column, are kept apart: a replay would lose or make up values.
+        Lines whose cells are unknown are kept apart: a replay would make up values.
         """
         import pyarrow as pa
 
@@ -145,17 +145,19 @@ class HeldRows:
 
 
 def _is_torn(line: Rejected, scan: FileScan) -> bool:
-    """Whether the line's cells are not exactly those of the columns: too many, too few, open quotes, damaged text."""
+    """Whether cells of the line are unknown: JSON that does not parse, open quotes, text of another encoding.
+
+    A line with too few or too many cells is read as far as it goes.
+    """
     if scan.format != "csv" or "unicode" in line.reason.lower():
         return True
     options = scan.options
     delimiter, quote = options.get("delimiter") or ",", options.get("quote") or '"'
     try:
-        cells = next(csv.reader(io.StringIO(line.text), delimiter=delimiter, quotechar=quote, strict=True), [])
+        next(csv.reader(io.StringIO(line.text), delimiter=delimiter, quotechar=quote, strict=True), [])
     except csv.Error:
         return True
-    columns = options.get("columns")
-    return columns is not None and len(cells) != len(columns)
+    return False
 
 
 def _fields(text: str, scan: FileScan, columns: list[str]) -> dict[str, str | None]:

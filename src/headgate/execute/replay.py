@@ -27,7 +27,7 @@ def entry_of(run: Run) -> QuarantineEntry:
             if not entry.replayable and entry.rule == REJECTED:
                 raise FatalError(
                     Code.UNSUPPORTED,
-                    "these lines could not be taken apart into the columns, so values would be lost or made up",
+                    "these lines could not be taken apart into the columns, so a replay would make up values",
                     operation="replay",
                     object=entry.id,
                     hint="mend them in the file and have it read again, or discard them here",
