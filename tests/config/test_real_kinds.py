@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from textwrap import dedent
 
-import jsonschema  # type: ignore[import-untyped]
+import jsonschema
 import pytest
 
 from headgate.config.load import load_project
