@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import traceback
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headgate.core.contracts import Column, TypeBinder
@@ -13,6 +11,8 @@ from headgate.core.errors import Code, FatalError
 from headgate.sql.shapes import Call
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pyarrow as pa
 
 
@@ -24,7 +24,7 @@ def probe_call(call: Call, columns: Sequence[Column], binder: TypeBinder, root: 
     if call.columns:
         return tuple(Column(name, kind) for name, kind in call.columns.items()), digest
     empty = binder.arrow(columns).empty_table()
-    result = _call(load_function(call.function, root), empty, call.function)
+    result = _call(load_function(call.function, root), empty, call.function, root)
     return binder.columns(result.schema), digest
 
 
@@ -38,26 +38,28 @@ def run_call(call: Call, reader: pa.RecordBatchReader, schema: pa.Schema, root: 
 
     def batches() -> Iterator[pa.RecordBatch]:
         if call.scope == "table":
-            yield from _fit(_call(function, reader.read_all(), call.function), schema, call.function).to_batches()
+            made = _call(function, reader.read_all(), call.function, root)
+            yield from _fit(made, schema, call.function).to_batches()
             return
         for batch in reader:
             table = pa.Table.from_batches([batch])
-            yield from _fit(_call(function, table, call.function), schema, call.function).to_batches()
+            yield from _fit(_call(function, table, call.function, root), schema, call.function).to_batches()
 
     return pa.RecordBatchReader.from_batches(schema, batches())
 
 
-def _call(function: Callable[..., Any], rows: pa.Table, reference: str) -> pa.Table:
+def _call(function: Callable[..., Any], rows: pa.Table, reference: str, root: Path) -> pa.Table:
     """Call with what the first parameter is annotated with (Arrow by default), and take back any of the three."""
+    from headgate.io.userland import user_error
+
     try:
         return _to_arrow(function(_given(function, rows)), reference)
     except FatalError:
         raise
     except Exception as error:  # whatever the user's code raises becomes one clear error
-        frame = traceback.extract_tb(error.__traceback__)[-1]
         raise FatalError(
             Code.TRANSFORMATION_FAILED,
-            f"{type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno})",
+            user_error(error, root),
             operation="transform",
             object=reference,
             hint="the function must also work on a table without rows, or declare columns:",
@@ -65,8 +67,7 @@ def _call(function: Callable[..., Any], rows: pa.Table, reference: str) -> pa.Ta
 
 
 def _given(function: Callable[..., Any], rows: pa.Table) -> Any:
-    parameters = list(inspect.signature(function).parameters.values())
-    kind = str(parameters[0].annotation) if parameters else ""
+    kind = _annotation(function)
     if "polars" in kind or kind.startswith("pl."):
         import polars
 
@@ -74,6 +75,16 @@ def _given(function: Callable[..., Any], rows: pa.Table) -> Any:
     if "pandas" in kind or kind.startswith("pd."):
         return rows.to_pandas()
     return rows
+
+
+def _annotation(function: Callable[..., Any]) -> str:
+    """What the first parameter is annotated with; a name that is imported for type checkers only, as it is written."""
+    try:
+        signature = inspect.signature(function, eval_str=True)
+    except (NameError, AttributeError, TypeError, SyntaxError):
+        signature = inspect.signature(function)
+    parameters = list(signature.parameters.values())
+    return str(parameters[0].annotation).strip("'\"") if parameters else ""
 
 
 def _to_arrow(result: Any, reference: str) -> pa.Table:

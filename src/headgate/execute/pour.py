@@ -55,6 +55,9 @@ class _Spool:
     def close(self) -> None:
         self._file.close()
 
+    def abort(self) -> None:
+        self._file.abort()
+
     @property
     def scan(self) -> Scan:
         return Scan(SourceSchema(self._file.schema), files=FileScan("parquet", (str(self._file.path),)))
@@ -64,36 +67,48 @@ def drain(run: Run, pour: Pour, counter: Counter) -> None:
     """Run one pass to its end. What it spooled is registered with the engine under the spool's name."""
     transform, check = pour.transform, pour.check
     assert run.session is not None
-    assert run.held is not None
     assert check is not None
     reader = _open(run, transform)
     good = _good_schema(reader.schema)
     splitter = Splitter(transform.verdict, good.names, reader.schema)
-    spools = {keep.spool: _Spool(run, keep, good) for keep in pour.keeps}
     writers = [_writer(run, write, good) for write in pour.writes]
-    sinks: list[Writer] = [*writers, *spools.values()]
+    spools = {keep.spool: _Spool(run, keep, good) for keep in pour.keeps}
     with run.emitter.during(Step.STAGE, relation=transform.relation) as outcome:
         try:
-            computed = (splitter.split(batch) for batch in reader)
-            for kept, held, noted in ahead(computed, cancel=run.session.interrupt):
-                for rows in held:
-                    run.held.take(transform.relation, rows, replayable=transform.replayable)
-                for evidence in noted:
-                    run.held.note(transform.relation, evidence)
-                if kept.num_rows:
-                    for sink in sinks:
-                        sink.write(kept)
-                run.emitter.tell(Step.PROGRESS, relation=transform.relation, rows=splitter.tally.seen)
-        finally:
-            reader.close()
-        for sink in sinks:
-            sink.close()
+            _stream(run, transform, reader, splitter, [*writers, *spools.values()])
+        except BaseException:
+            for spool in spools.values():
+                spool.abort()
+            raise
         outcome["rows"] = splitter.tally.good
     for name, spool in spools.items():
         with run.emitter.during(Step.SPOOL, relation=name):
             run.session.register(name, spool.scan)
     rows_in = counter.rows_in(run, transform, splitter)
     run.passes.append(PassResult(transform, check, rows_in, splitter.tally))
+
+
+def _stream(
+    run: Run, transform: Transform, reader: pa.RecordBatchReader, splitter: Splitter, sinks: list[Writer]
+) -> None:
+    """Hand every good row to every sink, and every other one to where it is kept."""
+    assert run.session is not None
+    assert run.held is not None
+    try:
+        computed = (splitter.split(batch) for batch in reader)
+        for kept, held, noted in ahead(computed, cancel=run.session.interrupt):
+            for rows in held:
+                run.held.take(transform.relation, rows, replayable=transform.replayable)
+            for evidence in noted:
+                run.held.note(transform.relation, evidence)
+            if kept.num_rows:
+                for sink in sinks:
+                    sink.write(kept)
+            run.emitter.tell(Step.PROGRESS, relation=transform.relation, rows=splitter.tally.seen)
+    finally:
+        reader.close()
+    for sink in sinks:
+        sink.close()
 
 
 @dataclass
