@@ -56,7 +56,7 @@ def test_unknown_keys_and_later_changes_are_refused() -> None:
         Options.model_validate({"columsn": "id"})
     options = Options()
     with pytest.raises(ValidationError, match="frozen"):
-        options.memory = 1
+        options.memory = 1  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,9 @@ RULES: dict[str, tuple[dict[str, Any], Test]] = {
 
 def judge(outcome: Outcome, rules: Mapping[str, str]) -> None:
     """Apply rules (name as written to kind) to the rows that are good now, all at once."""
-    rows, held, good = outcome.rows, [], []
+    rows = outcome.rows
+    held: list[Row] = []
+    good: list[Row] = []
     for row in rows:
         broken = [name for name, kind in rules.items() if not RULES[kind][1](row, rows)]
         for name in broken:

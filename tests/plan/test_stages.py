@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -54,5 +55,5 @@ def test_a_plan_shows_its_sql_and_counts_its_scans(project: SmallProject) -> Non
     assert plan.scans == 2
     assert plan.sql.count("-- ") == 2
     assert 'GROUP BY\n    "city"' in plan.sql
-    rules = [{"type": "row_count", "min": 1}, {"type": "unique", "columns": "city"}]
+    rules: list[dict[str, Any]] = [{"type": "row_count", "min": 1}, {"type": "unique", "columns": "city"}]
     assert project.define(steps=[first, aggregate], rules=rules).plan().scans == 3
