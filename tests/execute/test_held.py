@@ -1,49 +1,52 @@
-"""Lines that no column took are held whole; only those whose cells are known may be replayed."""
+"""Held rows stand in one file for each pass and first reason, numbered in the order of the plan."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
-import pyarrow.parquet as pq
-import pytest
+from tests.plan.projects import SmallProject
 
-from headgate.core.contracts import FileScan, Rejected
-from headgate.execute.held import HeldRows
+from headgate.execute import held
 
-SCAN = FileScan("csv", ("a.csv",), {"delimiter": ",", "quote": '"', "columns": [["a", "BIGINT"], ["b", "VARCHAR"]]})
-COUNT = "Expected Number of Columns: 2"
+HOLD = {"on_row_error": "quarantine"}
 
 
-@pytest.mark.parametrize(
-    ("scan", "text", "reason", "replayable"),
-    [
-        (SCAN, "x,2", "Could not convert string 'x' to BIGINT", True),
-        (SCAN, '1,"a, b"', "Could not convert", True),
-        (SCAN, "1,2,3", f"{COUNT} Found: 3", True),
-        (SCAN, "1", f"{COUNT} Found: 1", True),
-        (SCAN, '1,"2', "Value with unterminated quote found.", False),
-        (SCAN, "1,??", "Invalid unicode (byte sequence mismatch) detected.", False),
-        (FileScan("json", ("a.json",), {"keys": ["a", "b"]}), '{"a": 1', "malformed", False),
-    ],
-)
-def test_a_line_is_replayable_if_its_cells_are_known(
-    tmp_path: Path, scan: FileScan, text: str, reason: str, replayable: bool
-) -> None:
-    held = HeldRows("r" * 32, "p", tmp_path / "held")
-    assert held.take_rejected([Rejected("a", 2, text, reason)], scan, ["a", "b"], replayable=True) == 1
-    held.close()
-    ((entry, path),) = held.entries("held")
-    assert (entry.rule, entry.rows, entry.replayable) == ("unreadable", 1, replayable)
-    assert pq.read_table(path)["_raw"].to_pylist() == [text]
-
-
-def test_torn_lines_do_not_keep_others_from_being_replayed(tmp_path: Path) -> None:
-    held = HeldRows("r" * 32, "p", tmp_path / "held")
-    lines = [
-        Rejected("a", 2, '1,"2', "open quote"),
-        Rejected("a", 3, "x,2", "no BIGINT"),
-        Rejected("a", 4, '"', "open"),
+def test_entries_are_numbered_in_the_order_of_passes_and_rules(project: SmallProject) -> None:
+    """The first row to be held breaks the second rule; that changes no number."""
+    rules: list[dict[str, Any]] = [
+        {"type": "expression", "name": "not_five", "condition": "id <> 5", "on_fail": "quarantine"},
+        {"type": "expression", "name": "not_one", "condition": "id <> 1", "on_fail": "quarantine"},
+        {"type": "expression", "name": "not_three", "condition": "id <> 3", "on_fail": "quarantine", "step": "first"},
     ]
-    assert held.take_rejected(lines, SCAN, ["a", "b"], replayable=True) == 3
-    held.close()
-    assert [(entry.rows, entry.replayable) for entry, _ in held.entries("held")] == [(1, True), (2, False)]
+    first = {"type": "filter", "name": "first", "condition": "id > 0"}
+    cast = {"type": "cast", "columns": {"note": "BIGINT"}}
+    receipt = project.define(steps=[first, cast], rules=rules, error_handling=HOLD).run()
+    found = {entry["id"]: (entry["rule"], entry["rows"]) for entry in project.entries()}
+    assert receipt.quarantine == tuple(f"{receipt.run_id[:12]}-{number}" for number in range(1, 5))
+    assert [found[entry] for entry in receipt.quarantine] == [
+        ("not_three", 1),
+        ("cast note", 1),
+        ("not_five", 1),
+        ("not_one", 1),
+    ]
+
+
+def test_one_entry_holds_all_rows_of_its_reason(project: SmallProject) -> None:
+    rows = [(n, "Bonn", n, "x") for n in range(25_000)]
+    project.table("orders", {"id": "INTEGER", "city": "TEXT", "total": "INTEGER", "note": "TEXT"}, rows)
+    project.defaults = {"batch_size": 1000}
+    rule = {"type": "expression", "condition": "id % 2 = 0", "on_fail": "quarantine"}
+    receipt = project.define(rules=[rule]).run()
+    (entry,) = project.entries()
+    assert (entry["rows"], receipt.rows.quarantined, receipt.rows.loaded) == (12_500, 12_500, 12_500)
+
+
+def test_evidence_of_a_refused_run_is_some_rows_of_each_rule(project: SmallProject) -> None:
+    rows = [(n, "Bonn", n, "x") for n in range(held.EVIDENCE_ROWS * 3)]
+    project.table("orders", {"id": "INTEGER", "city": "TEXT", "total": "INTEGER", "note": "TEXT"}, rows)
+    project.defaults = {"batch_size": 300}
+    result = project.define(rules=[{"type": "expression", "name": "odd", "condition": "id < 0"}]).attempt()
+    assert result.value is not None
+    assert result.value.checks[0].failed_rows == held.EVIDENCE_ROWS * 3
+    (entry,) = project.entries()
+    assert (entry["rule"], entry["rows"], entry["status"]) == ("odd", held.EVIDENCE_ROWS, "evidence")
