@@ -16,14 +16,13 @@ from tests.plan.projects import SmallProject
 
 from headgate.core.runs import Receipt
 
-SCHEMA = pa.schema(
-    [
-        pa.field("id", pa.int64()),
-        pa.field("k", pa.string()),
-        pa.field("v", pa.string()),
-        pa.field("w", pa.int64()),
-    ]
-)
+FIELDS: list[tuple[str, pa.DataType]] = [
+    ("id", pa.int64()),
+    ("k", pa.string()),
+    ("v", pa.string()),
+    ("w", pa.int64()),
+]
+SCHEMA = pa.schema(FIELDS)
 REASONS = ("expanded", "filtered", "unmatched", "quarantined", "deduplicated", "aggregated")
 
 

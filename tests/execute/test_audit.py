@@ -10,7 +10,6 @@ from tests.plan.projects import FILES, SmallProject
 
 from headgate.core.errors import Code
 from headgate.core.runs import Receipt
-from headgate.execute import pour
 from headgate.execute.split import Splitter
 
 HOLD = {"on_row_error": "quarantine"}
@@ -34,7 +33,7 @@ def test_rows_that_vanish_refuse_the_run(project: SmallProject, monkeypatch: pyt
         self.tally.dropped = Counter()
         return found
 
-    monkeypatch.setattr(pour.Splitter, "split", forget)
+    monkeypatch.setattr(Splitter, "split", forget)
     result = project.attempt()
     assert result.error_code is Code.ACCOUNTING_FAILED
     assert "5 rows went in, 3 came out" in (result.error or "")

@@ -43,7 +43,10 @@ def join() -> None:
 
 
 def begin(project: SmallProject, registry: Asked, times: int = 1) -> None:
-    steps = [{"type": "filter", "condition": "id > 0"}, {"type": "rename", "columns": {"id": "nr"}}]
+    steps: list[dict[str, Any]] = [
+        {"type": "filter", "condition": "id > 0"},
+        {"type": "rename", "columns": {"id": "nr"}},
+    ]
     project.define(steps=steps, rules=[{"type": "not_null", "column": "nr"}])
     with Workspace.load(project.root) as workspace:
         for _ in range(times):

@@ -45,5 +45,6 @@ def test_held_rows_can_be_replayed_unless_rows_are_grouped_after_them(project: S
     assert replayable(project, FIRST) == [True]
     assert replayable(project, FIRST, late, rules=[rule]) == [True, True]
     assert replayable(project, FIRST, AGGREGATE) == [False, True]
+    assert replayable(project, FIRST, late, AGGREGATE, rules=[rule]) == [False, False, True]
     assert replayable(project, FIRST, {"type": "sql", "query": "SELECT city FROM input"}) == [False, True]
     assert replayable(project, FIRST, {"type": "python", "function": "mine:same"}) == [False, True, True]

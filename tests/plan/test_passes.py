@@ -127,6 +127,15 @@ def test_a_row_that_was_filtered_is_not_judged_by_later_steps(project: SmallProj
     assert [check.failed_rows for check in receipt.checks] == [0]
 
 
+@pytest.mark.parametrize("action", ["quarantine", "warn"])
+def test_a_row_that_left_is_not_judged_by_rules(project: SmallProject, action: str) -> None:
+    """Neither one that was filtered (4, 5) nor one that a cast held back (2)."""
+    rule = {"type": "expression", "condition": "id NOT IN (2, 3, 4, 5)", "on_fail": action}
+    receipt = project.define(steps=[FILTER, CAST], rules=[rule], error_handling=QUARANTINE).run()
+    assert [check.failed_rows for check in receipt.checks] == [1]
+    assert (receipt.rows.filtered, receipt.rows.quarantined) == (2, 2 if action == "quarantine" else 1)
+
+
 def test_a_failed_cast_wins_over_a_later_filter(project: SmallProject) -> None:
     small = {"type": "filter", "condition": "id <> 2"}
     receipt = project.define(steps=[CAST, small], error_handling=QUARANTINE).run()
