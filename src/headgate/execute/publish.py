@@ -19,13 +19,13 @@ from headgate.plan.stages import Acknowledge, Clean, Publish
 def publish(run: Run, stage: Publish) -> None:
     """Publish, park (``--no-publish``) or forget (``--limit``) what the run staged."""
     entries = _hold(run)
-    for transaction in run.transactions.values():
-        run.commits += transaction.counts()
-    run.watermarks = _watermarks(run)
+    for name, transaction in run.transactions.items():
+        run.commits += _of(name, transaction.counts())
     if run.request.limit is not None:
         for transaction in run.transactions.values():
             transaction.rollback()
         return
+    run.watermarks = _watermarks(run)
     record = _record(run, stage.store, entries)
     if not run.request.publish:
         with run.emitter.during(Step.STAGE, what="park"):
@@ -38,13 +38,19 @@ def publish(run: Run, stage: Publish) -> None:
             run.transactions[name].park(_record(run, name, ()))
     run.publishing = True
     with run.emitter.during(Step.PUBLISH, store=stage.store):
-        commits = run.transactions[stage.store].publish(record)
+        commits = _of(stage.store, run.transactions[stage.store].publish(record))
     run.published = True
     for name in stage.followers:
         with run.emitter.during(Step.FORWARD, store=name):
-            commits += roll_forward(run.stores[name], run.claims[name], run.run_id, run.emitter, run.workdir)
+            forwarded = roll_forward(run.stores[name], run.claims[name], run.run_id, run.emitter, run.workdir)
+            commits += _of(name, forwarded)
     run.commits = commits
     run.publishing = False
+
+
+def _of(store: str, commits: list[TableCommit]) -> list[TableCommit]:
+    """The commits with the connection that they are in, as receipts name it."""
+    return [replace(commit, connection=store) for commit in commits]
 
 
 def roll_forward(store: Store, claim: Claim, run_id: str, emitter: Emitter, workdir: Path) -> list[TableCommit]:

@@ -329,7 +329,7 @@ def _ended(run: Run, error: HeadgateError) -> RunFailed:
     match failure.code:
         case Code.OUTCOME_UNKNOWN:
             status = Status.UNKNOWN
-        case Code.QUALITY_CHECK_FAILED | Code.ERROR_RATE_EXCEEDED:
+        case Code.QUALITY_CHECK_FAILED:
             status = Status.REFUSED
         case _:
             status = Status.PUBLISHING if published else Status.FAILED
