@@ -130,3 +130,16 @@ class SmallProject:
     def files(self) -> dict[str, bytes]:
         """Every file of the project with its bytes."""
         return {p.relative_to(self.root).as_posix(): p.read_bytes() for p in self.root.rglob("*") if p.is_file()}
+
+
+def with_orders(root: Path) -> SmallProject:
+    """Five orders: one with a note that is no number, one without a total, one with a negative total."""
+    columns = {"id": "INTEGER", "city": "TEXT", "total": "INTEGER", "note": "TEXT"}
+    rows = [
+        (1, "Bonn", 10, "1"),
+        (2, "Bonn", 20, "x"),
+        (3, "Ulm", 30, "3"),
+        (4, "Ulm", None, None),
+        (5, "Jena", -5, "5"),
+    ]
+    return SmallProject(root).table("orders", columns, rows).define()
