@@ -123,8 +123,8 @@ def _load(path: Path, name: str, root: Path, reference: str) -> ModuleType:
 @contextmanager
 def _importing_from(root: Path) -> Iterator[None]:
     """The project's folder comes first among the places of modules, and its modules leave no names behind."""
-    loaded = list(sys.modules.items())  # another thread may be importing
-    hidden = {name: module for name, module in loaded if _is_below(module, root)}
+    loaded = sys.modules.copy()  # another thread may be importing: a copy is one step, a walk is not
+    hidden = {name: module for name, module in loaded.items() if _is_below(module, root)}
     for name in hidden:
         sys.modules.pop(name, None)
     known = set(sys.modules)

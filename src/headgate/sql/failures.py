@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 from sqlglot import exp
 
@@ -99,9 +100,18 @@ def _type(node: exp.Expr, types: dict[str, str]) -> SqlType | None:  # noqa: C90
 
 
 def _converted(node: exp.Cast, types: dict[str, str]) -> SqlType | None:
-    """A cast raises for no row if its type holds every value; a constant raises for all rows or for none."""
+    """A cast raises for no row if its type holds every value; a text that is a date is one."""
     source, target = _type(node.this, types), parse_type(node.to.sql("duckdb"))
-    return target if _constant(node.this) or (source is not None and fits(source, target)) else None
+    dated = target.family == "date" and isinstance(node.this, exp.Literal) and _is_date(node.this.name)
+    return target if dated or (source is not None and fits(source, target)) else None
+
+
+def _is_date(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _literal(node: exp.Literal) -> SqlType | None:
