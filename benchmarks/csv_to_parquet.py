@@ -109,12 +109,12 @@ def main() -> int:
     expected = contents([out])
     sides = {"limit": partial(run, hand)}
     if not options.limit_only:
-        kinds = [kind for kind in ("folder", "lake") if options.only in kind]
+        kinds = [kind for kind in NAMES if options.only in kind]
         sides |= {kind: partial(measured, kind, csv, expected) for kind in kinds}
     costs = interleaved(options.times, sides)
     limit = statistics.median(cost.wall for cost in costs["limit"])
     rows: list[Summary] = [summarise("limit: DuckDB by hand, one scan of checks", costs["limit"], ratio=1.0)]
-    for kind in ("folder", "lake", "exact"):
+    for kind in NAMES:
         if kind in costs:
             ratio = statistics.median(cost.wall for cost in costs[kind]) / limit
             peak = max(cost.peak_mb for cost in costs[kind])
