@@ -34,6 +34,10 @@ $(VENV)/.installed: requirements/dev.txt pyproject.toml | $(BIN)/python
 .PHONY: setup
 setup: $(VENV)/.installed ## Make .venv with everything in it, servers included
 
+.PHONY: servers
+servers: ## Debian packages that some tests need: a MariaDB server, a browser, Node.js (root only)
+	@requirements/servers.sh
+
 # ---------------------------------------------------------------------------------------------- checks
 
 .PHONY: lint
@@ -44,7 +48,7 @@ lint: setup ## Ruff, mypy, import contracts
 	$(BIN)/lint-imports
 
 .PHONY: test
-test: lint coverage ## Everything that must hold before a commit (some minutes)
+test: servers lint coverage ## Everything that must hold before a commit (some minutes)
 	$(BIN)/pytest -n $(WORKERS) -m "not long"
 
 .PHONY: test-long
