@@ -1,0 +1,1 @@
+"""Mermaid: one file a grammar of it, and one rule of escaping for all (words.py)."""
