@@ -113,5 +113,5 @@ lock: setup ## Lock requirements/*.txt again (UPGRADE=--upgrade for newer versio
 .PHONY: clean
 clean: ## Remove what was built or downloaded, .venv included
 	rm -rf $(VENV) .cache build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
-	rm -rf examples/flights/data examples/flights/.headgate
+	rm -rf examples/flights/data examples/flights/.headgate tests/mermaid/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

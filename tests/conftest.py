@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import sql
+from tests.mermaid.parser import Parser, running_parser
 
 SETTINGS = """
 max_prepared_transactions = 20
@@ -119,3 +120,10 @@ def postgres_url(postgres_server: Server) -> Iterator[str]:
     name = database_name()
     yield postgres_server.create_database(name)
     postgres_server.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def mermaid_parser() -> Iterator[Parser]:
+    """Mermaid's own parser: every diagram that a test makes goes through it."""
+    with running_parser() as parser:
+        yield parser

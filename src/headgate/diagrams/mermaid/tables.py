@@ -11,6 +11,7 @@ from headgate.diagrams.tables import Many, Relation, TableColumn, Tables
 INDENT = "    "
 _LEFT: dict[Many, str] = {"one": "||", "zero_or_one": "|o", "many": "}o", "one_or_many": "}|"}
 _RIGHT: dict[Many, str] = {"one": "||", "zero_or_one": "o|", "many": "o{", "one_or_many": "|{"}
+_KEYS = ("pk", "fk", "uk")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_]+")
 
 
@@ -44,7 +45,7 @@ def _column(column: TableColumn) -> str:
 
 def _word(value: str) -> str:
     word = _UNSAFE.sub("_", value).strip("_")[:60]
-    return word if word[:1].isalpha() else f"c_{word}".rstrip("_")
+    return word if word[:1].isalpha() and word.lower() not in _KEYS else f"c_{word}".rstrip("_")
 
 
 def _relation(relation: Relation, names: Names) -> str:

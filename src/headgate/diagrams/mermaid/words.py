@@ -8,9 +8,18 @@ from collections.abc import Iterable
 
 PLAIN = frozenset(" _-.,/+()!?'")
 """What stands for itself beside letters and digits; everything else is written as its number."""
-RESERVED = frozenset({"o", "x"})
+RESERVED = frozenset(
+    {
+        "accdescr", "acctitle", "activate", "actor", "alt", "and", "autonumber", "box", "branch", "break", "bt",
+        "call", "checkout", "class", "classdef", "click", "commit", "create", "critical", "deactivate",
+        "default", "destroy", "direction", "else", "end", "erdiagram", "fk", "flowchart", "gitgraph", "graph",
+        "href", "interpolate", "linkstyle", "loop", "lr", "main", "many", "merge", "normal", "note", "o", "off",
+        "one", "opt", "option", "over", "par", "participant", "pk", "rect", "reverse", "rl", "scale",
+        "sequencediagram", "state", "style", "subgraph", "tb", "td", "title", "to", "uk", "x",
+    }
+)  # fmt: skip
 """Words that some grammar takes for its own."""
-STARTS = ("end", "graph")
+STARTS = ("title",)
 """What some grammar takes for its own even as the beginning of a longer word."""
 LONGEST = 160
 """Characters of one line of a label; what is longer is cut, as nobody reads it in a picture."""
