@@ -31,6 +31,11 @@ def check_schedule(text: str) -> str:
     return text
 
 
+def values_of(text: str, field: int) -> set[int]:
+    """The numbers that a field stands for; ``field`` counts from 0. Raises ValueError for what is none."""
+    return _values(text, *_FIELDS[field])
+
+
 def _values(text: str, name: str, low: int, high: int, words: dict[str, int]) -> set[int]:
     found: set[int] = set()
     for item in text.split(","):
