@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, assert_never
 
 import duckdb
 import pytest
 from sqlglot import exp
+from tests.plan.projects import SmallProject, with_orders
 
 from headgate.core.contracts import Column
-from headgate.sql.shapes import Call, Deduplicate, Drop, Lookup, Project, Reshape, Shape, StepInput
+from headgate.sql.shapes import Branch, Call, Deduplicate, Drop, Lookup, Note, Project, Reshape, Shape, StepInput
 
 Row = tuple[Any, ...]
 Table = tuple[Mapping[str, str], Sequence[Row]]
@@ -30,6 +32,9 @@ class Outcome:
     rows: list[Row]
     held: list[tuple[Row, tuple[str, ...]]] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
+    nulled: Counter[str] = field(default_factory=Counter)
+    branches: dict[str, Outcome] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 Kind = Any
@@ -62,8 +67,17 @@ def _apply(connection: duckdb.DuckDBPyConnection, shape: Shape, outcome: Outcome
                 partition_by=[exp.column(exp.to_identifier(key, quoted=True)) for key in shape.keys],
                 order=exp.Order(expressions=[item.copy() for item in shape.order]),
             )
-            _drop(connection, exp.EQ(this=window, expression=exp.Literal.number(1)), "deduplicated", outcome)
+            first = exp.LTE(this=window, expression=exp.Literal.number(shape.count))
+            _drop(connection, first, shape.reason, outcome)
             return
+        case Branch():
+            branch = Outcome(dict(outcome.columns), outcome.rows)
+            for one in shape.shapes:
+                _apply(connection, one, branch)
+            outcome.branches[shape.name] = branch
+            create(connection, "input", outcome.columns, outcome.rows)
+        case Note():
+            outcome.notes.append(shape.message)
         case Lookup():
             on = " AND ".join(f"l.{name(a)} = r.{name(b)}" for a, b in shape.on)
             kept = "" if shape.optional else f" WHERE EXISTS (SELECT 1 FROM {name(shape.relation)} r WHERE {on})"
@@ -88,11 +102,15 @@ def _project(connection: duckdb.DuckDBPyConnection, shape: Project, outcome: Out
     described = {column[0]: str(column[1]) for column in found.description or []}
     good = []
     for old, row in zip(before, found.fetchall(), strict=True):
-        wrong = tuple(flag.name for flag, hit in zip(shape.flags, row[len(values) :], strict=True) if hit)
+        hits = [flag for flag, hit in zip(shape.flags, row[len(values) :], strict=True) if hit]
+        wrong = tuple(flag.name for flag in hits if flag.on_error != "null")
         if wrong:
             outcome.held.append((old, wrong))
-        else:
-            good.append(row[: len(values)])
+            continue
+        nulled = {column for flag in hits for column in flag.columns}
+        outcome.nulled.update(flag.name for flag in hits)
+        names = [column for column, _ in shape.columns]
+        good.append(tuple(None if column in nulled else value for column, value in zip(names, row, strict=False)))
     outcome.columns = {column: described[column] for column, _ in shape.columns}
     outcome.rows = good
     create(connection, "input", outcome.columns, good)
@@ -157,3 +175,9 @@ def execute(database: duckdb.DuckDBPyConnection) -> Execute:
 def given() -> Callable[..., StepInput]:
     """Builds the input of a step."""
     return step_input
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> SmallProject:
+    """A whole project, to run steps as users do."""
+    return with_orders(tmp_path)

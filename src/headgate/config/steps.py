@@ -51,7 +51,7 @@ class Body:
     def _made(self) -> tuple[tuple[StepOptions, ...], tuple[RuleOptions, ...], tuple[Problem, ...]]:
         steps = [self._option("transforms", "transformations", index) for index in self._range("transformations")]
         rules = [self._option("quality", "quality_rules", index) for index in self._range("quality_rules")]
-        self._check_names()
+        self._check_names([name for step in steps if step is not None for name in self._outputs(step)])
         self._check_connections()
         return (
             tuple(step for step in steps if step is not None),
@@ -92,6 +92,11 @@ class Body:
             module.Options, kept, self.report, path, unresolved=[one.path for one in missing], hidden=referring(section)
         )
 
+    def _outputs(self, step: StepOptions) -> Sequence[str]:
+        """Names of the second outputs of a step, which targets and rules may ask for."""
+        module = self.registry.module("transforms", step.type)
+        return module.outputs(step) if hasattr(module, "outputs") else ()
+
     def _sections(self, *parts: str) -> list[tuple[Path, Section]]:
         found: list[tuple[Path, Section]] = []
         for part in parts:
@@ -102,7 +107,7 @@ class Body:
                 found += [((part, index), item) for index, item in enumerate(value) if isinstance(item, Section)]
         return found
 
-    def _check_names(self) -> None:
+    def _check_names(self, outputs: Sequence[str]) -> None:
         """Names stand for one thing each, and ``from:`` and ``step:`` name steps."""
         seen: dict[str, Path] = {}
         for path, section in self._sections("source", "sources", "transformations"):
@@ -113,6 +118,10 @@ class Body:
             elif isinstance(name, str):
                 seen[name] = path
         steps = numbered([str(step.get("name") or step.get("type")) for _, step in self._sections("transformations")])
+        for name in outputs:
+            if name in steps or outputs.count(name) > 1:
+                self.report.note(f'the name "{name}" stands for two outputs', ("transformations",), "rename one")
+        steps += outputs
         asked = [(path, section, "from") for path, section in self._sections("target", "targets")]
         asked += [(path, section, "step") for path, section in self._sections("quality_rules")]
         for path, section, key in asked:

@@ -74,13 +74,17 @@ class Rows:
 
 @dataclass(frozen=True)
 class StepCount:
-    """The rows of one step: ``rows_in + expanded - sum(dropped) = rows_out``."""
+    """The rows of one step: ``rows_in + expanded - sum(dropped) = rows_out``.
+
+    ``noted``: what else happened to rows that stayed, such as values that became NULL because they did not fit.
+    """
 
     step: str
     rows_in: int
     rows_out: int
     dropped: Mapping[str, int] = field(default_factory=dict)
     expanded: int = 0
+    noted: Mapping[str, int] = field(default_factory=dict)
 
     def check(self) -> None:
         """Raise unless every row of the step is accounted for."""

@@ -11,7 +11,7 @@ from headgate.core.runs import CheckResult, Rows, StepCount
 from headgate.execute.context import PassResult, Run
 from headgate.execute.held import REJECTED
 from headgate.execute.split import REASONS
-from headgate.plan.stages import Audit, Rule, Write
+from headgate.plan.stages import Audit, NoteFlag, Rule, Write
 
 
 def audit(run: Run, stage: Audit, rejected: int) -> None:
@@ -51,11 +51,13 @@ def _account(run: Run, rejected: int) -> None:
         step, counts = _pass_count(result)
         step.check()
         run.steps.append(step)
+        run.warnings += [f"{count} rows: {what}" for what, count in step.noted.items()]
         totals.update(counts)
     first, last = run.passes[0], run.passes[-1]
+    beside = sum(result.tally.good for result in run.passes if result.transform.branch)
     run.rows = Rows(
         extracted=first.rows_in + rejected,
-        loaded=last.tally.good,
+        loaded=last.tally.good + beside,
         **{name: totals[name] for name in _REASONS},
     )
     if run.rows.imbalance:
@@ -77,13 +79,21 @@ def _pass_count(result: PassResult) -> tuple[StepCount, Counter[str]]:
     for drop in transform.verdict.drops:
         dropped[drop.reason] += tally.dropped[drop.code]
     dropped["quarantined"] += sum(tally.held.values())
-    expanded = 0
+    expanded, rows_in = 0, 0 if transform.branch else result.rows_in
     if transform.counted != "rows":
-        dropped["aggregated"] = max(result.rows_in - tally.seen, 0)
-        expanded = max(tally.seen - result.rows_in, 0)
+        dropped["aggregated"] = max(rows_in - tally.seen, 0)
+        expanded = max(tally.seen - rows_in, 0)
     counts = Counter({name: count for name, count in dropped.items() if count})
-    step = StepCount(transform.relation, result.rows_in, tally.good, dict(counts), expanded)
+    noted = {
+        _noted(note): tally.noted[note.bit] for note in transform.verdict.notes if note.action in ("null", "count")
+    }
+    noted = {name: count for name, count in noted.items() if count}
+    step = StepCount(transform.relation, rows_in, tally.good, dict(counts), expanded, noted)
     return step, Counter({**counts, "expanded": expanded})
+
+
+def _noted(note: NoteFlag) -> str:
+    return f"{note.name} became NULL" if note.action == "null" else f"{note.name} {note.message}"
 
 
 def _row_rules(run: Run) -> dict[int, CheckResult]:
@@ -95,7 +105,8 @@ def _row_rules(run: Run) -> dict[int, CheckResult]:
             if flag.kind == "rule":
                 failed[flag.name] = result.tally.broken[flag.bit]
         for note in result.transform.verdict.notes:
-            failed[note.name] = result.tally.noted[note.bit]
+            if note.action not in ("null", "count"):
+                failed[note.name] = result.tally.noted[note.bit]
         for rule in result.check.rules:
             if rule.name in failed:
                 results[rule.place] = _result(rule, failed[rule.name], "")

@@ -49,6 +49,7 @@ class Interpreter:
         """Run every stage. Raises the first error; the caller rolls back."""
         run = self.run
         run.held = HeldRows(run.run_id, run.pipeline.name, run.workdir / "held")
+        run.warnings += run.plan.warnings
         for stage in run.plan.stages:
             self._run(stage)
 
@@ -262,7 +263,7 @@ class Interpreter:
 
     def _replayable(self, stage: Scan) -> bool:
         first = next(s for s in self.run.plan.stages if isinstance(s, Transform) and s.reads == stage.relation)
-        return first.replayable and first.counted == "rows"
+        return first.replayable and first.counted == "rows" and not first.setwise
 
     def _finish_scans(self) -> None:
         """A scan knows its final position when its last row was read."""

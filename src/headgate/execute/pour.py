@@ -98,7 +98,7 @@ def _stream(
         computed = (splitter.split(batch) for batch in reader)
         for kept, held, noted in ahead(computed, cancel=run.session.interrupt):
             for rows in held:
-                run.held.take(transform.relation, rows, replayable=transform.replayable)
+                run.held.take(transform.relation, rows, replayable=transform.replayable and rows.flag.alone)
             for evidence in noted:
                 run.held.note(transform.relation, evidence)
             if kept.num_rows:

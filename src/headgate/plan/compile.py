@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlglot import exp
@@ -11,8 +11,8 @@ from sqlglot import exp
 from headgate.config.models import Pipeline
 from headgate.core.contracts import BindingError, Column, Registry, TypeBinder
 from headgate.core.errors import Code, FatalError, HeadgateError, nearest
-from headgate.core.models import StepOptions
-from headgate.plan.finish import fingerprint, unique_names, with_replayability
+from headgate.plan.finish import fingerprint, outputs_of, unique_names, with_replayability
+from headgate.plan.partial import refuse_partial_groups
 from headgate.plan.passes import DIALECT, PassBuilder, narrowed
 from headgate.plan.places import located
 from headgate.plan.rules import RuleBook
@@ -23,6 +23,7 @@ from headgate.plan.stages import (
     Check,
     Claim,
     Clean,
+    Counted,
     Keep,
     Plan,
     Publish,
@@ -31,7 +32,7 @@ from headgate.plan.stages import (
     Transform,
     Write,
 )
-from headgate.sql.shapes import Call, Reshape, StepInput
+from headgate.sql.shapes import Branch, Call, Note, Reshape, StepInput
 
 Probe = Callable[[Call, Sequence[Column]], tuple[tuple[Column, ...], str]]
 """The columns that a Python step gives for these columns, and the hash of its source."""
@@ -84,6 +85,7 @@ class _Compiler:
         )
         self.rules = RuleBook(pipeline, registry, self._target_step)
         self.wanted = self._wanted()
+        self.warnings: list[str] = []
         self.stages: list[Stage] = []
         self.builder = PassBuilder(inputs.main.relation, self._checked(inputs.main.columns), self._bind)
 
@@ -118,16 +120,24 @@ class _Compiler:
     def _step(self, index: int) -> None:
         options, name = self.steps[index], self.names[index]
         self.builder.applied = index
-        self._refuse_partial_groups(options)
+        refuse_partial_groups(self.pipeline.sources[0], options)
         shapes = self.registry.module("transforms", options.type).shapes(options, self._input())
         for shape in shapes:
-            if isinstance(shape, Call):
-                self._call(shape, index)
-                continue
-            if isinstance(shape, Reshape) and self._must_end(shape):
-                self._close(index - 1, before=name)
+            match shape:
+                case Call():
+                    self._call(shape, index)
+                    continue
+                case Branch():
+                    self._branch(shape, index)
+                    continue
+                case Note():
+                    self.warnings.append(f"{name}: {shape.message}")
+                case Reshape() if self._must_end(shape):
+                    self._close(index - 1, before=name)
+                case _:
+                    pass
             self.builder.add(shape, name, self.pipeline.error_handling.on_row_error)
-            self._checked(self.builder.columns)
+        self._checked(self.builder.columns)
         if not any(isinstance(shape, Call) for shape in shapes):
             self.builder.steps.append(name)
         self.builder.applied = index + 1
@@ -144,8 +154,7 @@ class _Compiler:
     def _call(self, call: Call, index: int) -> None:
         """A Python step is a pass of its own, between a spool and a spool."""
         name = self.names[index]
-        if self.builder.ctes or self.builder.reads == self.inputs.main.relation:
-            self._close(index - 1, before=name)
+        self._set_aside(index)
         columns, source_hash = self.probe(call, self.builder.columns)
         reads, before = self.builder.reads, self.builder.lineage
         relation = self._relation(name)
@@ -161,6 +170,40 @@ class _Compiler:
         self.builder.lineage = {item.name: before.get(item.name, everything) for item in columns}
         self._spool(relation, columns)
 
+    def _set_aside(self, index: int) -> None:
+        """The rows before step ``index`` as a relation that can be read again."""
+        if self.builder.ctes or self.builder.reads == self.inputs.main.relation:
+            self._close(index - 1, before=self.names[index])
+
+    def _branch(self, branch: Branch, index: int) -> None:
+        """A second output of a step: a pass beside the main chain, over the same rows."""
+        self._set_aside(index)
+        relation = self._relation(branch.name)
+        side = narrowed(self.builder, self.builder.columns)
+        for shape in branch.shapes:
+            side.add(shape, branch.name, self.pipeline.error_handling.on_row_error)
+        given = replace(self._input(), columns=self._checked(side.columns))
+        noted, audited = self.rules.judge(self.rules.after(branch.name, last=False), side, given, relation, branch.name)
+        stage = self._transform(side, relation, "reshaped", (branch.name,))
+        self.stages.append(replace(stage, branch=True))
+        self.stages.append(Check(relation, noted, side.verdict, self.pipeline.error_handling.on_row_error))
+        if audited is not None:
+            self.stages.append(audited)
+        self._write(branch.name, relation, side.columns, last=False)
+
+    def _transform(self, builder: PassBuilder, relation: str, counted: Counted, steps: tuple[str, ...]) -> Transform:
+        return Transform(
+            relation,
+            builder.reads,
+            builder.columns,
+            steps,
+            sql=builder.sql(),
+            verdict=builder.verdict,
+            counted=counted,
+            sides=tuple(dict.fromkeys(builder.sides)),
+            setwise=builder.setwise is not None,
+        )
+
     def _close(self, index: int, before: str = "") -> str:
         """End the pass after step ``index`` (or in front of step ``before``); the relation it gives."""
         builder = self.builder
@@ -168,26 +211,13 @@ class _Compiler:
         relation = self._relation(name)
         rules = [] if before else self.rules.after(name, last=index == len(self.steps) - 1)
         noted, audited = self.rules.judge(rules, builder, self._input(), relation, name)
-        builder.sides = list(dict.fromkeys(builder.sides))
-        counted = "groups" if builder.grouped else "reshaped" if builder.reshaped else "rows"
-        verdict = builder.verdict
-        self.stages.append(
-            Transform(
-                relation,
-                builder.reads,
-                builder.columns,
-                tuple(builder.steps),
-                sql=builder.sql(),
-                verdict=verdict,
-                counted=counted,  # type: ignore[arg-type]
-                sides=tuple(builder.sides),
-            )
-        )
-        self.stages.append(Check(relation, noted, verdict, self.pipeline.error_handling.on_row_error))
+        counted: Counted = "groups" if builder.grouped else "reshaped" if builder.reshaped else "rows"
+        self.stages.append(self._transform(builder, relation, counted, tuple(builder.steps)))
+        self.stages.append(Check(relation, noted, builder.verdict, self.pipeline.error_handling.on_row_error))
         if audited is not None:
             self.stages.append(audited)
         if not before:
-            self._write(name, relation, index)
+            self._write(name, relation, builder.columns, last=index == len(self.steps) - 1)
         if before or index < len(self.steps) - 1:
             self._spool(relation, builder.columns)
         lineage = builder.lineage
@@ -206,10 +236,11 @@ class _Compiler:
     def _wanted(self) -> set[str]:
         """Steps whose rows somebody asks for; each must exist."""
         wanted: set[str] = set()
+        outputs = outputs_of(self.steps, self.registry)
         asked = [(("targets", i, "from"), target.from_) for i, target in enumerate(self.pipeline.targets)]
         asked += [(("quality_rules", i, "step"), rule.step) for i, rule in enumerate(self.pipeline.quality_rules)]
         for path, name in asked:
-            if name is None:
+            if name is None or name in outputs:
                 continue
             if name not in self.names:
                 error = FatalError(
@@ -217,18 +248,16 @@ class _Compiler:
                     f'there is no step "{name}"',
                     operation="plan",
                     object=name,
-                    hint=nearest(name, self.names),
+                    hint=nearest(name, [*self.names, *outputs]),
                 )
                 raise located(error, self.pipeline, path)
             wanted.add(name)
         return wanted
 
-    def _write(self, name: str, relation: str, index: int) -> None:
-        last = index == len(self.steps) - 1
+    def _write(self, name: str, relation: str, columns: tuple[Column, ...], *, last: bool) -> None:
         for number, target in enumerate(self.pipeline.targets):
             if not (target.from_ == name or (target.from_ is None and last)):
                 continue
-            columns = self.builder.columns
             known = {item.name.lower(): item.name for item in columns}
             for key in target.keys or ():
                 if key.lower() not in known:
@@ -255,28 +284,6 @@ class _Compiler:
             incremental.column if incremental else None,
             self.pipeline.error_handling.on_row_error,
         )
-
-    def _refuse_partial_groups(self, options: StepOptions) -> None:
-        """An incremental batch may hold a part of a group only: its aggregate would be wrong."""
-        source = self.pipeline.sources[0]
-        if source.mode == "full" or options.type not in ("aggregate", "window", "pivot"):
-            return
-        if source.recompute == "affected":
-            raise FatalError(
-                Code.UNSUPPORTED,
-                "recompute: affected is not there yet",
-                operation="plan",
-                object=options.type,
-                hint="read the source in full, or assert groups: complete",
-            )
-        if source.groups != "complete":
-            raise FatalError(
-                Code.PLAN_INVALID,
-                f"an incremental batch may hold a part of a group, so {options.type} after it would be wrong",
-                operation="plan",
-                object=options.name or options.type,
-                hint="say groups: complete at the source if a batch always holds whole groups, or use mode: full",
-            )
 
     def _bind(self, query: exp.Expr, relation: str, columns: Sequence[Column]) -> tuple[Column, ...]:
         try:
@@ -339,4 +346,5 @@ class _Compiler:
             fingerprint(stages),
             notes,
             self.inputs.variables,
+            tuple(self.warnings),
         )

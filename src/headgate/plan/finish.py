@@ -7,17 +7,20 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
+from headgate.core.contracts import Registry
+from headgate.core.models import StepOptions
 from headgate.plan.stages import Stage, Transform
 
 
 def with_replayability(stages: Sequence[Stage]) -> list[Stage]:
-    """Held rows can be replayed unless rows are grouped or reshaped after them."""
+    """Held rows can be replayed unless something looks at all rows after them: groups, windows, reshapes."""
     done: list[Stage] = []
     row_wise = True
     for stage in reversed(stages):
         if isinstance(stage, Transform):
-            done.append(replace(stage, replayable=row_wise))
-            row_wise = row_wise and stage.counted == "rows" and stage.call is None
+            done.append(replace(stage, replayable=row_wise and not stage.branch))
+            if not stage.branch:
+                row_wise = row_wise and stage.counted == "rows" and stage.call is None and not stage.setwise
         else:
             done.append(stage)
     return done[::-1]
@@ -31,6 +34,12 @@ def fingerprint(stages: Sequence[Stage]) -> str:
         document.pop("note", None)
         documents.append([type(stage).__name__, document])
     return hashlib.sha256(json.dumps(documents, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+def outputs_of(steps: Sequence[StepOptions], registry: Registry) -> list[str]:
+    """Names of the second outputs of steps."""
+    modules = [(registry.module("transforms", step.type), step) for step in steps]
+    return [name for module, step in modules if hasattr(module, "outputs") for name in module.outputs(step)]
 
 
 def unique_names(names: Sequence[str], taken: set[str]) -> list[str]:

@@ -28,13 +28,16 @@ from headgate.plan.stages import (
     Rule,
     Verdict,
 )
-from headgate.plan.trees import any_bit, bigint, is_cte, named, referring, table
+from headgate.plan.trees import any_bit, bigint, is_cte, named, narrowed_sums, record, referring, table, unless
+from headgate.plan.verdicts import among, flag_words, is_alive
 from headgate.sql.shapes import (
     ALIVE,
+    Branch,
     Call,
     Deduplicate,
     Drop,
     Lookup,
+    Note,
     Project,
     Reason,
     Reshape,
@@ -66,6 +69,8 @@ class PassBuilder:
     extra: list[str] = field(default_factory=list)
     grouped: bool = False
     reshaped: bool = False
+    setwise: int | None = None
+    """The last step that looked at all rows."""
 
     def __post_init__(self) -> None:
         if not self.lineage:
@@ -73,7 +78,8 @@ class PassBuilder:
 
     @property
     def verdict(self) -> Verdict:
-        return Verdict(tuple(self.drops), tuple(self.holds), tuple(self.notes))
+        alone = (replace(flag, alone=self.setwise is None or flag.applied > self.setwise) for flag in self.holds)
+        return Verdict(tuple(self.drops), tuple(alone), tuple(self.notes))
 
     @property
     def judged(self) -> bool:
@@ -100,6 +106,10 @@ class PassBuilder:
                 self._reshape(shape, step)
             case Call():
                 raise AssertionError("a Python step is a pass of its own")
+            case Branch():
+                raise AssertionError("a branch is a pass of its own")
+            case Note():
+                pass
             case _:
                 assert_never(shape)
 
@@ -107,9 +117,12 @@ class PassBuilder:
 
     def _project(self, shape: Project, step: str, on_row_error: Action) -> None:
         before = self.columns
+        shape = self._among_alive(shape)
+        if self.setwise == self.applied:
+            shape = self._narrowed(shape)
         select = exp.select(*(named(value, name) for name, value in shape.columns))
         checks = [named(exp.paren(flag.condition), f"c{index}") for index, flag in enumerate(shape.flags)]
-        bound = self.bind(select.copy().select(*checks).from_(table(self.last)), self.last, before)
+        bound = self.bind(select.copy().select(*checks).from_(table(self.last)), self.last, (*before, *self._masks()))
         columns = bound[: len(shape.columns)]
         lineage = {
             name: frozenset().union(*(self.lineage.get(c.name, frozenset()) for c in value.find_all(exp.Column)))
@@ -119,6 +132,23 @@ class PassBuilder:
             self._push(step, select.select(*(column(name) for name in self.extra)), columns, lineage)
             return
         self._flag(shape, step, before, columns, lineage, on_row_error)
+
+    def _among_alive(self, shape: Project) -> Project:
+        """Windows of the shape see rows that are still good, and make what was held before them unfit for replay."""
+        values = [value for _, value in shape.columns] + [flag.condition for flag in shape.flags]
+        if not any(value.find(exp.Window) for value in values):
+            return shape
+        self.setwise = self.applied
+        if not self.judged:
+            return shape
+        alive = self._alive()
+        flags = [replace(flag, condition=among(flag.condition, alive)) for flag in shape.flags]
+        return Project(tuple((name, among(value, alive)) for name, value in shape.columns), tuple(flags))
+
+    def _narrowed(self, shape: Project) -> Project:
+        select = exp.select(*(named(value, name) for name, value in shape.columns)).from_(table(self.last))
+        narrow = narrowed_sums(select, self.bind(select, self.last, (*self.columns, *self._masks())))
+        return replace(shape, columns=tuple((item.alias, item.this) for item in narrow.expressions))
 
     def _flag(
         self,
@@ -138,51 +168,58 @@ class PassBuilder:
         kept = [named(column(name), alias) for name, alias in raw.items()]
         self._push(step, exp.select(*values, *kept, *(column(name) for name in self.extra)), columns, lineage)
 
-        held = f"{HELD}{len(self.verdict.held_columns)}"
-        alive, first = self._alive(), len(self.holds)
+        held, first = f"{HELD}{len(self.verdict.held_columns)}", len(self.holds)
         computed = {value: name for name, value in shape.columns if not isinstance(value, exp.Column)}
-        conditions = [referring(flag.condition, computed, raw) for flag in shape.flags]
+        holding: list[tuple[int, exp.Expr]] = []
+        noting: list[tuple[int, exp.Expr]] = []
+        passed: dict[str, exp.Expr] = {name: column(name) for name, _ in shape.columns}
         for flag in shape.flags:
-            number = len(self.holds)
-            self.holds.append(
-                HoldFlag(number, flag.name, "row_error", step, flag.message, action, self.applied, held, flag.columns)
-            )
-        suspect = alive
-        if all(flag.clear is not None for flag in shape.flags):
-            clear = exp.and_(*(referring(flag.clear, computed, raw) for flag in shape.flags if flag.clear is not None))
-            suspect = exp.and_(alive, exp.Not(this=exp.Is(this=exp.paren(clear), expression=exp.true())))
-        words = self._words([(first + index, condition) for index, condition in enumerate(conditions)], MASK, suspect)
-        masks = [word.alias for word in words]
-        others = [name for name in self.extra if not name.startswith(MASK)]
-        passed = [column(name) for name, _ in shape.columns]
-        self._push(
-            step,
-            exp.select(*passed, *words, *(column(name) for name in (*others, *raw.values()))),
-            columns,
-            lineage,
-        )
-        record = exp.Struct(
-            expressions=[
-                exp.PropertyEQ(this=exp.to_identifier(name, quoted=True), expression=column(alias))
-                for name, alias in raw.items()
-            ]
-        )
+            condition, wanted = referring(flag.condition, computed, raw), flag.on_error or action
+            if wanted == "null":
+                noting.append((len(self.notes), condition))
+                self.notes.append(NoteFlag(len(self.notes), f"{step}: {flag.name}", flag.message, "null"))
+                passed |= {name: unless(condition, name) for name in flag.columns if name in passed}
+            else:
+                number = len(self.holds)
+                holding.append((number, condition))
+                self.holds.append(
+                    HoldFlag(
+                        number, flag.name, "row_error", step, flag.message, wanted, self.applied, held, flag.columns
+                    )
+                )
+        suspect = self._suspect(shape, computed, raw)
+        masks = self._words(holding, MASK, suspect)
+        notes = self._words(noting, NOTES, suspect)
+        others = [name for name in self.extra if not name.startswith((MASK, NOTES))]
+        everything = [*masks, *notes, *(column(name) for name in others)]
+        kept_raw = [column(name) for name in raw.values()] if holding else []
+        selected = [named(value, name) for name, value in passed.items()]
+        self._push(step, exp.select(*selected, *everything, *kept_raw), columns, lineage)
+        self.extra = [*(word.alias for word in (*masks, *notes)), *others]
+        if not holding:
+            return
         # In a list of one: an empty list costs nothing to hand over, a NULL struct costs each of its columns.
-        was = exp.Case().when(any_bit(range(first, len(self.holds))), exp.Array(expressions=[record]))
-        self.extra = [*masks, *others, held]
-        self._push(
-            step,
-            exp.select(*passed, *(column(name) for name in (*masks, *others)), named(was, held)),
-            columns,
-            lineage,
-        )
+        was = exp.Case().when(any_bit(range(first, len(self.holds))), exp.Array(expressions=[record(raw)]))
+        own = [column(name) for name in (*passed, *self.extra)]
+        self.extra = [*self.extra, held]
+        self._push(step, exp.select(*own, named(was, held)), columns, lineage)
+
+    def _suspect(self, shape: Project, computed: dict[exp.Expr, str], raw: dict[str, str]) -> exp.Expr:
+        """The rows to look at: those alive for which not all flags are clear."""
+        alive = self._alive()
+        clear = [referring(flag.clear, computed, raw) for flag in shape.flags if flag.clear is not None]
+        if len(clear) < len(shape.flags):
+            return alive
+        return exp.and_(alive, exp.Not(this=exp.Is(this=exp.paren(exp.and_(*clear)), expression=exp.true())))
+
+    def _masks(self) -> tuple[Column, ...]:
+        return tuple(Column(name, "BIGINT") for name in self.extra if name.startswith(MASK))
 
     def _judge(self, step: str, reason: Reason, gone: exp.Expr, relations: Sequence[str] = ()) -> None:
         """Rows that are alive and for which ``gone`` is true leave."""
         code = len(self.drops) + 1
         alive = self._alive()
-        words = tuple(Column(name, "BIGINT") for name in self.extra if name.startswith(MASK))
-        self.bind(exp.select(named(gone, "c")).from_(table(self.last)), self.last, (*self.columns, *words))
+        self.bind(exp.select(named(gone, "c")).from_(table(self.last)), self.last, (*self.columns, *self._masks()))
         previous: exp.Expr = column(MASK) if MASK in self.extra else exp.Literal.number(0)
         verdict = exp.Case().when(exp.and_(alive, exp.paren(gone)), exp.Literal.number(-code)).else_(previous)
         self.drops.append(DropCode(code, step, reason))
@@ -194,46 +231,43 @@ class PassBuilder:
         self._push(step, select, self.columns, self.lineage)
 
     def _deduplicate(self, shape: Deduplicate, step: str) -> None:
+        if shape.reason != "deduplicated":
+            self.setwise = self.applied
         window = exp.Window(
             this=exp.RowNumber(),
             partition_by=[*([self._alive()] if self.judged else []), *(column(key) for key in shape.keys)],
             order=exp.Order(expressions=[item.copy() for item in shape.order]),
         )
-        self._judge(step, "deduplicated", exp.GT(this=window, expression=exp.Literal.number(1)))
+        self._judge(step, shape.reason, exp.GT(this=window, expression=exp.Literal.number(shape.count)))
 
     def _lookup(self, shape: Lookup, step: str) -> None:
         left, right, hit = "l", "r", "_hg_hit"
-        on = exp.and_(
-            *([self._alive(left)] if self.judged else []),
-            *(exp.EQ(this=column(mine, left), expression=column(theirs, right)) for mine, theirs in shape.on),
-        )
-        other = exp.select("*", named(exp.true(), hit)).from_(table(shape.relation)).subquery(right)
+        alive = self._alive(left)
+        keys = [exp.EQ(this=column(mine, left), expression=column(theirs, right)) for mine, theirs in shape.on]
         values = [column(item.name, left) for item in self.columns]
         added = [named(column(theirs, right), name) for theirs, name in shape.columns]
-        select = exp.select(*values, *added).from_(table(self.last, left)).join(other, on=on, join_type="left")
-        bound = self.bind(
-            exp.select(*values, *added)
-            .from_(table(self.last, left))
-            .join(
-                exp.select("*", named(exp.true(), hit)).from_(table(shape.relation)).subquery(right),
-                on=exp.and_(*(exp.EQ(this=column(m, left), expression=column(t, right)) for m, t in shape.on)),
-                join_type="left",
-            ),
-            self.last,
-            self.columns,
-        )
-        if not shape.optional:
-            code = len(self.drops) + 1
-            missing = exp.Is(this=column(hit, right), expression=exp.null())
-            previous: exp.Expr = column(MASK, left) if MASK in self.extra else exp.Literal.number(0)
-            verdict = exp.Case().when(exp.and_(self._alive(left), missing), exp.Literal.number(-code)).else_(previous)
-            self.drops.append(DropCode(code, step, "unmatched"))
-            select = select.select(bigint(verdict, MASK))
-            others = [name for name in self.extra if name != MASK]
-            self.extra = [MASK, *others]
+
+        def joined(on: exp.Expr) -> exp.Select:
+            other = exp.select("*", named(exp.true(), hit)).from_(table(shape.relation)).subquery(right)
+            select = exp.select(*values, *added).from_(table(self.last, left))
+            return select.join(other, on=on, join_type="left")
+
+        bound = self.bind(joined(exp.and_(*keys)), self.last, self.columns)
+        select = joined(exp.and_(*([alive] if self.judged else []), *keys))
+        missing = exp.Is(this=column(hit, right), expression=exp.null())
+        bit = len(self.notes)
+        name = MASK if not shape.optional else NOTES if bit < BITS else f"{NOTES}{bit // BITS}"
+        previous: exp.Expr = column(name, left) if name in self.extra else exp.Literal.number(0)
+        if shape.optional:
+            self.notes.append(NoteFlag(bit, step, "found no match", "count"))
+            found: exp.Expr = exp.Add(this=previous.copy(), expression=exp.Literal.number(1 << bit % BITS))
         else:
-            others = list(self.extra)
-        select = select.select(*(column(name, left) for name in others))
+            self.drops.append(DropCode(len(self.drops) + 1, step, "unmatched"))
+            found = exp.Literal.number(-len(self.drops))
+        verdict = exp.Case().when(exp.and_(alive, missing), found).else_(previous)
+        others = [other for other in self.extra if other != name]
+        self.extra = [name, *others]
+        select = select.select(bigint(verdict, name), *(column(other, left) for other in others))
         lineage = dict(self.lineage)
         lineage |= {name: frozenset({f"{shape.relation}.{theirs}"}) for theirs, name in shape.columns}
         if shape.relation not in self.sides:
@@ -244,12 +278,16 @@ class PassBuilder:
 
     def _reshape(self, shape: Reshape, step: str) -> None:
         assert not self.judged, "a pass ends before rows that are held or dropped could be lost"
+        self.setwise = self.applied
         query = shape.query.copy()
         last = self.last
         for found in list(query.find_all(exp.Table)):
             if found.name.lower() == "input" and not is_cte(found):
                 found.replace(exp.alias_(table(last), found.alias_or_name, table=True))
         bound = self.bind(query, last, self.columns)
+        if shape.grouped and isinstance(query, exp.Select):
+            query = narrowed_sums(query, bound)
+            bound = self.bind(query, last, self.columns)
         lineage = {item.name: origin(query, item.name, last, self.lineage) for item in bound}
         if shape.grouped and isinstance(query, exp.Select):
             query = query.select(named(exp.Count(this=exp.Star()), GROUP))
@@ -287,7 +325,7 @@ class PassBuilder:
             return
         masks = self._words(holding, MASK, alive) if holding else [column(n) for n in self.extra if n.startswith(MASK)]
         notes = self._words(noting, NOTES, alive)
-        others = [name for name in self.extra if not name.startswith(MASK)]
+        others = [name for name in self.extra if not name.startswith((MASK, NOTES))]
         names = [item.name for item in self.columns]
         select = exp.select(*(column(name) for name in names), *masks, *notes, *(column(name) for name in others))
         self.extra = [*(m.alias_or_name for m in masks), *(n.alias for n in notes), *others]
@@ -304,37 +342,10 @@ class PassBuilder:
     # ------------------------------------------------------------------------------------------- parts
 
     def _alive(self, table: str | None = None) -> exp.Expr:
-        words = [name for name in self.extra if name.startswith(MASK)]
-        if not words:
-            return exp.true()
-        return exp.and_(*(exp.EQ(this=column(name, table), expression=exp.Literal.number(0)) for name in words))
+        return is_alive(self.extra, table)
 
     def _words(self, flags: Sequence[tuple[int, exp.Expr]], prefix: str, alive: exp.Expr) -> list[exp.Expr]:
-        """All words of a mask: bits of ``flags`` for rows that are alive, what they were for the others."""
-        by_word: dict[int, list[exp.Expr]] = {}
-        for bit, condition in flags:
-            term = (
-                exp.Case()
-                .when(exp.paren(condition.copy()), exp.Literal.number(1 << bit % BITS))
-                .else_(exp.Literal.number(0))
-            )
-            by_word.setdefault(bit // BITS, []).append(exp.paren(term))
-        words = []
-        count = (
-            max([*by_word, *(int(n[len(prefix) :] or 0) for n in self.extra if n.startswith(prefix))], default=-1) + 1
-        )
-        for word in range(count):
-            name = prefix if word == 0 else f"{prefix}{word}"
-            previous: exp.Expr = column(name) if name in self.extra else exp.Literal.number(0)
-            terms: list[exp.Expr] | None = by_word.get(word)
-            if not terms:
-                words.append(bigint(previous, name))
-                continue
-            total: exp.Expr = terms[0]
-            for other in terms[1:]:
-                total = exp.Add(this=total, expression=other)
-            words.append(bigint(exp.Case().when(alive.copy(), total).else_(previous), name))
-        return words
+        return flag_words(flags, prefix, self.extra, alive)
 
     def _push(
         self,
@@ -371,4 +382,5 @@ def narrowed(builder: PassBuilder, columns: tuple[Column, ...]) -> PassBuilder:
         extra=[],
         grouped=False,
         reshaped=False,
+        setwise=None,
     )

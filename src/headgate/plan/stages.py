@@ -16,7 +16,10 @@ INTERNAL = "_hg_"
 BITS = 62
 """Flags in one BIGINT word."""
 
-Action = Literal["fail", "quarantine", "warn", "record"]
+Action = Literal["fail", "quarantine", "warn", "record", "null", "count"]
+
+
+Counted = Literal["rows", "groups", "reshaped"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class HoldFlag:
 
     ``held``: the column that has the row as it was before the step; empty: the pass's own columns are it.
     ``applied``: how many of the pipeline's steps such a row has behind it, where a replay resumes.
+    ``alone``: whether the row can be replayed by itself, as far as its own pass goes: nothing after it sees all rows.
     """
 
     bit: int
@@ -45,11 +49,15 @@ class HoldFlag:
     applied: int
     held: str = ""
     columns: tuple[str, ...] = ()
+    alone: bool = True
 
 
 @dataclass(frozen=True)
 class NoteFlag:
-    """Bit ``bit`` of the note words: a row rule that fails the run, warns or is only recorded."""
+    """Bit ``bit`` of the note words: a row rule that fails the run, warns or is only recorded.
+
+    Steps note too: values that became NULL because they do not fit (null), rows without a match (count).
+    """
 
     bit: int
     name: str
@@ -125,6 +133,8 @@ class Transform:
     """One pass: a SELECT over one relation (and sides), or a Python function.
 
     ``columns`` are those of the good rows. ``counted`` says how rows go in: one to one, as groups, or unrelated.
+    ``setwise``: values depend on all its rows, so that rows held before it cannot be replayed alone.
+    ``branch``: its rows are a second output of a step, beside the main chain.
     """
 
     relation: str
@@ -135,9 +145,11 @@ class Transform:
     call: Call | None = None
     source_hash: str = ""
     verdict: Verdict = Verdict()
-    counted: Literal["rows", "groups", "reshaped"] = "rows"
+    counted: Counted = "rows"
     sides: tuple[str, ...] = ()
     replayable: bool = True
+    setwise: bool = False
+    branch: bool = False
 
 
 @dataclass(frozen=True)
@@ -232,6 +244,7 @@ class Plan:
     hash: str = ""
     notes: tuple[str, ...] = ()
     variables: Mapping[str, object] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @property
     def sql(self) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sqlglot import exp
 
+from headgate.core.contracts import Column
 from headgate.plan.stages import BITS, MASK
 from headgate.sql.shapes import column
 
@@ -39,6 +40,21 @@ def referring(condition: exp.Expr, computed: dict[exp.Expr, str], raw: dict[str,
     return condition.copy().transform(replace_node)
 
 
+def record(raw: dict[str, str]) -> exp.Expr:
+    """The columns as they were, as one struct."""
+    return exp.Struct(
+        expressions=[
+            exp.PropertyEQ(this=exp.to_identifier(name, quoted=True), expression=column(alias))
+            for name, alias in raw.items()
+        ]
+    )
+
+
+def unless(condition: exp.Expr, name: str) -> exp.Expr:
+    """The column, NULL where the condition is true."""
+    return exp.Case().when(exp.paren(condition.copy()), exp.null()).else_(column(name))
+
+
 def any_bit(bits: Iterable[int]) -> exp.Expr:
     """Whether a row is held for one of the flags."""
     by_word: dict[int, int] = {}
@@ -53,6 +69,15 @@ def any_bit(bits: Iterable[int]) -> exp.Expr:
         )
         tests.append(exp.and_(exp.GT(this=name, expression=exp.Literal.number(0)), found))
     return exp.or_(*tests)
+
+
+def narrowed_sums(select: exp.Select, bound: Sequence[Column]) -> exp.Select:
+    """Sums of whole numbers as BIGINT, as databases have them, unless a type was asked for; an overflow raises."""
+    items = []
+    for item, result in zip(select.expressions, bound, strict=True):
+        wide = result.type == "HUGEINT" and not isinstance(item.unalias(), exp.Cast | exp.Column)
+        items.append(named(exp.cast(item.unalias().copy(), exp.DType.BIGINT), result.name) if wide else item)
+    return select.copy().select(*items, append=False)
 
 
 def is_cte(table: exp.Table) -> bool:

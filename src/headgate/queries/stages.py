@@ -37,7 +37,7 @@ def document(plan: Plan) -> dict[str, Any]:
         "scans": plan.scans,
         "reads": [_read(stage) for stage in plan.stages if isinstance(stage, Scan)],
         "writes": [_written(stage) for stage in plan.stages if isinstance(stage, Write)],
-        "notes": list(plan.notes),
+        "notes": [*plan.notes, *plan.warnings],
     }
 
 

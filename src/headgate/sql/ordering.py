@@ -33,14 +33,20 @@ def deduplicated(
             object=", ".join(names),
             hint="say order_by, such as order_by: updated_at; an incremental source gives its cursor",
         )
-    order = [_directed(text, step, last=keep == "last") for text in wanted]
+    order = [directed(text, step, last=keep == "last") for text in wanted]
     ties = [exp.Ordered(this=column(name), desc=keep == "last", nulls_first=False) for name in rest]
     # Rows that are equal in every column need no order, but the window does.
     return Deduplicate(names, (*order, *ties) or (exp.Ordered(this=column(names[0]), nulls_first=False),))
 
 
-def _directed(text: str, step: StepInput, *, last: bool) -> exp.Expr:
-    """``text`` is an expression, with ASC or DESC if wanted; ``last`` turns the direction round."""
+def tie_breakers(step: StepInput, without: Sequence[str] = ()) -> list[exp.Expr]:
+    """Every other column in turn, so that an order is total but for rows that are equal in every column."""
+    named = {name.lower() for name in without}
+    return [exp.Ordered(this=column(name), nulls_first=False) for name in step.names if name.lower() not in named]
+
+
+def directed(text: str, step: StepInput, *, last: bool = False) -> exp.Expr:
+    """``text`` is an expression, with ASC or DESC if wanted; ``last`` turns the direction round. NULLs come last."""
     body, descending = _split(text)
     expression = step.expression(body)
     if can_fail(expression, step.columns):

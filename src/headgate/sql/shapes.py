@@ -18,6 +18,7 @@ from headgate.sql import expressions
 from headgate.sql.templates import render_sql
 
 Reason = Literal["filtered", "unmatched", "deduplicated"]
+OnError = Literal["fail", "quarantine", "null"]
 
 ALIVE = "_hg_alive"
 """A column that rules may name: true for rows that are still good. The plan puts the verdict in its place."""
@@ -50,6 +51,8 @@ class Flag:
 
     ``clear``: cheap, and never true where ``condition`` is; rows for which all flags of a step are clear are not
     looked at further.
+    ``on_error``: what becomes of such a row, when the step says so itself; null: ``columns`` are NULL in it, which is
+    counted, and it stays.
     """
 
     name: str
@@ -57,11 +60,15 @@ class Flag:
     columns: tuple[str, ...] = ()
     message: str = ""
     clear: exp.Expr | None = None
+    on_error: OnError | None = None
 
 
 @dataclass(frozen=True)
 class Project:
-    """One row out per row in. ``columns`` is the whole output, in order; expressions read the input's columns."""
+    """One row out per row in. ``columns`` is the whole output, in order; expressions read the input's columns.
+
+    They may have windows (``AVG(x) OVER ()``), which see all rows of the run that are still good.
+    """
 
     columns: tuple[tuple[str, exp.Expr], ...]
     flags: tuple[Flag, ...] = ()
@@ -82,10 +89,12 @@ class Drop:
 
 @dataclass(frozen=True)
 class Deduplicate:
-    """Of the rows with equal ``keys`` (NULLs are equal here) only the first by ``order`` stays."""
+    """Of the rows with equal ``keys`` (NULLs are equal here; none: of all rows) only the first by ``order`` stay."""
 
     keys: tuple[str, ...]
     order: tuple[exp.Expr, ...]
+    count: int = 1
+    reason: Reason = "deduplicated"
 
 
 @dataclass(frozen=True)
@@ -123,7 +132,25 @@ class Call:
     columns: Mapping[str, str] | None = None
 
 
-Shape = Project | Drop | Deduplicate | Lookup | Reshape | Call
+@dataclass(frozen=True)
+class Branch:
+    """A second output: rows made from those before the step, which targets and rules call by ``name``.
+
+    ``shapes`` begin with a :class:`Reshape`. Its rows are counted as expanded; the step's own rows go on as they are.
+    """
+
+    name: str
+    shapes: tuple[Reshape | Project | Drop, ...]
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something that plans and receipts tell people; no row changes."""
+
+    message: str
+
+
+Shape = Project | Drop | Deduplicate | Lookup | Reshape | Call | Branch | Note
 
 
 @dataclass(frozen=True)
