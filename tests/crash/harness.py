@@ -33,6 +33,7 @@ PRELOAD = (
     "headgate.io.sqlite_transaction",
     "headgate.commands.staged",
     "headgate.sources.postgres",
+    "headgate.sources.postgres.source",
     "headgate.sources.python",
     "headgate.io.postgres.connection",
     "headgate.targets.postgres.store",

@@ -69,6 +69,8 @@ def _print_plan(face: Face, found: dict[str, Any]) -> None:
     )
     for number, stage in enumerate(found["stages"], 1):
         face.line(f"{number:>3}  {stage['summary']}")
+    placed = found["placement"]
+    face.line(f"     engine: {placed['place']}, because {placed['reason']}")
     for note in found["notes"]:
         face.line(f"     note: {note}")
     face.line()

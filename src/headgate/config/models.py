@@ -160,6 +160,10 @@ class Pipeline:
         return self.header.depends_on
 
     @property
+    def engine(self) -> str:
+        return self.header.engine
+
+    @property
     def delivery(self) -> Literal["exactly_once", "at_least_once"]:
         return self.header.delivery
 

@@ -129,6 +129,12 @@ class Header(Model):
     delivery: Literal["exactly_once", "at_least_once"] = Field(
         default="exactly_once", description="at_least_once accepts targets that cannot promise more."
     )
+    engine: Literal["auto", "duckdb", "source", "relay", "server"] = Field(
+        default="auto",
+        description="Where rows are worked on: by headgate (duckdb), in the source's SQL (source), nowhere, their bytes"
+        " pass (relay), or within the one database that is source and target (server). auto: the fastest that gives"
+        " the same rows; plan says which and why.",
+    )
     variables: dict[str, str | int | float | bool] = Field(
         default_factory=dict, description="Values of {{ var.NAME }} unless the command line gives them."
     )

@@ -70,6 +70,8 @@ class Run:
     session: EngineSession | None = None
     held: HeldRows | None = None
     passes: list[PassResult] = field(default_factory=list)
+    observed: dict[int, tuple[int, str]] = field(default_factory=dict)
+    """Answers of rules over all rows that are known already, by the rule's place."""
     scans: list[Scan] = field(default_factory=list)
     checks: list[CheckResult] = field(default_factory=list)
     steps: list[StepCount] = field(default_factory=list)

@@ -12,8 +12,10 @@ from headgate.config.models import Endpoint, Pipeline
 from headgate.core.contracts import Column, ReadContext, SourceSchema, TypeBinder, Window
 from headgate.core.ledger import PipelineState
 from headgate.core.models import ReadOptions
+from headgate.core.sites import Site, SitedSource, SitedStore
 from headgate.execute.workspace import Workspace
 from headgate.plan.compile import Inputs, Resume, compile_plan
+from headgate.plan.placement import Sites
 from headgate.plan.stages import Plan, Scan
 
 if TYPE_CHECKING:
@@ -94,6 +96,7 @@ def gather(
             tuple(store.name for store in workspace.stores_of(pipeline)),
             context.variables,
             resume,
+            _sites(workspace, pipeline, context, state) if resume is None else Sites(),
         )
 
         def probe(call: Call, columns: Sequence[Column]) -> tuple[tuple[Column, ...], str]:
@@ -105,6 +108,19 @@ def gather(
     finally:
         binder.close()
     return Gathered(plan, {relation.name: relation for relation in relations}, schemas)
+
+
+def _sites(workspace: Workspace, pipeline: Pipeline, context: ReadContext, state: PipelineState) -> Sites:
+    """What the systems say of themselves; nothing where they can only be read and written."""
+    if pipeline.engine == "duckdb":
+        return Sites()
+    source, read = workspace.source(pipeline.source_endpoint(0)), pipeline.sources[0]
+    stores = workspace.stores_of(pipeline)
+    if not isinstance(source, SitedSource) or not all(isinstance(store, SitedStore) for store in stores):
+        return Sites(targets=tuple(Site() for _ in stores))
+    mark = state.watermarks.get(source.identity(read)[0])
+    here = source.site(read, context, mark.position if mark else None)
+    return Sites(here, tuple(store.site() if isinstance(store, SitedStore) else Site() for store in stores))
 
 
 def _scan(

@@ -13,6 +13,7 @@ from headgate.execute.audit import audit
 from headgate.execute.context import Run
 from headgate.execute.gather import Relation
 from headgate.execute.held import HeldRows
+from headgate.execute.move import move
 from headgate.execute.pour import ENGINE_ROWS, Counter, Pour, drain
 from headgate.execute.publish import acknowledge, clean, publish
 from headgate.io.ledger import fenced
@@ -23,6 +24,7 @@ from headgate.plan.stages import (
     Claim,
     Clean,
     Keep,
+    Move,
     Publish,
     Scan,
     Stage,
@@ -42,6 +44,7 @@ class Interpreter:
     counter: Counter = field(default_factory=Counter)
     pour: Pour | None = None
     rejected: int = 0
+    moved: bool = False
     main: tuple[Scan, OpenScan] | None = None
     sides: dict[str, OpenScan] = field(default_factory=dict)
 
@@ -58,6 +61,10 @@ class Interpreter:
         match stage:
             case Claim():
                 self._claim()
+            case Move():
+                self.moved = move(run, stage)
+            case Scan() | Transform() | Check() | Write() | Keep() if self.moved:
+                pass  # done
             case Scan():
                 self._scan(stage)
             case Transform():
@@ -74,8 +81,7 @@ class Interpreter:
                 self.pour.keeps.append(stage)
             case Audit():
                 self._drain()
-                self._reject()
-                self._finish_scans()
+                self._finish_reading()
                 with run.emitter.during(Step.AUDIT):
                     audit(run, stage, self.rejected)
             case Publish():
@@ -247,6 +253,14 @@ class Interpreter:
             drain(self.run, self.pour, self.counter)
             self.pour = None
 
+    def _finish_reading(self) -> None:
+        if self.moved:
+            return
+        self._reject()
+        self._finish_scans()
+        assert self.run.held is not None
+        self.run.held.close()
+
     def _reject(self) -> None:
         """Lines that the engine could not read are row errors like any other."""
         run = self.run
@@ -259,7 +273,6 @@ class Interpreter:
             self.rejected = run.held.take_rejected(
                 run.session.rejected(), opened.files, columns, replayable=self._replayable(stage)
             )
-        run.held.close()
 
     def _replayable(self, stage: Scan) -> bool:
         first = next(s for s in self.run.plan.stages if isinstance(s, Transform) and s.reads == stage.relation)

@@ -71,7 +71,7 @@ def drain(run: Run, pour: Pour, counter: Counter) -> None:
     reader = _open(run, transform)
     good = _good_schema(reader.schema)
     splitter = Splitter(transform.verdict, good.names, reader.schema)
-    writers = [_writer(run, write, good) for write in pour.writes]
+    writers = [writer_of(run, write, good) for write in pour.writes]
     spools = {keep.spool: _Spool(run, keep, good) for keep in pour.keeps}
     with run.emitter.during(Step.STAGE, relation=transform.relation) as outcome:
         try:
@@ -170,7 +170,7 @@ def _good_schema(schema: pa.Schema) -> pa.Schema:
     return pa.schema([item for item in schema if not item.name.startswith(INTERNAL)])
 
 
-def _writer(run: Run, write: Write, schema: pa.Schema) -> Writer:
+def writer_of(run: Run, write: Write, schema: pa.Schema) -> Writer:
     target: WriteOptions = run.pipeline.targets[write.target]
     overwrite = run.request.full_refresh
     load = Load(

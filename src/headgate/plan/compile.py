@@ -14,6 +14,7 @@ from headgate.core.errors import Code, FatalError, HeadgateError, nearest
 from headgate.plan.finish import fingerprint, outputs_of, unique_names, with_replayability
 from headgate.plan.partial import refuse_partial_groups
 from headgate.plan.passes import DIALECT, PassBuilder, narrowed
+from headgate.plan.placement import Sites, Trail, place
 from headgate.plan.places import located
 from headgate.plan.rules import RuleBook
 from headgate.plan.stages import (
@@ -55,6 +56,7 @@ class Inputs:
     stores: tuple[str, ...] = ()
     variables: Mapping[str, Any] = field(default_factory=dict)
     resume: Resume | None = None
+    sites: Sites = field(default_factory=Sites)
 
     @property
     def main(self) -> Scan:
@@ -87,6 +89,7 @@ class _Compiler:
         self.wanted = self._wanted()
         self.warnings: list[str] = []
         self.stages: list[Stage] = []
+        self.trails: dict[str, Trail] = {}
         self.builder = PassBuilder(inputs.main.relation, self._checked(inputs.main.columns), self._bind)
 
     # --------------------------------------------------------------------------------------------- the walk
@@ -211,6 +214,7 @@ class _Compiler:
         relation = self._relation(name)
         rules = [] if before else self.rules.after(name, last=index == len(self.steps) - 1)
         noted, audited = self.rules.judge(rules, builder, self._input(), relation, name)
+        self.trails[relation] = Trail(tuple(builder.trail), tuple(builder.ruled))
         counted: Counted = "groups" if builder.grouped else "reshaped" if builder.reshaped else "rows"
         self.stages.append(self._transform(builder, relation, counted, tuple(builder.steps)))
         self.stages.append(Check(relation, noted, builder.verdict, self.pipeline.error_handling.on_row_error))
@@ -324,12 +328,17 @@ class _Compiler:
 
     def _assemble(self, last: str) -> Plan:
         stores = tuple(dict.fromkeys(self.inputs.stores))
-        body = with_replayability(self.stages)
+        work = (*self.inputs.scans, *with_replayability(self.stages))
+        audit = Audit(
+            tuple(self.rules.sets), tuple(self.rules.tables), self.pipeline.error_handling.max_error_percentage
+        )
+        wanted = self.pipeline.engine if self.inputs.resume is None else "duckdb"
+        placement, move = place(work, audit, self.trails, self.inputs.sites, wanted, self._bind)
         stages: tuple[Stage, ...] = (
             Claim(self.pipeline.name, stores[0]),
-            *self.inputs.scans,
-            *body,
-            Audit(tuple(self.rules.sets), tuple(self.rules.tables), self.pipeline.error_handling.max_error_percentage),
+            *([move] if move else []),
+            *work,
+            audit,
             Publish(stores[0], stores[1:]),
             Acknowledge(tuple(scan.source for scan in self.inputs.scans if scan.source is not None)),
             Clean(stores),
@@ -345,6 +354,7 @@ class _Compiler:
             lineage,
             fingerprint(stages),
             notes,
+            placement,
             self.inputs.variables,
             tuple(self.warnings),
         )

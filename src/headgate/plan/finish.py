@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 
 from headgate.core.contracts import Registry
 from headgate.core.models import StepOptions
-from headgate.plan.stages import Stage, Transform
+from headgate.plan.stages import Move, Stage, Transform
 
 
 def with_replayability(stages: Sequence[Stage]) -> list[Stage]:
@@ -27,9 +27,11 @@ def with_replayability(stages: Sequence[Stage]) -> list[Stage]:
 
 
 def fingerprint(stages: Sequence[Stage]) -> str:
-    """Hash of what the stages do. Notes for people and the run's place in time are no part of it."""
+    """Hash of what the stages do. Notes for people, and when and where it is done, are no part of it."""
     documents = []
     for stage in stages:
+        if isinstance(stage, Move):
+            continue
         document = asdict(stage)
         document.pop("note", None)
         documents.append([type(stage).__name__, document])

@@ -51,6 +51,15 @@ Bind = Callable[[exp.Expr, str, Sequence[Column]], tuple[Column, ...]]
 """Types of a SELECT over one relation with the given columns (and the sides)."""
 
 
+@dataclass(frozen=True)
+class Step:
+    """One shape of a pass, with the columns that it reads: what a placement elsewhere starts from."""
+
+    shape: Shape
+    columns: tuple[Column, ...]
+    applied: int
+
+
 @dataclass
 class PassBuilder:
     """Collects the CTEs of one pass. ``reads`` is the relation that the pass starts from."""
@@ -71,6 +80,8 @@ class PassBuilder:
     reshaped: bool = False
     setwise: int | None = None
     """The last step that looked at all rows."""
+    trail: list[Step] = field(default_factory=list)
+    ruled: list[tuple[Rule, RowRule]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if not self.lineage:
@@ -92,6 +103,7 @@ class PassBuilder:
 
     def add(self, shape: Shape, step: str, on_row_error: Action) -> None:
         """Append one shape of ``step``."""
+        self.trail.append(Step(shape, self.columns, self.applied))
         match shape:
             case Project():
                 self._project(shape, step, on_row_error)
@@ -301,6 +313,8 @@ class PassBuilder:
 
     def check(self, rules: Iterable[tuple[Rule, RowRule]], step: str) -> None:
         """Judge the rows at the end of the pass by row rules."""
+        rules = list(rules)
+        self.ruled += rules
         holding: list[tuple[int, exp.Expr]] = []
         noting: list[tuple[int, exp.Expr]] = []
         alive = self._alive()
@@ -383,4 +397,6 @@ def narrowed(builder: PassBuilder, columns: tuple[Column, ...]) -> PassBuilder:
         grouped=False,
         reshaped=False,
         setwise=None,
+        trail=[],
+        ruled=[],
     )

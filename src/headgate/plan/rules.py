@@ -108,5 +108,5 @@ class RuleBook:
 
 def _bind_alone(shape: RowRule, builder: PassBuilder) -> None:
     """Bind one rule by itself first, so that an error points to its line."""
-    trial = replace(builder, ctes=list(builder.ctes), holds=[], notes=[], extra=list(builder.extra))
+    trial = replace(builder, ctes=list(builder.ctes), holds=[], notes=[], extra=list(builder.extra), ruled=[])
     trial.check([(Rule("", "error", "warn", "", 0), shape)], "")

@@ -128,6 +128,46 @@ class Scan:
     note: str = ""
 
 
+Place = Literal["duckdb", "relay", "source", "server"]
+"""Where the rows are worked on: in the engine; nowhere, their bytes pass; in the source's database; and where source
+and target are one database, within it."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """The place that was chosen, and why, for people."""
+
+    place: Place = "duckdb"
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Move:
+    """Does what the scan, transform, check and write of ``relation`` say, without decoding a row: in SQL, and in bytes.
+
+    If a row is found that must be held back or fails the run, what was moved is rolled back and those stages run.
+
+    Args:
+        place: how.
+        relation: the pass that is done so.
+        reads: the main scan's relation.
+        target: the index of the target.
+        columns: each column that is written, with its SQL over ``source``.
+        where: conditions of which all rows that are good fulfil all; one a drop, in its order.
+        checking: a SELECT over ``relation`` that counts the rows that break each rule: held ones, then noted ones.
+        sets: rules over all rows, as index in the audit's and SQL over ``relation``.
+    """
+
+    place: Place
+    relation: str
+    reads: str
+    target: int
+    columns: tuple[tuple[str, str], ...]
+    where: tuple[str, ...]
+    checking: tuple[str, ...]
+    sets: tuple[tuple[int, str], ...]
+
+
 @dataclass(frozen=True)
 class Transform:
     """One pass: a SELECT over one relation (and sides), or a Python function.
@@ -229,7 +269,7 @@ class Clean:
     stores: tuple[str, ...]
 
 
-Stage = Claim | Scan | Transform | Check | Keep | Write | Audit | Publish | Acknowledge | Clean
+Stage = Claim | Scan | Move | Transform | Check | Keep | Write | Audit | Publish | Acknowledge | Clean
 
 
 @dataclass(frozen=True)
@@ -243,6 +283,7 @@ class Plan:
     lineage: Mapping[str, tuple[str, ...]]
     hash: str = ""
     notes: tuple[str, ...] = ()
+    placement: Placement = Placement()
     variables: Mapping[str, object] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 

@@ -13,6 +13,7 @@ from headgate.plan.stages import (
     Claim,
     Clean,
     Keep,
+    Move,
     Plan,
     Publish,
     Scan,
@@ -34,6 +35,7 @@ def document(plan: Plan) -> dict[str, Any]:
         "sql": plan.sql,
         "schema": [{"name": column.name, "type": column.type} for column in plan.columns],
         "lineage": {name: list(origins) for name, origins in plan.lineage.items()},
+        "placement": asdict(plan.placement),
         "scans": plan.scans,
         "reads": [_read(stage) for stage in plan.stages if isinstance(stage, Scan)],
         "writes": [_written(stage) for stage in plan.stages if isinstance(stage, Write)],
@@ -48,6 +50,8 @@ def words(stage: Stage) -> str:  # noqa: C901 - one case a stage
             return f"claim the next epoch of {stage.pipeline} in {stage.store}"
         case Scan():
             return _scan(stage)
+        case Move():
+            return _move(stage)
         case Transform():
             return _transform(stage)
         case Check():
@@ -77,6 +81,19 @@ def _scan(stage: Scan) -> str:
     if stage.unique:
         text += f"; {', '.join(stage.unique)} must be unique there"
     return text
+
+
+def _move(stage: Move) -> str:
+    match stage.place:
+        case "relay":
+            how = "pass its bytes from server to server"
+        case "server":
+            how = "INSERT … SELECT within the one database"
+        case _:
+            how = "one SELECT in the source's server, its bytes passed on"
+    checks = len(stage.checking) + len(stage.sets)
+    checked = f", then {_count(checks, 'rule')} in SQL over what arrived" if checks else ""
+    return f"move {stage.reads} into {stage.relation} undecoded: {how}{checked}; if a row must be held back, as follows"
 
 
 def _transform(stage: Transform) -> str:

@@ -10,6 +10,7 @@ from headgate.core.contracts import Scan, SourceSchema
 from headgate.core.errors import Code, FatalError, RetriableError, nearest
 from headgate.core.secrets import mask
 from headgate.io.postgres import catalogue
+from headgate.io.postgres.catalogue import ServerColumn
 from headgate.io.postgres.connection import Connection, conninfo, missing, place
 from headgate.io.postgres.errors import explain, explain_connecting
 from headgate.io.postgres.statements import Statements
@@ -142,8 +143,8 @@ def _as(array: pa.Array[Any], field: pa.Field[Any]) -> pa.Array[Any]:
     return typed
 
 
-def read_columns(statements: Statements, relation: str, names: Sequence[str] | None) -> list[ReadColumn]:
-    """How the columns of ``relation`` (quoted, or a subselect) are read: all, or those named, in that order."""
+def server_columns(statements: Statements, relation: str, names: Sequence[str] | None) -> list[ServerColumn]:
+    """The columns of ``relation`` (quoted, or a subselect): all, or those named, in that order."""
     found = {column.name: column for column in catalogue.columns(statements, f"SELECT * FROM {relation}")}
     for name in names or ():
         if name not in found:
@@ -154,7 +155,12 @@ def read_columns(statements: Statements, relation: str, names: Sequence[str] | N
                 object=relation,
                 hint="existing columns: " + ", ".join(found),
             )
-    return [read_column(found[name]) for name in (names or found)]
+    return [found[name] for name in (names or found)]
+
+
+def read_columns(statements: Statements, relation: str, names: Sequence[str] | None) -> list[ReadColumn]:
+    """How the columns of ``relation`` are read."""
+    return [read_column(column) for column in server_columns(statements, relation, names)]
 
 
 def source_schema(columns: Sequence[ReadColumn], keys: tuple[str, ...] = ()) -> SourceSchema:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,13 @@ class Fit:
     arrow: pa.DataType
     staged: str
     final: str | None = None
+
+
+def sent_as(column: Fit) -> str:
+    """The type whose binary form a column takes: without length or digits, which the server checks as it takes it."""
+    if column.staged.startswith("character"):
+        return "text"
+    return re.sub(r"\(\d+(,-?\d+)?\)", "", column.staged)
 
 
 def declare(field: pa.Field[Any], table: str) -> tuple[str, Fit]:

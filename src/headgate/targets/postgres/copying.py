@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from headgate.core.errors import Code, FatalError
 from headgate.io.postgres.connection import missing
 from headgate.io.postgres.errors import explained
+from headgate.io.postgres.wire import copy_in
 
 if TYPE_CHECKING:
     import psycopg
@@ -25,6 +26,7 @@ class Destination:
         statement: the COPY.
         schema: of what is encoded.
         convert: brings a batch into that schema.
+        types: what the server understands, by column, in the statement's order.
         copied: rows that the server took.
     """
 
@@ -32,6 +34,7 @@ class Destination:
     statement: str
     schema: pa.Schema
     convert: Callable[[pa.RecordBatch], pa.RecordBatch]
+    types: Mapping[str, str]
     copied: int = 0
 
 
@@ -65,6 +68,13 @@ class Copying:
                 hint="PostgreSQL's times lie between 4713 BC and 294276 AD",
             ) from None
         self._send(data)
+
+    def take(self, destination: Destination, chunks: Iterator[bytes]) -> int:
+        """Send bytes that are a whole COPY by themselves; how many rows the server took."""
+        self.finish()
+        rows = copy_in(self._connection, destination.statement, chunks, destination.table)
+        destination.copied += rows
+        return rows
 
     def finish(self) -> None:
         """End the COPY and learn what the server thinks of its rows."""

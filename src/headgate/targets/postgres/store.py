@@ -16,9 +16,11 @@ from headgate.core.errors import Code, FatalError
 from headgate.core.events import Emitter
 from headgate.core.ledger import Claim, LedgerRecord, PipelineState, PublishedRun, QuarantineEntry, Watermark
 from headgate.core.runs import PipelineKey
+from headgate.core.sites import Site
 from headgate.io import ledger as ledgers
 from headgate.io.postgres import Connection, Statements, catalogue, connect
 from headgate.io.postgres.connection import place
+from headgate.io.postgres.outlet import site_of
 from headgate.targets.postgres import parked, sessions
 from headgate.targets.postgres.transaction import PostgresTransaction
 
@@ -68,6 +70,9 @@ class PostgresStore:
             object=str(key),
             hint="wait for it to end; a dead run lets go by itself",
         )
+
+    def site(self) -> Site:
+        return site_of(self._connection, [])
 
     # -------------------------------------------------------------------------------------------- reading
 

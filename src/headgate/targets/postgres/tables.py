@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from headgate.core.contracts import Load
 from headgate.core.errors import Code, FatalError, nearest
@@ -13,7 +13,7 @@ from headgate.io.postgres import Statements, catalogue
 from headgate.io.postgres.catalogue import Relation
 from headgate.sql.literals import quote_name
 from headgate.targets.postgres import merging, swap
-from headgate.targets.postgres.columns import Fit, converter, declare, fit
+from headgate.targets.postgres.columns import Fit, converter, declare, fit, sent_as
 from headgate.targets.postgres.copying import Copying, Destination
 from headgate.targets.postgres.merging import Counts
 
@@ -44,6 +44,8 @@ class TableLoad:
         self._built: list[tuple[swap.Index, str]] = []
         self._destination: Destination | None = None
         self._way: Way = "stage"
+        self._place = self._names = ""
+        self._shared = False
 
     def open(self) -> None:
         """Decide the way and make the place that rows are copied to. Refuses what cannot be held exactly."""
@@ -53,6 +55,7 @@ class TableLoad:
         match self._way:
             case "direct":
                 created = self._relation is None
+                self._shared = not created
                 relation = self._relation or self._create()
                 self._destination = self._copy_to(relation.quoted, fits, frozen=created)
             case "swap":
@@ -216,7 +219,38 @@ class TableLoad:
         names = ", ".join(quote_name(each.name) for each in fits)
         options = "FORMAT binary, FREEZE" if frozen else "FORMAT binary"
         schema, convert = converter(self.load.schema, fits)
-        return Destination(self.load.table, f"COPY {quoted} ({names}) FROM STDIN ({options})", schema, convert)
+        self._place, self._names = quoted, names
+        types = {each.name: sent_as(each) for each in fits}
+        return Destination(self.load.table, f"COPY {quoted} ({names}) FROM STDIN ({options})", schema, convert, types)
+
+    # ------------------------------------------------------------------------------- rows that stay undecoded
+
+    @property
+    def destination(self) -> Destination:
+        assert self._destination is not None, "a load is opened first"
+        return self._destination
+
+    def take(self, chunks: Iterator[bytes]) -> int:
+        return self._copying.take(self.destination, chunks)
+
+    def insert(self, select: str, counting: str) -> tuple[int, tuple[Any, ...]]:
+        self._copying.finish()
+        insert, counted = f"INSERT INTO {self._place} ({self._names}) {select}", ()
+        if counting:
+            counted = self._statements.query(f"WITH headgate_moved AS ({insert}) {counting}")[0]
+            self.destination.copied = self.rows("SELECT count(*) FROM headgate_own", "headgate_own")[0][0]
+        else:
+            self.destination.copied = self._statements.execute(insert)
+        return self.copied, counted
+
+    def rows(self, sql: str, relation: str) -> list[tuple[Any, ...]]:
+        """A SELECT over this run's own rows; of a table that has others too, those of this transaction."""
+        self._copying.finish()
+        own = f"SELECT * FROM {self._place}"
+        if self._shared:
+            xid = self._statements.value("SELECT pg_current_xact_id()::xid::text")
+            own += f" WHERE xmin = '{xid}'::xid"
+        return self._statements.query(f"WITH {quote_name(relation)} AS ({own}) {sql}")
 
     # -------------------------------------------------------------------------------------------- merging
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +44,21 @@ class TableWriter:
     def close(self) -> None:
         with self._fencing():
             self._finish()
+
+    def types(self) -> Mapping[str, str]:
+        return self._load.destination.types
+
+    def take(self, chunks: Iterator[bytes]) -> int:
+        with self._fencing():
+            return self._load.take(chunks)
+
+    def insert(self, select: str, counting: str) -> tuple[int, tuple[Any, ...]]:
+        with self._fencing():
+            return self._load.insert(select, counting)
+
+    def rows(self, sql: str, relation: str) -> list[tuple[Any, ...]]:
+        with self._fencing():
+            return self._load.rows(sql, relation)
 
 
 class PostgresTransaction:

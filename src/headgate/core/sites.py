@@ -1,0 +1,92 @@
+"""Contracts of systems that can be worked in: a plan brings the work to the rows, and bytes travel undecoded.
+
+A source or a store offers them beside its ordinary contract; what it does not offer is done by the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from headgate.core.contracts import ReadContext, Window
+from headgate.core.models import ReadOptions
+
+SOURCE = "source"
+"""What statements for an outlet call the rows of its window."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where rows lie or go, for a plan that would bring the work there.
+
+    Args:
+        dialect: the SQL that is spoken there, whose binary format streams have.
+        place: names the database and who is logged in; equal places are one.
+        columns: of a source: those that can be worked with there.
+        obstacle: why no work can be brought there now; empty if it can.
+    """
+
+    dialect: str = ""
+    place: str = ""
+    columns: frozenset[str] = field(default_factory=frozenset)
+    obstacle: str = ""
+
+
+@runtime_checkable
+class Outlet(Protocol):
+    """An open read whose rows leave as bytes, in the format of their server, out of one snapshot.
+
+    Statements read the relation :data:`SOURCE`: the window's rows, each column in its true type. A value that an
+    engine could not hold makes them fail.
+    """
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Run one SELECT that gives few rows."""
+
+    def stream(self, sql: str) -> Iterator[bytes]:
+        """The rows of one SELECT, in the server's binary format."""
+
+    def statement(self, sql: str) -> str:
+        """The SELECT, with what the relation is, for another session of the same database."""
+
+    def position(self) -> Mapping[str, Any]:
+        """The final position of the window."""
+
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class SitedSource(Protocol):
+    """A source whose server computes, and hands rows out as bytes."""
+
+    def site(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> Site: ...
+
+    def outlet(self, read: ReadOptions, context: ReadContext, window: Window) -> Outlet: ...
+
+
+@runtime_checkable
+class Intake(Protocol):
+    """A writer that also takes bytes as its server understands them, and looks at what it took before the commit."""
+
+    def types(self) -> Mapping[str, str]:
+        """Column to the SQL type in which its values must arrive, in the order in which they must."""
+
+    def take(self, chunks: Iterator[bytes]) -> int:
+        """Take a stream in the server's binary format; how many rows that were."""
+
+    def insert(self, select: str, counting: str) -> tuple[int, tuple[Any, ...]]:
+        """Take the rows of a SELECT in this database; how many, and the one row of ``counting`` (unless empty).
+
+        Both see the same snapshot.
+        """
+
+    def rows(self, sql: str, relation: str) -> list[tuple[Any, ...]]:
+        """Run one SELECT over the rows that were taken, which it knows as ``relation``."""
+
+
+@runtime_checkable
+class SitedStore(Protocol):
+    """A store whose writers are intakes."""
+
+    def site(self) -> Site: ...

@@ -1,0 +1,177 @@
+"""Rows that stay undecoded: one statement in the source's server, bytes or none at all in between, checks in SQL."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from headgate.core.errors import Code, FatalError
+from headgate.core.events import Step
+from headgate.core.sites import SOURCE, Intake, Outlet, SitedSource
+from headgate.execute.context import PassResult, Run
+from headgate.execute.pour import writer_of
+from headgate.execute.split import Tally
+from headgate.plan.stages import Audit, Check, Move, Transform, Write
+from headgate.sql.literals import quote_name
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_log = logging.getLogger("headgate.move")
+_ROWS_AT_FAULT = (Code.EXTRACTION_FAILED, Code.LOAD_EXECUTION_FAILED, Code.TRANSFORMATION_FAILED, Code.UNSUPPORTED)
+
+
+class _Undecided(Exception):  # noqa: N818 - no error: the engine does it
+    """Some row must be held back, or fails the run: only the engine can say which, and keep it."""
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """The stages that a move stands for."""
+
+    transform: Transform
+    check: Check
+    write: Write
+    audit: Audit
+
+
+def move(run: Run, stage: Move) -> bool:
+    """Move the rows; False when nothing was moved, and the stages that follow must do it.
+
+    What was found is left in ``run``: the pass's result, the answers of rules over all rows, the source's position.
+    """
+    if run.request.limit is not None or run.request.replay:
+        return False
+    parts = _parts(run, stage)
+    source = run.workspace.source(run.pipeline.source_endpoint(0))
+    assert isinstance(source, SitedSource)
+    assert run.window is not None
+    with run.emitter.during(Step.SCAN, relation=stage.reads, object=stage.place):
+        outlet = source.outlet(run.pipeline.sources[0], run.context, run.window)
+    try:
+        _moved(run, stage, parts, outlet)
+    except _Undecided as reason:
+        _log.info("the engine takes over: %s", reason)
+        _begin_again(run, parts.write.store)
+        return False
+    except FatalError as error:
+        if error.code not in _ROWS_AT_FAULT:
+            raise
+        _log.info("the engine takes over, because the server refused: %s", error.message)
+        _begin_again(run, parts.write.store)
+        return False
+    finally:
+        outlet.close()
+    run.positions[0] = outlet.position()
+    return True
+
+
+def _moved(run: Run, stage: Move, parts: _Parts, outlet: Outlet) -> None:
+    with run.emitter.during(Step.STAGE, relation=stage.relation) as outcome:
+        intake = writer_of(run, parts.write, _schema(run, parts.transform))
+        assert isinstance(intake, Intake), "a store with a site has intakes"
+        counting = _counting(stage)
+        select = _select(stage, intake)
+        if stage.place == "server":
+            rows, counted = intake.insert(outlet.statement(select), outlet.statement(counting) if counting else "")
+        else:
+            counted = outlet.rows(counting)[0] if counting else ()
+            rows = intake.take(outlet.stream(select))
+        intake.close()
+        outcome["rows"] = rows
+    with run.emitter.during(Step.AUDIT, relation=stage.relation):
+        tally = Tally(seen=int(counted[0]) if counted else rows, good=rows)
+        for drop, count in zip(parts.transform.verdict.drops, counted[1:], strict=True):
+            tally.dropped[drop.code] = int(count)
+        tally.noted = _noted(stage, parts, intake, rows)
+        for index, sql in stage.sets:
+            failed, observed = intake.rows(sql, stage.relation)[0]
+            rule = parts.audit.sets[index].rule
+            if int(failed or 0) and rule.action == "fail":
+                raise _Undecided(f"rule {rule.name}")
+            run.observed[rule.place] = (int(failed or 0), str(observed))
+    run.passes.append(PassResult(parts.transform, parts.check, tally.seen, tally))
+
+
+def _select(stage: Move, intake: Intake) -> str:
+    """The rows as the target's server takes them, in its columns' order."""
+    values, types = dict(stage.columns), intake.types()
+    columns = ", ".join(f"CAST({values[name]} AS {type_}) AS {quote_name(name)}" for name, type_ in types.items())
+    where = f" WHERE {' AND '.join(stage.where)}" if stage.where else ""
+    return f"SELECT {columns} FROM {quote_name(SOURCE)}{where}"
+
+
+def _counting(stage: Move) -> str:
+    """How many rows there are, and how many leave at each drop: each at the first whose condition it fails."""
+    if not stage.where:
+        return ""
+    counts = []
+    for number, condition in enumerate(stage.where):
+        before = "".join(f"{earlier} AND " for earlier in stage.where[:number])
+        counts.append(f"count(*) FILTER (WHERE {before}NOT ({condition}))")
+    return f"SELECT count(*), {', '.join(counts)} FROM {quote_name(SOURCE)}"
+
+
+def _noted(stage: Move, parts: _Parts, intake: Intake, rows: int) -> Counter[int]:
+    """Rows that break rules which only note it. Raises _Undecided for one that is held back or fails the run."""
+    noted: Counter[int] = Counter()
+    if not stage.checking:
+        return noted
+    counts = ", ".join(f"count(*) FILTER (WHERE {condition})" for condition in stage.checking)
+    found = intake.rows(f"SELECT count(*), {counts} FROM {quote_name(stage.relation)}", stage.relation)[0]
+    if int(found[0]) != rows:
+        raise FatalError(
+            Code.ACCOUNTING_FAILED,
+            f"{rows} rows were copied, and {found[0]} are there",
+            operation="audit",
+            object=parts.write.table,
+            hint="a trigger or rule of the table changes what is written; say engine: duckdb, or drop it",
+        )
+    for (name, action, bit), count in zip(_flags(parts), found[1:], strict=True):
+        if count and action in {"fail", "quarantine"}:
+            raise _Undecided(f"rule {name}")
+        if bit is not None:
+            noted[bit] = int(count)
+    return noted
+
+
+def run_object(parts: _Parts) -> str:
+    return parts.write.table
+
+
+def _flags(parts: _Parts) -> list[tuple[str, str, int | None]]:
+    """Row rules in the order of the plan's conditions: name, action, and the bit of those that only note."""
+    verdict = parts.transform.verdict
+    notes = {flag.name: flag.bit for flag in verdict.notes}
+    judged = {flag.name for flag in verdict.holds if flag.kind == "rule"} | notes.keys()
+    return [(rule.name, rule.action, notes.get(rule.name)) for rule in parts.check.rules if rule.name in judged]
+
+
+def _parts(run: Run, stage: Move) -> _Parts:
+    stages = run.plan.stages
+    return _Parts(
+        next(s for s in stages if isinstance(s, Transform) and s.relation == stage.relation),
+        next(s for s in stages if isinstance(s, Check) and s.relation == stage.relation),
+        next(s for s in stages if isinstance(s, Write) and s.relation == stage.relation),
+        next(s for s in stages if isinstance(s, Audit)),
+    )
+
+
+def _schema(run: Run, transform: Transform) -> pa.Schema:
+    binder = run.workspace.engine().binder()
+    try:
+        return binder.arrow(transform.columns)
+    finally:
+        binder.close()
+
+
+def _begin_again(run: Run, store: str) -> None:
+    """Forget what was moved; the run goes on in a new transaction under the same claim."""
+    with run.emitter.during(Step.ROLLBACK, what="moved"):
+        run.transactions[store].rollback()
+    with run.emitter.during(Step.BEGIN, store=store):
+        run.transactions[store] = run.stores[store].begin(
+            run.claims[store], run.emitter, run.workdir, durable=run.durable
+        )

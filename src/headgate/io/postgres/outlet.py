@@ -1,0 +1,90 @@
+"""A read that is worked on in the server: its window as a relation in SQL, its rows as bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from headgate.core.errors import Code
+from headgate.core.sites import SOURCE, Site
+from headgate.io.postgres import Connection, Statements, connect, wire
+from headgate.io.postgres.catalogue import ServerColumn
+from headgate.io.postgres.connection import parameters
+from headgate.io.postgres.reading import SNAPSHOT
+from headgate.io.postgres.types import FREE_SCALE, NAMES, ReadColumn, decimal, numeric, read_column
+from headgate.sql.literals import quote_name
+
+DIALECT = "postgres"
+_ENDLESS = {"date", "timestamp", "timestamptz"}
+
+
+def site_of(connection: Connection, columns: list[ServerColumn], obstacle: str = "") -> Site:
+    """What a plan may know of a database, and of the columns that a source has there."""
+    found = parameters(connection)
+    place = "/".join(found.get(name, "") for name in ("hostaddr", "host", "port", "dbname", "user"))
+    return Site(DIALECT, place, frozenset(column.name for column in columns if true_value(column)), obstacle)
+
+
+def true_value(column: ServerColumn) -> str | None:
+    """SQL for a column in its true type, failing where an engine would; None for types that only an engine converts."""
+    read: ReadColumn = read_column(column)
+    kind, name = NAMES.get(column.oid, ""), quote_name(column.name)
+    if kind == "numeric" and read.cast:
+        return _number(column, name)
+    if read.cast:
+        return None
+    if kind in _ENDLESS:
+        return f"CASE WHEN isfinite({name}) THEN {name} ELSE ({name}::text || ' is beyond every time')::{kind} END"
+    return read.expression
+
+
+def _number(column: ServerColumn, name: str) -> str:
+    wrong = f"({name}::text || ' is no decimal')::numeric"
+    if numeric(column.typmod) is not None:
+        return f"CASE WHEN {name} = 'NaN' THEN {wrong} ELSE {name} END"
+    found = decimal(column.typmod)
+    assert found is not None, "a numeric that declares nothing is read as the widest decimal"
+    beyond = f"{name} IN ('NaN', 'Infinity', '-Infinity') OR min_scale({name}) > {FREE_SCALE}"
+    return f"CASE WHEN {beyond} THEN {wrong} ELSE {name} END::numeric({found[0]},{found[1]})"
+
+
+class PostgresOutlet:
+    """One snapshot of one window.
+
+    Args:
+        connection: where.
+        name: of the table or query, for errors.
+        relation: the window's rows, as a SELECT.
+        position: of the window's end; asked for with the snapshot's own statements.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        name: str,
+        relation: str,
+        position: Callable[[Statements], Mapping[str, Any]],
+    ) -> None:
+        self._name, self._relation = name, relation
+        self._session = connect(connection, autocommit=False, settings=SNAPSHOT)
+        try:
+            self._statements = Statements(self._session, "scan", name, Code.EXTRACTION_FAILED)
+            self._position = position(self._statements)
+        except BaseException:
+            self._session.close()
+            raise
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        return self._statements.query(self.statement(sql))
+
+    def stream(self, sql: str) -> Iterator[bytes]:
+        return wire.copy_out(self._session, f"COPY ({self.statement(sql)}) TO STDOUT (FORMAT binary)", self._name)
+
+    def statement(self, sql: str) -> str:
+        return f"WITH {quote_name(SOURCE)} AS ({self._relation}) {sql}"
+
+    def position(self) -> Mapping[str, Any]:
+        return self._position
+
+    def close(self) -> None:
+        self._session.close()

@@ -1,0 +1,227 @@
+"""Where the rows of a plan are worked on: the pass that looks for a way to leave them undecoded, and says why not.
+
+A plan of one pass between two databases of one kind can be one statement there, if all that it does is on the
+allow-list of :mod:`headgate.sql.postgres`. The stages of the engine stay in the plan: they are what runs when a row
+turns up that must be held back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from sqlglot import exp
+
+from headgate.core.contracts import Column
+from headgate.core.errors import Code, FatalError
+from headgate.core.sites import Site
+from headgate.plan.passes import DIALECT, Bind, Step
+from headgate.plan.sets import set_query
+from headgate.plan.stages import Audit, Check, Keep, Move, Place, Placement, Rule, Scan, Stage, Transform, Write
+from headgate.plan.trees import table
+from headgate.sql.expressions import rename_columns
+from headgate.sql.postgres import Translator, Untranslatable, asks_failure, typed
+from headgate.sql.shapes import ALIVE, Branch, Call, Deduplicate, Drop, Lookup, Note, Project, Reshape, RowRule, column
+
+MAX_NODES = 20_000
+WHY: Mapping[Place, str] = {
+    "duckdb": "",
+    "relay": "nothing changes the rows: their bytes pass as they are",
+    "source": "all that changes the rows is SQL that gives the same there: the source's server does it",
+    "server": "source and target are one database: it moves the rows itself",
+}
+
+
+@dataclass(frozen=True)
+class Trail:
+    """How one pass came about: its shapes and its row rules."""
+
+    steps: tuple[Step, ...] = ()
+    rules: tuple[tuple[Rule, RowRule], ...] = ()
+
+
+@dataclass(frozen=True)
+class Sites:
+    """What is known of the systems: of the main source, and of each target's store."""
+
+    source: Site = field(default_factory=Site)
+    targets: tuple[Site, ...] = ()
+
+
+def place(
+    stages: Sequence[Stage], audit: Audit, trails: Mapping[str, Trail], sites: Sites, wanted: str, bind: Bind
+) -> tuple[Placement, Move | None]:
+    """Decide.
+
+    Args:
+        stages: scans and passes of the plan.
+        audit: its last checks.
+        trails: how each pass came about, by relation.
+        sites: where source and targets are.
+        wanted: ``auto``, or the place that must be taken.
+        bind: gives the types of a SELECT over one relation.
+
+    Raises:
+        FatalError: UNSUPPORTED when ``wanted`` cannot be had, with the reason.
+    """
+    if wanted == "duckdb":
+        return Placement("duckdb", "the pipeline says engine: duckdb"), None
+    try:
+        move = _Mover(stages, audit, trails, sites, bind).move(wanted)
+    except Untranslatable as reason:
+        if wanted == "auto":
+            return Placement("duckdb", str(reason)), None
+        raise FatalError(
+            Code.UNSUPPORTED,
+            f"engine: {wanted} is not possible: {reason}",
+            operation="plan",
+            hint="leave engine: out, or say engine: duckdb",
+        ) from None
+    return Placement(move.place, WHY[move.place]), move
+
+
+class _Mover:
+    def __init__(
+        self, stages: Sequence[Stage], audit: Audit, trails: Mapping[str, Trail], sites: Sites, bind: Bind
+    ) -> None:
+        self._scan, self._pass, self._write = _parts(stages)
+        self._check = next(stage for stage in stages if isinstance(stage, Check))
+        self._audit, self._sites, self._bind = audit, sites, bind
+        self._trail = trails[self._pass.relation]
+        self._values = {item.name: column(item.name) for item in self._scan.columns}
+        self._base: tuple[Column, ...] = self._scan.columns
+
+    def move(self, wanted: str) -> Move:
+        self._reachable()
+        if wanted == "auto" and any(rule.action == "quarantine" for rule in self._check.rules):
+            raise Untranslatable("a rule holds rows back, and the engine splits them while it reads them once")
+        where = self._walk()
+        columns = tuple((item.name, self._translate(self._values[item.name])) for item in self._pass.columns)
+        changed = bool(where) or any(sql != _quoted(name) for name, sql in columns)
+        one = self._sites.source.place == self._sites.targets[0].place
+        kind: Place = "server" if one else "source" if changed else "relay"
+        match wanted:
+            case "relay" if changed:
+                raise Untranslatable("steps change the rows")
+            case "server" if not one:
+                raise Untranslatable("source and target are not one database, with one login")
+            case "relay" | "source":
+                kind = "source" if wanted == "source" else "relay"
+            case _:
+                pass
+        return Move(
+            kind,
+            self._pass.relation,
+            self._scan.relation,
+            self._write.target,
+            columns,
+            tuple(where),
+            self._checking(),
+            tuple((index, set_query(check, self._pass.relation)) for index, check in enumerate(self._audit.sets)),
+        )
+
+    def _reachable(self) -> None:
+        source, target = self._sites.source, self._sites.targets[0]
+        for site, name in ((source, "the source"), (target, "the target")):
+            if site.obstacle or not site.dialect:
+                raise Untranslatable(site.obstacle or f"{name} is not a server that moves rows by itself")
+        if source.dialect != target.dialect:
+            raise Untranslatable("source and target speak different SQL")
+        closed = [item.name for item in self._scan.columns if item.name not in source.columns]
+        if closed:
+            raise Untranslatable(f'column "{closed[0]}" of the source is of a type that only the engine converts')
+
+    def _walk(self) -> list[str]:
+        """Every column as an expression over the source's, and the conditions under which rows stay."""
+        where: list[str] = []
+        for step in self._trail.steps:
+            match step.shape:
+                case Project() if step.applied < 0:
+                    # the source's casts: there its columns have their true types already
+                    types = {item.name: item.type for item in self._after(step)}
+                    self._base = tuple(Column(item.name, types[item.name]) for item in self._base)
+                case Project():
+                    if not all(asks_failure(flag.condition) for flag in step.shape.flags):
+                        raise Untranslatable("a step finds errors in rows by itself")
+                    self._values = {name: self._over(value) for name, value in step.shape.columns}
+                case Drop():
+                    if step.shape.relations:
+                        raise Untranslatable("a filter looks into another relation")
+                    where.append(f"({self._translate(self._over(step.shape.keep))}) IS TRUE")
+                case Note():
+                    pass
+                case Deduplicate() | Lookup() | Reshape() | Call() | Branch():
+                    raise Untranslatable(f"{_NAMES[type(step.shape)]} is the engine's work")
+                case _:
+                    assert_never(step.shape)
+        return where
+
+    def _after(self, step: Step) -> tuple[Column, ...]:
+        number = self._trail.steps.index(step) + 1
+        return self._trail.steps[number].columns if number < len(self._trail.steps) else self._pass.columns
+
+    def _over(self, value: exp.Expr) -> exp.Expr:
+        found = rename_columns(
+            value,
+            {
+                name: exp.paren(known) if not isinstance(known, exp.Column) else known
+                for name, known in self._values.items()
+            },
+        )
+        if sum(1 for _ in found.walk()) > MAX_NODES:
+            raise Untranslatable("the expressions are too long when they are put into each other")
+        return found
+
+    def _translate(self, value: exp.Expr) -> str:
+        return Translator(typed(value, self._types(self._scan.relation, self._base))).sql(value)
+
+    def _types(self, relation: str, columns: Sequence[Column]) -> Callable[[exp.Expr], list[str]]:
+        def bind(query: exp.Expr) -> list[str]:
+            assert isinstance(query, exp.Select)
+            try:
+                return [found.type for found in self._bind(query.from_(table(relation)), relation, columns)]
+            except FatalError as error:  # a part that means nothing by itself
+                raise Untranslatable(error.message) from None
+
+        return bind
+
+    def _checking(self) -> tuple[str, ...]:
+        """For each row rule, in their order, the condition of rows that break it."""
+        parts = []
+        for _, rule in self._trail.rules:
+            holds = rule.holds.copy().transform(
+                lambda node: exp.true() if isinstance(node, exp.Column) and node.name == ALIVE else node
+            )
+            types = typed(holds, self._types(self._pass.relation, self._pass.columns))
+            parts.append(f"NOT ({Translator(types).sql(holds)})")
+        return tuple(parts)
+
+
+_NAMES = {
+    Deduplicate: "deduplication",
+    Lookup: "a join",
+    Reshape: "a step over sets of rows",
+    Call: "a Python step",
+    Branch: "a second output",
+}
+
+
+def _parts(stages: Sequence[Stage]) -> tuple[Scan, Transform, Write]:
+    scans = [stage for stage in stages if isinstance(stage, Scan)]
+    passes = [stage for stage in stages if isinstance(stage, Transform)]
+    writes = [stage for stage in stages if isinstance(stage, Write)]
+    if len(scans) != 1 or scans[0].source != 0:
+        raise Untranslatable("more than one relation is read" if len(scans) > 1 else "held rows are replayed")
+    if len(passes) != 1:
+        raise Untranslatable("the steps need more than one pass")
+    if len(writes) != 1:
+        raise Untranslatable("there is more than one target")
+    spooled = [stage for stage in stages if isinstance(stage, Keep) and not stage.spool.endswith("_audit")]
+    if passes[0].counted != "rows" or spooled:
+        raise Untranslatable("a step is over sets of rows")
+    return scans[0], passes[0], writes[0]
+
+
+def _quoted(name: str) -> str:
+    return exp.to_identifier(name, quoted=True).sql(DIALECT)

@@ -1,0 +1,30 @@
+"""PostgreSQL as a source: tables, views and queries, in one snapshot, streamed to Arrow.
+
+What is new in a table is found by transaction ids, exactly, whatever commits late; in views, foreign tables and
+queries, and with ``max_records``, by the values of the cursor column.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from headgate.core.contracts import Source
+from headgate.core.models import ReadOptions
+from headgate.io.postgres import Connection
+
+__all__ = ["Connection", "Read", "open_source"]
+
+
+class Read(ReadOptions):
+    """What is read: ``table`` (also ``schema.table``) or ``query``."""
+
+    where: str | None = Field(default=None, description="A condition in PostgreSQL's SQL; :name takes a parameter.")
+    query: str | None = Field(default=None, description="A SELECT in PostgreSQL's SQL; :name takes a parameter.")
+
+
+def open_source(connection: Connection, root: Path) -> Source:  # noqa: ARG001 - paths mean nothing here
+    from headgate.sources.postgres.source import PostgresSource
+
+    return PostgresSource(connection)

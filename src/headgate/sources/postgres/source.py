@@ -1,0 +1,154 @@
+"""One database to read from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from headgate.core.contracts import ReadContext, Scan, SourceSchema, Window
+from headgate.core.errors import Code
+from headgate.core.models import ReadOptions
+from headgate.core.sites import Outlet, Site
+from headgate.io.postgres import Connection, Statements, catalogue, connect
+from headgate.io.postgres.connection import place
+from headgate.io.postgres.outlet import PostgresOutlet, site_of, true_value
+from headgate.io.postgres.reading import SNAPSHOT, Snapshot, select_list, source_schema
+from headgate.io.postgres.types import ReadColumn
+from headgate.sources.postgres import windows
+from headgate.sources.postgres.subject import Subject
+from headgate.sql.literals import quote_name
+
+if TYPE_CHECKING:
+    import psycopg
+
+
+class PostgresSource:
+    """One database to read from. Every session is read-only."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._session: psycopg.Connection[Any] | None = None
+
+    def test(self) -> str:
+        version = self._statements("test").value("SELECT current_setting('server_version')")
+        return f"PostgreSQL {version} at {place(self._connection)}"
+
+    def tables(self) -> list[str]:
+        return catalogue.tables(self._statements("tables"))
+
+    def identity(self, read: ReadOptions) -> tuple[str, str]:
+        """The table's name (or the query's hash), and a fingerprint of what chooses its rows."""
+        name = read.table or f"query {_digest(read.query)}"
+        options = read.incremental
+        chosen = {
+            "where": read.where,
+            "query": read.query,
+            "parameters": read.parameters,
+            "column": options.column if options else None,
+            "key": options.key if options else None,
+            "nulls": options.nulls if options else None,
+        }
+        return name, _digest(chosen)
+
+    def schema(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> SourceSchema:  # noqa: ARG002
+        subject = Subject(self._statements("schema"), read, context)
+        return source_schema(subject.columns(), subject.keys())
+
+    def probe(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> Window | None:
+        with self._snapshot("probe") as statements:
+            subject = Subject(statements, read, context)
+            if read.mode == "full":
+                return Window(
+                    identity=windows.interval_of(context), note="everything, in one snapshot", limit=read.max_records
+                )
+            if context.interval is not None:
+                return windows.interval_window(subject, since)
+            if subject.by_xid(since):
+                return windows.xid_window(subject, since)
+            return windows.value_window(subject, since)
+
+    def scan(self, read: ReadOptions, context: ReadContext, window: Window) -> Scan:
+        subject = Subject(self._statements("scan"), read, context)
+        columns = subject.columns()
+        schema = source_schema(columns, subject.keys())
+        snapshot = Snapshot(self._connection, subject.name)
+        try:
+            stream = partial(_stream, snapshot, subject, columns, schema, read.batch_size or context.batch_size)
+            if read.mode == "full":
+                order = f" LIMIT {window.limit}" if window.limit is not None else ""
+                return Scan(schema, stream("", order), close=snapshot.close)
+            if context.interval is not None:
+                return Scan(schema, stream(windows.interval_condition(subject), ""), close=snapshot.close)
+            if "xid" in window.high:
+                return windows.scan_xid(snapshot, subject, schema, stream, window)
+            return windows.scan_values(snapshot, subject, schema, stream, window)
+        except BaseException:
+            snapshot.close()
+            raise
+
+    def site(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> Site:
+        subject = Subject(self._statements("plan"), read, context)
+        obstacle = ""
+        if read.max_records is not None:
+            obstacle = "max_records cuts the rows at a position that the client must see"
+        elif read.mode == "incremental" and context.interval is None and not subject.by_xid(since):
+            obstacle = "the cursor's values must be seen by the client, which drops what was read before"
+        return site_of(self._connection, subject.server_columns(), obstacle)
+
+    def outlet(self, read: ReadOptions, context: ReadContext, window: Window) -> Outlet:
+        subject = Subject(self._statements("scan"), read, context)
+        condition = ""
+        if read.mode != "full" and context.interval is not None:
+            condition = windows.interval_condition(subject)
+        elif read.mode != "full":
+            condition = windows.xid_condition(subject, window)
+
+        def position(statements: Statements) -> Mapping[str, Any]:
+            if "xid" in window.high and context.interval is None:
+                return windows.read_xid(statements.query, subject, window)[1]
+            return window.high
+
+        values = [f"{true_value(column)} AS {quote_name(column.name)}" for column in subject.server_columns()]
+        relation = f"SELECT {', '.join(values)} FROM {subject.source}{subject.where(condition)}"
+        return PostgresOutlet(self._connection, subject.name, relation, position)
+
+    def acknowledge(self, read: ReadOptions, position: Mapping[str, Any]) -> None:
+        """Nothing to do: the server keeps no position for us."""
+
+    def close(self) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def _statements(self, operation: str) -> Statements:
+        if self._session is None or self._session.closed:
+            self._session = connect(self._connection, settings=SNAPSHOT)
+        return Statements(self._session, operation, place(self._connection), Code.EXTRACTION_FAILED)
+
+    @contextmanager
+    def _snapshot(self, operation: str) -> Iterator[Statements]:
+        """Several statements that see one state."""
+        statements = self._statements(operation)
+        with statements.connection.transaction():
+            yield statements
+
+
+def _stream(
+    snapshot: Snapshot,
+    subject: Subject,
+    columns: list[ReadColumn],
+    schema: SourceSchema,
+    batch_rows: int,
+    condition: str,
+    order: str,
+) -> Any:
+    select = f"SELECT {select_list(columns)} FROM {subject.source}{subject.where(condition)}{order}"
+    return snapshot.stream(select, schema.raw, batch_rows)
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -1,0 +1,125 @@
+"""What one read is about, as far as the catalogue tells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from headgate.core.contracts import ReadContext
+from headgate.core.errors import Code, FatalError, nearest
+from headgate.core.models import Incremental, ReadOptions
+from headgate.io.cursor_values import Kind
+from headgate.io.postgres import Statements, catalogue, changes
+from headgate.io.postgres.catalogue import ServerColumn
+from headgate.io.postgres.parameters import bind
+from headgate.io.postgres.reading import read_columns, server_columns
+from headgate.io.postgres.types import NAMES, ReadColumn
+from headgate.sql.literals import quote_name
+from headgate.sql.templates import render_sql
+
+_KINDS: dict[str, Kind] = {
+    "int2": "int",
+    "int4": "int",
+    "int8": "int",
+    "numeric": "decimal",
+    "float4": "float",
+    "float8": "float",
+    "text": "text",
+    "varchar": "text",
+    "bpchar": "text",
+    "date": "date",
+    "timestamp": "timestamp",
+    "timestamptz": "timestamptz",
+}
+
+
+class Subject:
+    """What one read is about, as far as the catalogue tells: relation, columns, condition, cursor."""
+
+    def __init__(self, statements: Statements, read: ReadOptions, context: ReadContext) -> None:
+        check(read)
+        self.read, self.context, self.statements = read, context, statements
+        self.relation = catalogue.need(statements, read.table, "probe") if read.table else None
+        self.source = self.relation.quoted if self.relation else f"({self._sql(read.query or '')}\n) AS q"
+        self.name = read.table or "query"
+        parts = [f"({self._sql(read.where)}\n)"] if read.where else []
+        self.conditions = parts
+
+    def _sql(self, text: str) -> str:
+        return bind(render_sql(text.strip().rstrip(";"), self.context.variables), self.read.parameters)
+
+    def columns(self) -> list[ReadColumn]:
+        return read_columns(self.statements, self.source, self.read.columns)
+
+    def server_columns(self) -> list[ServerColumn]:
+        return server_columns(self.statements, self.source, self.read.columns)
+
+    def keys(self) -> tuple[str, ...]:
+        return catalogue.primary_key(self.statements, self.relation) if self.relation else ()
+
+    @property
+    def incremental(self) -> Incremental:
+        assert self.read.incremental is not None, "checked in _check"
+        return self.read.incremental
+
+    def cursor_kind(self) -> Kind | None:
+        """What the cursor column holds; None for types that have an order but no place in a position."""
+        found = {column.name: column for column in catalogue.columns(self.statements, f"SELECT * FROM {self.source}")}
+        name = self.incremental.column
+        if name not in found:
+            raise FatalError(
+                Code.SCHEMA_MISMATCH,
+                f'there is no column "{name}"; {nearest(name, found)}',
+                operation="probe",
+                object=self.name,
+                hint="existing columns: " + ", ".join(found),
+            )
+        return _KINDS.get(NAMES.get(found[name].oid, ""))
+
+    def known_kind(self) -> Kind:
+        kind = self.cursor_kind()
+        if kind is None:
+            raise FatalError(
+                Code.UNSUPPORTED,
+                "a cursor must be a number, a text or a time",
+                operation="probe",
+                object=self.incremental.column,
+                hint="name another column, or cast it in a query; known: " + ", ".join(get_args(Kind)),
+            )
+        return kind
+
+    def cursor_sql(self, kind: Kind) -> str:
+        """The cursor column, in the order that everybody agrees on."""
+        name = quote_name(self.incremental.column)
+        return f'{name} COLLATE "C"' if kind == "text" else name
+
+    def by_xid(self, since: Mapping[str, Any] | None) -> bool:
+        """Whether the window is one of transaction ids. One that began by values goes on so."""
+        if self.relation is None or self.read.max_records is not None or "from" in (since or {}):
+            return False
+        return changes.applies(self.statements, self.relation)
+
+    def where(self, *more: str) -> str:
+        parts = [*self.conditions, *(part for part in more if part)]
+        return " WHERE " + " AND ".join(parts) if parts else ""
+
+
+def check(read: ReadOptions) -> None:
+    if (read.table is None) == (read.query is None):
+        raise FatalError(Code.CONFIG_INVALID, "a PostgreSQL source has a table or a query", operation="source")
+    if read.mode not in {"full", "incremental"}:
+        raise FatalError(
+            Code.UNSUPPORTED,
+            f"PostgreSQL sources do not have mode: {read.mode}",
+            operation="source",
+            object=read.table or "query",
+            hint="use mode: full or mode: incremental",
+        )
+    if read.mode == "incremental" and read.incremental is None:
+        raise FatalError(
+            Code.CONFIG_INVALID,
+            "mode: incremental needs to know the column",
+            operation="source",
+            object=read.table or "query",
+            hint="add incremental: {column: updated_at, key: id}",
+        )

@@ -1,0 +1,190 @@
+"""The same pipeline and data through every place that is possible: the same rows, counts and receipt."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+from tests.placement.conftest import Movers
+
+COLUMNS = (
+    "id int, small smallint, big bigint, price numeric(15,2), loose numeric, flag boolean, real real, double float8,"
+    " name text, code varchar(10), fixed char(5), day date, at timestamp, zoned timestamptz, clock time, data bytea,"
+    " ref uuid, doc json, tags text[]"
+)
+ROWS = r"""
+(1, 1, 1, 1.10, 1.5, true, 1.5, 2.5, 'Ann', 'a', 'ab', '2024-01-31', '2024-01-31 10:00:00.123456',
+ '2024-01-31 10:00+02', '10:00', '\x00ff', '00000000-0000-0000-0000-000000000001', '{"a": 1}', '{a,NULL}'),
+(2, -1, -9223372036854775808, -0.01, 0, false, 'NaN', 'Infinity', '', '', '', '0001-01-01', '1900-01-01',
+ '1900-01-01 00:00+00', '00:00', '', NULL, '[]', '{}'),
+(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
+(4, 32767, 9223372036854775807, 9999999999999.99, 12345.0000000001, true, '-0', '-0',
+ E'tab\tnew\nline \\ "q"', 'é😀', ' x', '9999-12-31', '9999-12-31 23:59:59.999999',
+ '9999-12-31 23:59:59.999999+00', '23:59:59.999999', '\xdeadbeef', 'ffffffff-ffff-ffff-ffff-ffffffffffff', '"x"',
+ '{"a b",""}')
+"""
+
+
+@pytest.fixture
+def filled(movers: Movers) -> Movers:
+    movers.shop(f"CREATE TABLE t ({COLUMNS})", f"INSERT INTO t VALUES {ROWS}")
+    return movers
+
+
+@pytest.fixture
+def undecoded(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """No run of the test gave up moving and let the engine do it."""
+    with caplog.at_level(logging.INFO, "headgate.move"):
+        yield
+    assert not caplog.records
+
+
+def same(movers: Movers, engines: Sequence[str], *, before: Sequence[str] = (), **options: Any) -> Any:
+    """The outcome, once it is the same everywhere."""
+    expected = movers.outcome("duckdb", before, **options)
+    for engine in engines:
+        assert movers.outcome(engine, before, **options) == expected
+    return expected
+
+
+@pytest.mark.usefixtures("undecoded")
+def test_every_type_arrives_as_the_engine_would_write_it(filled: Movers) -> None:
+    found = same(filled.define(), ["auto", "relay", "source"])
+    assert found.receipt["rows"]["loaded"] == 4
+    assert filled.plan().placement.place == "relay"
+
+
+@pytest.mark.usefixtures("undecoded")
+def test_into_a_table_that_is_there(filled: Movers) -> None:
+    filled.define(
+        source={"connection": "shop", "table": "t", "columns": ["id", "small", "code", "price", "ref", "name"]}
+    )
+    table = (
+        "CREATE TABLE out (name varchar(40), small bigint, id numeric(20,0), price numeric, code char(10), ref uuid)"
+    )
+    found = same(filled, ["auto", "source"], before=[table, "INSERT INTO out (id) VALUES (77)"])
+    assert found.receipt["rows"]["inserted"] == 4
+    assert len(found.rows) == 5
+
+
+STEPS: list[dict[str, Any]] = [
+    {"type": "filter", "condition": "id IS NOT NULL AND price < 100000"},
+    {
+        "type": "calculate",
+        "columns": {
+            "gross": "price * 1.19",
+            "net": "price / 4 + double",
+            "next": "big - 1 + small",
+            "later": "day + 1",
+            "shift": "CASE WHEN flag THEN small ELSE id END",
+            "label": "name || '/' || code",
+            "long": "length(name) > 2",
+            "first": "date_trunc('month', at)",
+            "on_day": "CAST(at AS DATE)",
+            "about": "COALESCE(loose, 0)",
+        },
+    },
+    {"type": "rename", "columns": {"clock": "daytime"}},
+]
+RULES: list[dict[str, Any]] = [
+    {"type": "not_null", "columns": ["id"]},
+    {"type": "range", "column": "small", "min": 0, "severity": "warning"},
+    {"type": "accepted_values", "column": "name", "values": ["Ann", ""]},
+    {"type": "expression", "condition": "gross >= price", "severity": "info"},
+    {"type": "unique", "columns": ["id"]},
+    {"type": "row_count", "min": 1, "max": 10},
+]
+
+
+@pytest.mark.usefixtures("undecoded")
+def test_filters_expressions_and_rules_give_the_same_rows_and_counts(filled: Movers) -> None:
+    filled.shop("DELETE FROM t WHERE big < 0")
+    found = same(filled.define(STEPS, RULES), ["auto", "source"])
+    assert filled.plan().placement.place == "source", filled.plan().placement.reason
+    assert found.receipt["rows"]["filtered"] == 2
+    assert found.receipt["status"] == "success"
+
+
+def test_a_broken_rule_refuses_the_run_with_the_same_words_and_evidence(filled: Movers) -> None:
+    rules = [{"type": "range", "column": "small", "min": 0}, {"type": "row_count", "min": 9, "severity": "warning"}]
+    found = same(filled.define([], rules), ["auto", "source"])
+    assert found.receipt["status"] == "refused"
+    assert "first id=2" in found.receipt["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("price", "'NaN'"),
+        ("loose", "'Infinity'"),
+        ("loose", "0.12345678901"),
+        ("day", "'infinity'"),
+        ("at", "'-infinity'"),
+    ],
+)
+def test_a_value_that_the_engine_cannot_hold_ends_the_same_way(filled: Movers, column: str, value: str) -> None:
+    filled.shop(f"UPDATE t SET {column} = {value} WHERE id = 4")
+    for handling in ("fail", "quarantine"):
+        filled.define(error_handling={"on_row_error": handling})
+        same(filled, ["auto", "source"])
+
+
+def test_overflow_in_an_expression_holds_the_row_back_as_the_engine_does(filled: Movers) -> None:
+    steps = [{"type": "calculate", "columns": {"more": "big + 1", "less": "small * small"}}]
+    filled.define(steps, error_handling={"on_row_error": "quarantine"})
+    found = same(filled, ["auto", "source"])
+    assert found.receipt["rows"]["quarantined"] == 1
+
+
+@pytest.mark.parametrize("mode", ["append", "overwrite", "upsert"])
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.usefixtures("undecoded")
+def test_every_way_to_load(filled: Movers, mode: str, *, there: bool) -> None:
+    filled.shop("DELETE FROM t WHERE id IS NULL")
+    target = {"connection": "goal", "table": "out", "mode": mode}
+    if mode == "upsert":
+        target["keys"] = "id"
+    filled.define(target=target, source={"connection": "shop", "table": "t", "columns": ["id", "name", "price"]})
+    table = ["CREATE TABLE out (id int PRIMARY KEY, name text, price numeric(15,2))"]
+    table.append("INSERT INTO out VALUES (4, 'old', 1), (9, 'stays or goes', 2)" if mode != "append" else "SELECT 1")
+    same(filled, ["auto", "relay", "source"], before=table if there else [])
+
+
+@pytest.mark.usefixtures("undecoded")
+def test_an_incremental_run_moves_what_is_new_and_its_watermark(filled: Movers) -> None:
+    filled.define(
+        source={
+            "connection": "shop",
+            "table": "t",
+            "mode": "incremental",
+            "where": "id > 1",
+            "incremental": {"column": "big", "nulls": "include"},
+        }
+    )
+    found = same(filled, ["auto", "relay"])
+    assert found.receipt["watermark"]["after"] == "9223372036854775807"
+    filled.shop("INSERT INTO t (id, big) VALUES (10, 5)")
+    assert filled.run().rows.extracted == 1
+    assert filled.attempt().unwrap().status.value == "skipped"
+
+
+@pytest.mark.usefixtures("undecoded")
+def test_within_one_database_the_server_moves_the_rows(filled: Movers) -> None:
+    filled.target = filled.source
+    filled.shop("DELETE FROM t WHERE big < 0")
+    for steps, rules in (([], []), (STEPS, RULES)):
+        filled.define(steps, rules)
+        assert filled.plan().placement.place == "server"
+        found = same(filled, ["auto", "server", "source"])
+        assert found.receipt["status"] == "success"
+    same(filled, ["auto"], before=["CREATE TABLE out (id int)", "INSERT INTO out VALUES (9)"])
+
+
+@pytest.mark.usefixtures("undecoded")
+def test_staged_for_later_it_is_published_as_it_is(filled: Movers) -> None:
+    filled.define()
+    found = same(filled, ["relay"], publish=False)
+    assert found.receipt["status"] == "staged"
+    assert found.rows == []
