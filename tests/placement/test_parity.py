@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
-from tests.placement.conftest import Movers
+from tests.movers import Movers
 
 COLUMNS = (
     "id int, small smallint, big bigint, price numeric(15,2), loose numeric, flag boolean, real real, double float8,"

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.movers import movers
 from tests.plan.projects import SmallProject, with_orders
+
+__all__ = ["movers", "project"]
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from headgate.plan.stages import (
     Claim,
     Clean,
     Keep,
+    Move,
     Plan,
     Publish,
     Rule,
@@ -36,6 +37,13 @@ STAGES: list[tuple[Stage, str]] = [
     (
         Scan("dim", "dw", "dim", N * 2, side=1, unique=("n",)),
         "scan dim of dw (2 columns, full) to look rows up as dim; n must be unique there",
+    ),
+    (
+        Move("relay", "out", "source", 0, (("n", '"n"'),), (), ("n > 1",), ()),
+        (
+            "move source into out undecoded: pass its bytes from server to server, then 1 rule in SQL over what "
+            "arrived; if a row must be held back, as follows"
+        ),
     ),
     (Transform("out", "source", N, ("filter", "rename")), "transform source into out: filter → rename"),
     (Transform("out", "source", N, ()), "transform source into out: as it is"),

@@ -14,7 +14,7 @@ from headgate.core.errors import Code, FatalError, HeadgateError, nearest
 from headgate.plan.finish import fingerprint, outputs_of, unique_names, with_replayability
 from headgate.plan.partial import refuse_partial_groups
 from headgate.plan.passes import DIALECT, PassBuilder, narrowed
-from headgate.plan.placement import Sites, Trail, place
+from headgate.plan.placement import Sites, place
 from headgate.plan.places import located
 from headgate.plan.rules import RuleBook
 from headgate.plan.stages import (
@@ -33,6 +33,7 @@ from headgate.plan.stages import (
     Transform,
     Write,
 )
+from headgate.plan.trail import Trail
 from headgate.sql.shapes import Branch, Call, Note, Reshape, StepInput
 
 Probe = Callable[[Call, Sequence[Column]], tuple[tuple[Column, ...], str]]

@@ -28,6 +28,7 @@ from headgate.plan.stages import (
     Rule,
     Verdict,
 )
+from headgate.plan.trail import Step
 from headgate.plan.trees import any_bit, bigint, is_cte, named, narrowed_sums, record, referring, table, unless
 from headgate.plan.verdicts import among, flag_words, is_alive
 from headgate.sql.shapes import (
@@ -49,15 +50,6 @@ from headgate.sql.shapes import (
 DIALECT = "duckdb"
 Bind = Callable[[exp.Expr, str, Sequence[Column]], tuple[Column, ...]]
 """Types of a SELECT over one relation with the given columns (and the sides)."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One shape of a pass, with the columns that it reads: what a placement elsewhere starts from."""
-
-    shape: Shape
-    columns: tuple[Column, ...]
-    applied: int
 
 
 @dataclass

@@ -16,13 +16,14 @@ from sqlglot import exp
 from headgate.core.contracts import Column
 from headgate.core.errors import Code, FatalError
 from headgate.core.sites import Site
-from headgate.plan.passes import DIALECT, Bind, Step
+from headgate.plan.passes import DIALECT, Bind
 from headgate.plan.sets import set_query
-from headgate.plan.stages import Audit, Check, Keep, Move, Place, Placement, Rule, Scan, Stage, Transform, Write
+from headgate.plan.stages import Audit, Check, Keep, Move, Place, Placement, Scan, Stage, Transform, Write
+from headgate.plan.trail import Step, Trail
 from headgate.plan.trees import table
 from headgate.sql.expressions import rename_columns
 from headgate.sql.postgres import Translator, Untranslatable, asks_failure, typed
-from headgate.sql.shapes import ALIVE, Branch, Call, Deduplicate, Drop, Lookup, Note, Project, Reshape, RowRule, column
+from headgate.sql.shapes import ALIVE, Branch, Call, Deduplicate, Drop, Lookup, Note, Project, Reshape, column
 
 MAX_NODES = 20_000
 WHY: Mapping[Place, str] = {
@@ -31,14 +32,6 @@ WHY: Mapping[Place, str] = {
     "source": "all that changes the rows is SQL that gives the same there: the source's server does it",
     "server": "source and target are one database: it moves the rows itself",
 }
-
-
-@dataclass(frozen=True)
-class Trail:
-    """How one pass came about: its shapes and its row rules."""
-
-    steps: tuple[Step, ...] = ()
-    rules: tuple[tuple[Rule, RowRule], ...] = ()
 
 
 @dataclass(frozen=True)
