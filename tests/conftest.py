@@ -16,7 +16,10 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import sql
+from tests.mariadb import mariadb_name, mariadb_server, mariadb_url
 from tests.mermaid.parser import Parser, running_parser
+
+__all__ = ["mariadb_name", "mariadb_server", "mariadb_url"]
 
 SETTINGS = """
 max_prepared_transactions = 20

@@ -18,10 +18,11 @@ from headgate.core.ledger import Claim, LedgerRecord, PipelineState, PublishedRu
 from headgate.core.runs import PipelineKey
 from headgate.core.sites import Site
 from headgate.io import ledger as ledgers
+from headgate.io import parked
 from headgate.io.postgres import Connection, Statements, catalogue, connect
 from headgate.io.postgres.connection import place
 from headgate.io.postgres.outlet import site_of
-from headgate.targets.postgres import parked, sessions
+from headgate.targets.postgres import sessions
 from headgate.targets.postgres.transaction import PostgresTransaction
 
 if TYPE_CHECKING:

@@ -15,11 +15,12 @@ from headgate.core.events import Emitter, Step
 from headgate.core.ledger import Claim, LedgerRecord, QuarantineEntry
 from headgate.core.runs import TableCommit
 from headgate.io import ledger as ledgers
+from headgate.io import parked
 from headgate.io.postgres import Connection, Statements, connect
 from headgate.io.postgres.catalogue import need
 from headgate.io.postgres.connection import driver
 from headgate.io.postgres.errors import explain
-from headgate.targets.postgres import merging, parked, sessions
+from headgate.targets.postgres import merging, sessions
 from headgate.targets.postgres.copying import Copying
 from headgate.targets.postgres.tables import TableLoad
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
 from headgate.core.contracts import Load
 from headgate.core.ledger import Claim, LedgerRecord, QuarantineEntry, Watermark
 from headgate.core.runs import PipelineKey
-from headgate.io.postgres import Statements
+from headgate.io.ledger import Statements
 from headgate.sql.literals import quote_name
 
 TABLES = (
@@ -59,20 +59,28 @@ def find(
     return _record(document["record"]), [_load(each) for each in document["loads"]]
 
 
-def forget(statements: Statements, run_id: str, *, drop: Sequence[Kind]) -> int:
+def forget(
+    statements: Statements, run_id: str, *, drop: Sequence[Kind], quote: Callable[[str], str] = quote_name
+) -> int:
     """Strike a run from the lists, and remove what it left of the kinds in ``drop``; how many things went."""
     gone = 0
     for kind, name in statements.query("SELECT kind, name FROM headgate_staging WHERE run_id = ?", (run_id,)):
         if kind not in drop:
             continue
         if kind == "table":
-            statements.execute(f"DROP TABLE IF EXISTS {quote_name(name)}")
+            statements.execute(f"DROP TABLE IF EXISTS {quote(name)}")
         else:
             statements.execute("DELETE FROM headgate_quarantine_data WHERE id = ?", (name,))
         gone += 1
     statements.execute("DELETE FROM headgate_staging WHERE run_id = ?", (run_id,))
     statements.execute("DELETE FROM headgate_parked WHERE run_id = ?", (run_id,))
     return gone
+
+
+def settle(statements: Statements, run_id: str) -> None:
+    """In the commit: held rows are the ledger's from now on, and nothing is parked. Tables are listed until they go."""
+    statements.execute("DELETE FROM headgate_staging WHERE run_id = ? AND kind = 'held'", (run_id,))
+    statements.execute("DELETE FROM headgate_parked WHERE run_id = ?", (run_id,))
 
 
 def dead_runs(statements: Statements, claim: Claim) -> list[str]:

@@ -1,0 +1,202 @@
+"""A session as the ledger and the catalogue want it: ``?`` marks parameters, errors are ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from headgate.core import ledger
+from headgate.core.errors import Code, FatalError, nearest
+from headgate.io.mysql.connection import Connection, connect, place
+from headgate.io.mysql.errors import explained
+from headgate.io.mysql.types import BINARY_COLLATIONS, Described, table_column
+from headgate.io.relational.columns import TableColumn
+from headgate.io.relational.statements import percent_marks
+from headgate.sql.literals import quote_name
+
+SYSTEM = ("information_schema", "mysql", "performance_schema", "sys")
+
+
+class Session:
+    """One connection, in autocommit mode until :meth:`begin`."""
+
+    def __init__(self, connection: Connection, operation: str, *, read_only: bool = False) -> None:
+        self._place, self.operation = place(connection), operation
+        isolation = "REPEATABLE READ" if read_only else "READ COMMITTED"
+        self.raw = connect(connection, read_only=read_only, isolation=isolation)
+        self.id = int(self.raw.thread_id())
+        self._collation = ""
+
+    # ---------------------------------------------------------------------------------------- statements
+
+    def query(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with self._explained(), self.raw.cursor() as cursor:
+            _run(cursor, statement, parameters)
+            return list(cursor.fetchall())
+
+    def value(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
+        """The one value of a statement's one row; None if there is no row."""
+        rows = self.query(statement, parameters)
+        return rows[0][0] if rows else None
+
+    def execute(self, statement: str, parameters: Sequence[Any] = ()) -> int:
+        """Run a statement; the number of rows it met, changed or not."""
+        with self._explained(), self.raw.cursor() as cursor:
+            _run(cursor, _spelled(statement), parameters)
+            return int(cursor.rowcount)
+
+    def begin(self) -> None:
+        self.execute("START TRANSACTION")
+
+    def commit(self) -> None:
+        self.execute("COMMIT")
+
+    def rollback(self) -> None:
+        self.execute("ROLLBACK")
+
+    @property
+    def alive(self) -> bool:
+        """Whether the server still answers: a connection that was kept may be gone."""
+        import pymysql
+
+        try:
+            self.raw.ping(reconnect=False)
+        except (pymysql.Error, OSError):
+            return False
+        return True
+
+    def close(self) -> None:
+        """End the session; the server rolls back what was not committed. May be called twice."""
+        self.raw.leave()
+
+    def load(self, table: str, columns: Sequence[str], rows: Iterator[bytes], expected: int) -> None:
+        """Rows from memory by LOAD DATA LOCAL; raises for the first that the server would have changed."""
+        names = ", ".join(quote_name(name) for name in columns)
+        statement = (
+            f"LOAD DATA LOCAL INFILE 'rows' INTO TABLE {quote_name(table)} CHARACTER SET binary"
+            f" FIELDS TERMINATED BY '\t' ESCAPED BY '\\' LINES TERMINATED BY '\n' ({names})"
+        )
+        with self._explained(Code.LOAD_EXECUTION_FAILED):
+            taken, warnings = self.raw.send_rows(statement, rows)
+        if warnings or taken != expected:
+            told = [str(text) for _, _, text in self.query("SHOW WARNINGS")[:1]]
+            raise FatalError(
+                Code.UNSUPPORTED,
+                f"the server would not take the rows as they are: {''.join(told) or f'{taken} of {expected} arrived'}",
+                operation="stage",
+                object=table,
+                hint="cast the column before, or clean it",
+            )
+
+    def _explained(self, code: Code = Code.EXTRACTION_FAILED) -> Any:
+        if self.operation in ("stage", "publish", "ledger", "claim"):
+            code = Code.LOAD_EXECUTION_FAILED
+        return explained(self.operation, self._place, code)
+
+    # ----------------------------------------------------------------------------------------- catalogue
+
+    def tables(self) -> list[str]:
+        """Tables and views of the database; those of headgate are left out."""
+        rows = self.query(
+            "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() ORDER BY TABLE_NAME"
+        )
+        return [name for (name,) in rows if not name.startswith(ledger.PREFIX)]
+
+    def find(self, table: str) -> tuple[str, str] | None:
+        """(database, table) of a name, which may be ``database.table``; None if it is not there."""
+        current = self.value("SELECT DATABASE()") or ""
+        candidates = [(current, table)]
+        if "." in table:
+            candidates.append((table.partition(".")[0], table.partition(".")[2]))
+        for schema, name in candidates:
+            rows = self.query(
+                "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES"
+                " WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?",
+                (schema, name),
+            )
+            for found in rows:
+                if found == (schema, name):
+                    return schema, name
+        return None
+
+    def need(self, table: str, operation: str) -> tuple[str, str]:
+        found = self.find(table)
+        if found is None:
+            raise FatalError(
+                Code.TABLE_NOT_FOUND,
+                f'there is no table "{table}"',
+                operation=operation,
+                object=table,
+                hint=nearest(table, self.tables()),
+            )
+        return found
+
+    def columns(self, place_: tuple[str, str]) -> list[tuple[Described, str]]:
+        """Each column of a table, and its type as the server writes it."""
+        rows = self.query(
+            "SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, NUMERIC_PRECISION, NUMERIC_SCALE, DATETIME_PRECISION,"
+            " COLUMN_COMMENT FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?"
+            " ORDER BY ORDINAL_POSITION",
+            place_,
+        )
+        return [
+            (
+                Described(
+                    name,
+                    data.lower(),
+                    "unsigned" in full.lower(),
+                    int(digits or 0),
+                    int(scale if scale is not None else places or 0),
+                    1 if full.lower().startswith("tinyint(1)") else 0,
+                    comment,
+                ),
+                full,
+            )
+            for name, data, full, digits, scale, places, comment in rows
+        ]
+
+    def table_columns(self, place_: tuple[str, str]) -> list[TableColumn]:
+        return [table_column(column, full) for column, full in self.columns(place_)]
+
+    def keys(self, place_: tuple[str, str]) -> tuple[str, ...]:
+        """Columns of the primary key in its order."""
+        rows = self.query(
+            "SELECT COLUMN_NAME FROM information_schema.KEY_COLUMN_USAGE WHERE CONSTRAINT_NAME = 'PRIMARY'"
+            " AND TABLE_SCHEMA = ? AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION",
+            place_,
+        )
+        return tuple(name for (name,) in rows)
+
+    def collation(self) -> str:
+        """The collation in which texts are what they are, byte for byte if the server can."""
+        if not self._collation:
+            known = {name for (name,) in self.query("SELECT COLLATION_NAME FROM information_schema.COLLATIONS")}
+            self._collation = next(name for name in BINARY_COLLATIONS if name in known)
+        return self._collation
+
+
+def quoted(place_: tuple[str, str]) -> str:
+    return f"{quote_name(place_[0])}.{quote_name(place_[1])}"
+
+
+def _run(cursor: Any, statement: str, parameters: Sequence[Any]) -> None:
+    if parameters:
+        cursor.execute(percent_marks(statement), tuple(parameters))
+    else:
+        cursor.execute(statement)  # without parameters nothing in it is special
+
+
+def _spelled(statement: str) -> str:
+    """The ledger's statements as MySQL spells them."""
+    if statement == ledger.INSERT_PIPELINE:
+        return statement.replace("INSERT INTO", "INSERT IGNORE INTO").replace(
+            " ON CONFLICT (project, pipeline) DO NOTHING", ""
+        )
+    if statement.startswith(f"CREATE TABLE IF NOT EXISTS {ledger.PREFIX}"):
+        wide = (
+            statement.replace(" name TEXT", " name VARCHAR(255)")
+            .replace(" TEXT", " LONGTEXT")
+            .replace(" BLOB", " LONGBLOB")
+        )
+        return wide + " ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+    return statement

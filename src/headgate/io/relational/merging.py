@@ -1,0 +1,105 @@
+"""From staged rows to the table, in the transaction that publishes; and what that would do, without doing it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from headgate.core.runs import TableCommit
+from headgate.io.relational.staging import Backend, Session, StagedTable
+
+
+def merge(backend: Backend[Any], session: Session, staged: StagedTable, store: str, commit: str) -> TableCommit:
+    """Apply one staged table, with exact counts."""
+    target, stage = _places(backend, session, staged)
+    names = ", ".join(backend.quote(name) for name in staged.names)
+    every = f"INSERT INTO {target} ({names}) SELECT {names} FROM {stage}"
+    match staged.load.mode:
+        case "append":
+            return TableCommit(staged.load.table, commit, store, inserted=session.execute(every))
+        case "overwrite":
+            deleted = session.execute(f"DELETE FROM {target}")
+            return TableCommit(staged.load.table, commit, store, inserted=session.execute(every), deleted=deleted)
+        case _:
+            same = _same(backend, staged)
+            missing = f"NOT EXISTS (SELECT 1 FROM {target} kept WHERE {same})"
+            if staged.others:
+                updated = session.execute(backend.update(target, stage, staged.load.keys, staged.others))
+            else:
+                updated = _matched(session, target, stage, same)
+            inserted = session.execute(
+                f"INSERT INTO {target} ({names}) SELECT {_of('incoming', backend, staged.names)}"
+                f" FROM {stage} incoming WHERE {missing}"
+            )
+            return TableCommit(staged.load.table, commit, store, inserted=inserted, updated=updated)
+
+
+def expected(backend: Backend[Any], session: Session, staged: StagedTable, store: str) -> TableCommit:
+    """What :func:`merge` would do now."""
+    there = session.find(staged.load.table)
+    if there is None or staged.load.mode == "append":
+        return TableCommit(staged.load.table, "", store, inserted=staged.rows)
+    target, stage = _places(backend, session, staged)
+    if staged.load.mode == "overwrite":
+        deleted = int(session.value(f"SELECT count(*) FROM {target}"))
+        return TableCommit(staged.load.table, "", store, inserted=staged.rows, deleted=deleted)
+    same = _same(backend, staged)
+    kept = _matched(session, target, stage, same)
+    found = f"SELECT count(*) FROM {stage} incoming WHERE EXISTS (SELECT 1 FROM {target} kept WHERE {same})"
+    matched = int(session.value(found))
+    return TableCommit(staged.load.table, "", store, inserted=staged.rows - matched, updated=kept)
+
+
+def duplicates(backend: Backend[Any], session: Session, staged: StagedTable, columns: Sequence[str]) -> int:
+    """Rows, of the table as it will be, whose ``columns`` occur more than once and are not NULL."""
+    _, stage = _places(backend, session, staged)
+    parts = [f"SELECT {_listed(backend, columns, staged.names)} FROM {stage} incoming"]
+    there = session.find(staged.load.table)
+    if there is not None and staged.load.mode != "overwrite":
+        known = [column.name for column in session.table_columns(there)]
+        stays = ""
+        if staged.load.mode == "upsert":
+            stays = f" WHERE NOT EXISTS (SELECT 1 FROM {stage} incoming WHERE {_same(backend, staged)})"
+        parts.append(f"SELECT {_listed(backend, columns, known)} FROM {backend.quoted(there)} kept{stays}")
+    return _repeated(session, f"({' UNION ALL '.join(parts)}) every_row", len(columns))
+
+
+def duplicates_in(backend: Backend[Any], session: Session, table: str, columns: Sequence[str]) -> int:
+    """The same of a table that this run does not touch."""
+    there = session.find(table)
+    if there is None:
+        return 0
+    listed = ", ".join(f"{backend.quote(name)} AS c{place}" for place, name in enumerate(columns))
+    return _repeated(session, f"(SELECT {listed} FROM {backend.quoted(there)}) every_row", len(columns))
+
+
+def _matched(session: Session, target: str, stage: str, same: str) -> int:
+    """Rows of the target that an upsert meets."""
+    incoming = f"SELECT 1 FROM {stage} incoming WHERE {same}"
+    return int(session.value(f"SELECT count(*) FROM {target} kept WHERE EXISTS ({incoming})"))
+
+
+def _repeated(session: Session, rows: str, columns: int) -> int:
+    names = ", ".join(f"c{place}" for place in range(columns))
+    filled = " AND ".join(f"c{place} IS NOT NULL" for place in range(columns))
+    groups = f"SELECT count(*) AS n FROM {rows} WHERE {filled} GROUP BY {names} HAVING count(*) > 1"
+    return int(session.value(f"SELECT coalesce(sum(n), 0) FROM ({groups}) g"))
+
+
+def _listed(backend: Backend[Any], columns: Sequence[str], known: Sequence[str]) -> str:
+    return ", ".join(
+        f"{backend.quote(name) if name in known else 'NULL'} AS c{place}" for place, name in enumerate(columns)
+    )
+
+
+def _places(backend: Backend[Any], session: Session, staged: StagedTable) -> tuple[str, str]:
+    target = session.find(staged.load.table) or backend.new_place(session, staged.load.table)
+    return backend.quoted(target), backend.quoted(staged.stage)
+
+
+def _same(backend: Backend[Any], staged: StagedTable) -> str:
+    return " AND ".join(f"kept.{backend.quote(key)} = incoming.{backend.quote(key)}" for key in staged.load.keys)
+
+
+def _of(relation: str, backend: Backend[Any], names: Sequence[str]) -> str:
+    return ", ".join(f"{relation}.{backend.quote(name)}" for name in names)

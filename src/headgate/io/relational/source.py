@@ -1,0 +1,299 @@
+"""A database as a source: tables, views and queries, in full, by cursor or by interval. Connectors give the reader."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, get_args
+
+from headgate.core.contracts import ReadContext, Scan, SourceSchema, Window
+from headgate.core.errors import Code, FatalError
+from headgate.core.models import Incremental, ReadOptions
+from headgate.io.cursor import Cursor, Found
+from headgate.io.cursor_values import Kind, coerce
+from headgate.io.relational.columns import ReadColumn, chosen, no_column, source_schema
+from headgate.io.relational.statements import user_sql
+from headgate.sql.literals import quote_name
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+MARGIN = timedelta(seconds=2)
+"""A statement stamps its rows a moment before its transaction is listed as begun."""
+
+
+class Reader(Protocol):
+    """What a database does for its source. Sessions are read-only where the database has that."""
+
+    product: str
+
+    def test(self) -> str: ...
+
+    def tables(self) -> list[str]: ...
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """The rows of a statement that gives few."""
+
+    def relation(self, table: str, operation: str) -> str:
+        """A table as it stands after FROM. Raises FatalError TABLE_NOT_FOUND with the nearest name."""
+
+    def keys(self, table: str) -> tuple[str, ...]: ...
+
+    def columns(self, source: str, table: str | None) -> list[ReadColumn]:
+        """The columns of ``source``, as it stands after FROM; ``table`` if it is one."""
+
+    def literal(self, value: Any) -> str: ...
+
+    def order(self, name: str, kind: Kind) -> str:
+        """The cursor column as it is compared and sorted: texts by code point."""
+
+    def before_open(self, kind: Kind) -> tuple[datetime | None, str]:
+        """A moment before every transaction in flight, if the database tells; and what that means, for people."""
+
+    def stream(
+        self, select: str, columns: Sequence[ReadColumn], batch_rows: int, name: str
+    ) -> tuple[pa.RecordBatchReader, Callable[[], None]]:
+        """The rows of a SELECT as they come, in one snapshot; and what ends the read."""
+
+    def close(self) -> None: ...
+
+
+class RelationalSource:
+    """One database to read from."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def test(self) -> str:
+        return self._reader.test()
+
+    def tables(self) -> list[str]:
+        return self._reader.tables()
+
+    def identity(self, read: ReadOptions) -> tuple[str, str]:
+        """The table's name (or the query's hash), and a fingerprint of what chooses its rows."""
+        options = read.incremental
+        filter_ = {
+            "where": read.where,
+            "query": read.query,
+            "parameters": read.parameters,
+            "column": options.column if options else None,
+            "key": options.key if options else None,
+            "nulls": options.nulls if options else None,
+        }
+        return read.table or f"query {_digest(read.query)}", _digest(filter_)
+
+    def schema(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> SourceSchema:  # noqa: ARG002
+        subject = Subject(self._reader, read, context)
+        return source_schema(subject.columns(), subject.keys())
+
+    def probe(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> Window | None:
+        subject = Subject(self._reader, read, context)
+        if read.mode == "full":
+            return Window(identity=_interval(context), note="everything, in one snapshot", limit=read.max_records)
+        if context.interval is not None:
+            kind = subject.cursor_column().kind
+            assert kind is not None, "checked by cursor_column"
+            note = f"rows whose {subject.incremental.column} lies in the interval; the watermark stays"
+            return Window(identity=_interval(context), since=since, high=dict(since or {}), note=note)
+        return subject.window(since)
+
+    def scan(self, read: ReadOptions, context: ReadContext, window: Window) -> Scan:
+        subject = Subject(self._reader, read, context)
+        columns = subject.columns()
+        schema = source_schema(columns, subject.keys())
+        batch_rows = read.batch_size or context.batch_size
+
+        def stream(condition: str, order: str) -> tuple[pa.RecordBatchReader, Callable[[], None]]:
+            select = f"SELECT {select_list(columns)} FROM {subject.source}{subject.where(condition)}{order}"
+            return self._reader.stream(select, columns, batch_rows, subject.name)
+
+        if read.mode == "full":
+            batches, close = stream("", f" LIMIT {window.limit}" if window.limit is not None else "")
+        elif context.interval is not None:
+            batches, close = stream(subject.inside(context), "")
+        else:
+            cursor, order = subject.cursor(window.since), ""
+            if window.limit is not None:
+                keys = [quote_name(key) for key in subject.incremental.key or ()]
+                order = f" ORDER BY {', '.join([subject.ordered(), *keys])} LIMIT {cursor.rows_to_ask()}"
+            condition = cursor.condition(subject.ordered(), self._reader.literal, window)
+            batches, close = stream(condition, order)
+            delivery = cursor.deliver(batches, window)
+            return Scan(schema, delivery.reader, position=delivery.position, close=once(close))
+        return Scan(schema, batches, close=once(close))
+
+    def acknowledge(self, read: ReadOptions, position: Mapping[str, Any]) -> None:
+        """Nothing to do: the database keeps no position for us."""
+
+    def close(self) -> None:
+        self._reader.close()
+
+
+class Subject:
+    """What one read is about: relation, columns, condition, cursor."""
+
+    def __init__(self, reader: Reader, read: ReadOptions, context: ReadContext) -> None:
+        _check(reader.product, read)
+        self._reader, self.read, self._context = reader, read, context
+        self.name = read.table or "query"
+        if read.table is not None:
+            self.source = reader.relation(read.table, "probe")
+        else:
+            self.source = f"({self._sql(read.query or '')}\n) AS q"
+        self._condition = f"({self._sql(read.where)}\n)" if read.where else ""
+        self._columns: list[ReadColumn] | None = None
+
+    def _sql(self, text: str) -> str:
+        return user_sql(text, self._context.variables, self.read.parameters, self._reader.literal)
+
+    def _all(self) -> list[ReadColumn]:
+        if self._columns is None:
+            self._columns = self._reader.columns(self.source, self.read.table)
+        return self._columns
+
+    def columns(self) -> list[ReadColumn]:
+        return chosen(self._all(), self.read.columns, self.name)
+
+    def keys(self) -> tuple[str, ...]:
+        return self._reader.keys(self.read.table) if self.read.table else ()
+
+    def where(self, *more: str) -> str:
+        parts = [part for part in (self._condition, *more) if part]
+        return " WHERE " + " AND ".join(parts) if parts else ""
+
+    # ------------------------------------------------------------------------------------------- the cursor
+
+    @property
+    def incremental(self) -> Incremental:
+        assert self.read.incremental is not None, "checked in _check"
+        return self.read.incremental
+
+    def cursor_column(self) -> ReadColumn:
+        """The cursor column. Raises FatalError SCHEMA_MISMATCH, or UNSUPPORTED when it cannot be one."""
+        name = self.incremental.column
+        known = {column.name: column for column in self._all()}
+        if name not in known:
+            raise no_column(name, known, "probe", self.name)
+        if known[name].kind is None:
+            raise FatalError(
+                Code.UNSUPPORTED,
+                "a cursor must be a number, a text or a time",
+                operation="probe",
+                object=name,
+                hint="name another column, or cast it in a query; known: " + ", ".join(get_args(Kind)),
+            )
+        return known[name]
+
+    def cursor(self, since: Mapping[str, Any] | None) -> Cursor:
+        kind = self.cursor_column().kind
+        assert kind is not None, "checked by cursor_column"
+        return Cursor(self.incremental, kind, since, self.read.max_records)
+
+    def ordered(self) -> str:
+        column = self.cursor_column()
+        assert column.kind is not None, "checked by cursor_column"
+        return self._reader.order(column.name, column.kind)
+
+    def window(self, since: Mapping[str, Any] | None) -> Window | None:
+        """Highest cursor first, open transactions then: what commits in between is still seen by the scan."""
+        cursor, column = self.cursor(since), self.incremental.column
+        found, closed = self._found(cursor, ""), ""
+        oldest, note = self._reader.before_open(cursor.kind)
+        if oldest is not None and found.maximum is not None:
+            edge = coerce(oldest - MARGIN, cursor.kind, column)
+            if edge <= found.maximum:  # type: ignore[operator]  # one kind
+                closed = f"{self.ordered()} < {self._reader.literal(edge)}"
+                found = self._found(cursor, closed)
+        rows = partial(self._edge, cursor, closed) if self.incremental.key else None
+        window = cursor.window(found, rows)
+        return None if window is None else replace(window, note=f"{window.note}; {note}" if note else window.note)
+
+    def _found(self, cursor: Cursor, closed: str) -> Found:
+        ordered, column = self.ordered(), self.cursor_column()
+        start = cursor.start_condition(ordered, self._reader.literal)
+        shown = column.expression if column.kind != "text" else ordered
+        ((maximum, count, nulls),) = self._reader.rows(
+            f"SELECT (SELECT {_maximum(shown, ordered)} FROM {self.source}{self.where(closed)}),"
+            f" (SELECT count(*) FROM {self.source}{self.where(start, closed)}),"
+            f" (SELECT count(*) FROM {self.source}{self.where(f'{ordered} IS NULL')})"
+        )
+        highest = None if maximum is None else coerce(maximum, cursor.kind, column.name)
+        return Found(highest, int(count), int(nulls))
+
+    def _edge(self, cursor: Cursor, closed: str) -> list[tuple[Any, ...]]:
+        """Cursor and key of the rows that the probe counted, as a scan delivers them."""
+        start = cursor.start_condition(self.ordered(), self._reader.literal)
+        names = [self.incremental.column, *(self.incremental.key or ())]
+        columns = chosen(self._all(), names, self.name)
+        either = f"({start}{' AND ' + closed if closed else ''} OR {quote_name(names[0])} IS NULL)"
+        return self._reader.rows(f"SELECT {select_list(columns)} FROM {self.source}{self.where(either)}")
+
+    def inside(self, context: ReadContext) -> str:
+        interval, kind = context.interval, self.cursor_column().kind
+        assert interval is not None, "asked for intervals only"
+        assert kind is not None, "checked by cursor_column"
+
+        def bound(text: str) -> str:
+            return self._reader.literal(coerce(text, kind, self.incremental.column, Code.USAGE))
+
+        return f"({self.ordered()} >= {bound(interval.start)} AND {self.ordered()} < {bound(interval.end)})"
+
+
+def once(close: Callable[[], None]) -> Callable[[], None]:
+    """A function that may be called again, and then does nothing."""
+    left = [close]
+
+    def again() -> None:
+        while left:
+            left.pop()()
+
+    return again
+
+
+def select_list(columns: Sequence[ReadColumn]) -> str:
+    return ", ".join(f"{column.expression} AS {quote_name(column.name)}" for column in columns)
+
+
+def _maximum(shown: str, ordered: str) -> str:
+    """The highest value, in the form in which it is delivered: max before the cast, so that numbers compare as such."""
+    return shown.replace(ordered, f"max({ordered})") if ordered in shown else f"max({ordered})"
+
+
+def _check(product: str, read: ReadOptions) -> None:
+    if (read.table is None) == (read.query is None):
+        raise FatalError(
+            Code.CONFIG_INVALID,
+            f"a {product} source has a table or a query",
+            operation="source",
+            hint="write table: NAME, or query: SELECT …",
+        )
+    if read.mode not in {"full", "incremental"}:
+        raise FatalError(
+            Code.UNSUPPORTED,
+            f"{product} sources do not have mode: {read.mode}",
+            operation="source",
+            object=read.table or "query",
+            hint="use mode: full, incremental, snapshot or delta",
+        )
+    if read.mode == "incremental" and read.incremental is None:
+        raise FatalError(
+            Code.CONFIG_INVALID,
+            "mode: incremental needs to know the column",
+            operation="source",
+            object=read.table or "query",
+            hint="add incremental: {column: updated_at, key: id}",
+        )
+
+
+def _interval(context: ReadContext) -> dict[str, Any] | None:
+    return {"interval": [context.interval.start, context.interval.end]} if context.interval else None
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]

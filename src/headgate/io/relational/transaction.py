@@ -1,0 +1,263 @@
+"""What one run does to one database: rows are staged in tables that nobody reads, then merged and published at once."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headgate.core.contracts import Load, Writer
+from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
+from headgate.core.events import Emitter, Step
+from headgate.core.ledger import Claim, LedgerRecord, QuarantineEntry
+from headgate.core.runs import TableCommit
+from headgate.io import ledger, parked
+from headgate.io.relational import merging
+from headgate.io.relational.outcome import was_published
+from headgate.io.relational.staging import Backend, Session, StagedTable, check, check_keys, create
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_log = logging.getLogger("headgate.relational")
+
+
+class StageWriter:
+    """Takes the rows of one table; each batch is durable when it is written."""
+
+    def __init__(self, backend: Backend[Any], session: Session, staged: StagedTable) -> None:
+        self._backend, self._session, self._staged = backend, session, staged
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        if batch.num_rows:
+            self._backend.insert(self._session, self._staged.stage, batch)
+            self._staged.rows += batch.num_rows
+
+    def close(self) -> None:
+        if self._staged.load.mode == "upsert":
+            check_keys(self._backend, self._session, self._staged)
+
+
+class RelationalTransaction:
+    """Stages in autocommit mode; :meth:`publish` merges in one transaction with the ledger.
+
+    Args:
+        backend: the database.
+        store: the store's name, for receipts.
+        claim: the run's right to publish.
+        emitter: hears of each durable step.
+        staged_by: the run that staged what is resumed; default the claim's own.
+    """
+
+    def __init__(self, backend: Backend[Any], store: str, claim: Claim, emitter: Emitter, staged_by: str = "") -> None:
+        self._backend, self._store, self._claim, self._emitter = backend, store, claim, emitter
+        self._staged_by = staged_by or claim.run_id
+        self._opened: Session | None = backend.session("stage")
+        self._tables: list[StagedTable] = []
+        self._kept = False
+        try:
+            backend.guard(self._opened, claim)
+        except BaseException:
+            self._close()
+            raise
+
+    @property
+    def _session(self) -> Session:
+        if self._opened is None:
+            raise FatalError(Code.INTERNAL, "the transaction has ended", operation="publish")
+        return self._opened
+
+    # ---------------------------------------------------------------------------------------------- staging
+
+    def stage(self, load: Load) -> Writer:
+        session = self._session
+        session.operation = "stage"
+        check(self._backend, session, load)
+        digest = hashlib.sha256(self._claim.run_id.encode()).hexdigest()[:16]
+        place = self._backend.new_place(session, f"headgate_stage_{digest}_{len(self._tables)}")
+        staged = StagedTable(load, place)
+        with self._emitter.during(Step.STAGE, object=load.table):
+            parked.note(session, self._claim, "table", place[1])
+            create(self._backend, session, load, place, staging=True)
+        self._tables.append(staged)
+        return StageWriter(self._backend, session, staged)
+
+    def restage(self, load: Load, stage: str, rows: int) -> None:
+        """Take up a table that an earlier run staged."""
+        self._tables.append(StagedTable(load, self._backend.new_place(self._session, stage), rows))
+
+    def hold(self, entry: QuarantineEntry, file: Path) -> None:
+        session = self._session
+        with self._emitter.during(Step.STAGE, object=entry.id):
+            session.begin()
+            try:
+                parked.note(session, self._claim, "held", entry.id)
+                ledger.hold_file(session, entry.id, file)
+                session.commit()
+            except BaseException:
+                session.rollback()
+                raise
+
+    def duplicates(self, table: str, columns: Sequence[str]) -> int:
+        for staged in self._tables:
+            if staged.load.table == table:
+                return merging.duplicates(self._backend, self._session, staged, columns)
+        return merging.duplicates_in(self._backend, self._session, table, columns)
+
+    def counts(self) -> list[TableCommit]:
+        return [merging.expected(self._backend, self._session, staged, self._store) for staged in self._tables]
+
+    # ------------------------------------------------------------------------------------------- publishing
+
+    def publish(self, record: LedgerRecord) -> list[TableCommit]:
+        session = self._session
+        session.operation = "publish"
+        try:
+            session.begin()
+            commits = self._merge(session, record)
+        except RetriableError as error:
+            raise self._fenced_or(error) from None
+        except BaseException:
+            _quietly(session.rollback)
+            raise
+        try:
+            with self._emitter.during(Step.COMMIT):
+                self._commit(session, record)
+        except BaseException:
+            _quietly(session.rollback)
+            raise
+        self._drop_staging()
+        self._close()
+        return commits
+
+    def _merge(self, session: Session, record: LedgerRecord) -> list[TableCommit]:
+        ledger.check_epoch(session, record.claim)  # before the work; nobody else can claim from here on
+        self._check_once(session, record)
+        self._shape(session)
+        commits = []
+        for staged in self._tables:
+            with self._emitter.during(Step.MERGE, table=staged.load.table):
+                commits.append(merging.merge(self._backend, session, staged, self._store, record.claim.run_id))
+        with self._emitter.during(Step.LEDGER):
+            ledger.record(session, record)
+            parked.settle(session, self._staged_by)
+        return commits
+
+    def _shape(self, session: Session) -> None:
+        """Create tables and add columns: within the transaction, or before its work, additive only."""
+        ddl = session if self._backend.transactional_ddl else self._backend.session("publish")
+        try:
+            for staged in self._tables:
+                additions = check(self._backend, ddl, staged.load)
+                place = ddl.find(staged.load.table)
+                if place is None:
+                    create(
+                        self._backend, ddl, staged.load, self._backend.new_place(ddl, staged.load.table), staging=False
+                    )
+                for addition in additions:
+                    assert place is not None, "columns are added to what is there"
+                    ddl.execute(f"ALTER TABLE {self._backend.quoted(place)} {addition}")
+        finally:
+            if ddl is not session:
+                ddl.close()
+
+    def _check_once(self, session: Session, record: LedgerRecord) -> None:
+        earlier = ledger.published(session, record.claim.key, record.claim.execution_id)
+        if earlier is not None and earlier.run_id != record.replaces:
+            raise FatalError(
+                Code.CONFLICT,
+                f"this execution was published before, by the run {earlier.run_id}",
+                operation="publish",
+                object=str(record.claim.key),
+                hint="nothing is left to do; to do it again: --force",
+            )
+
+    def _commit(self, session: Session, record: LedgerRecord) -> None:
+        """COMMIT, and certainty about it."""
+        try:
+            session.commit()
+        except RetriableError as error:
+            if error.code is not Code.CONNECTION_FAILED:
+                raise
+            self._close()
+            if not was_published(self._backend, record.claim):
+                raise RetriableError(
+                    Code.CONNECTION_FAILED,
+                    "the connection broke at the commit, and the server says that it did not happen",
+                    operation="publish",
+                    object=str(record.claim.key),
+                    hint="nothing was published; run again",
+                ) from None
+
+    def _fenced_or(self, error: RetriableError) -> HeadgateError:
+        """A session that was ended because a newer run claimed the pipeline is fenced; trying again is no use."""
+        if self._opened is not None:
+            _quietly(self._opened.rollback)
+        if error.code is not Code.CONNECTION_FAILED:
+            return error
+        try:
+            session = self._backend.session("publish")
+        except HeadgateError:
+            return error
+        try:
+            newer = ledger.state(session, self._claim.key).epoch > self._claim.epoch
+            return ledger.fenced(self._claim) if newer else error
+        finally:
+            session.close()
+
+    # ---------------------------------------------------------------------------------------------- keeping
+
+    def park(self, record: LedgerRecord) -> None:
+        session = self._session
+        loads = [(staged.load, staged.stage[1], staged.rows) for staged in self._tables]
+        with self._emitter.during(Step.STAGE, object="parked"):
+            session.begin()
+            try:
+                parked.park(session, record, loads)
+                session.commit()
+            except BaseException:
+                _quietly(session.rollback)
+                raise
+        self._kept = True
+        self._close()
+
+    def rollback(self) -> None:
+        if self._opened is None:
+            return
+        self._close()
+        if self._kept:
+            return
+        try:
+            session = self._backend.session("rollback")
+            try:
+                parked.forget(session, self._staged_by, drop=("table", "held"), quote=self._backend.quote)
+            finally:
+                session.close()
+        except HeadgateError as error:
+            _log.warning("what run %s staged stays until the next run sweeps it: %s", self._staged_by, error)
+
+    def _drop_staging(self) -> None:
+        """After the commit: what is still in the list is swept by the next run if this one dies here."""
+        if self._opened is None:
+            return
+        try:
+            parked.forget(self._opened, self._staged_by, drop=("table",), quote=self._backend.quote)
+        except HeadgateError as error:
+            _log.warning("what run %s staged stays until the next run sweeps it: %s", self._staged_by, error)
+
+    def _close(self) -> None:
+        """End the session; the server rolls back what was not committed."""
+        if self._opened is not None:
+            session, self._opened = self._opened, None
+            session.close()
+
+
+def _quietly(action: object) -> None:
+    """Roll back where the connection may be gone already: the server then does it by itself."""
+    assert callable(action)
+    try:
+        action()
+    except HeadgateError as error:
+        _log.debug("not rolled back by us: %s", error)

@@ -1,0 +1,27 @@
+"""MySQL and MariaDB as a target: data, watermark and run record in one InnoDB transaction of one database.
+
+Rows are staged in tables that nobody reads, by LOAD DATA from memory. Tables are created and columns added before the
+transaction, for such statements commit by themselves there; the rows come with the commit. NaN, infinity, intervals,
+lists, structs and maps are refused: turn them into text first.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from headgate.core.contracts import Store
+from headgate.core.models import WriteOptions
+from headgate.io.mysql import Connection
+
+__all__ = ["Connection", "Write", "open_store"]
+
+
+class Write(WriteOptions):
+    """A table of the database, also ``database.table``. The user needs to create tables, for staging too."""
+
+
+def open_store(name: str, connection: Connection, root: Path) -> Store:  # noqa: ARG001 - paths mean nothing here
+    from headgate.io.mysql.backend import MysqlBackend
+    from headgate.io.relational.store import RelationalStore
+
+    return RelationalStore(name, MysqlBackend(connection))

@@ -1,0 +1,165 @@
+"""A real MariaDB for the tests: Debian's server (`make servers`) on a data folder of its own."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+GUARDED = "guarded"
+"""A user who logs in with a password only, over the network."""
+
+SETTINGS = (
+    "--innodb-flush-log-at-trx-commit=0",
+    "--innodb-doublewrite=0",
+    "--innodb-buffer-pool-size=128M",
+    "--innodb-log-file-size=64M",
+    "--local-infile=1",
+    "--skip-name-resolve",
+    "--performance-schema=OFF",
+    "--max-allowed-packet=64M",
+    "--character-set-server=utf8mb4",
+    "--wait-timeout=600",
+)
+"""The server is killed in no test, only its clients are, so it need not force its files to the disk."""
+
+
+def program(name: str) -> str | None:
+    return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+
+
+@dataclass(frozen=True)
+class MariaServer:
+    """A running server, reached through a socket; ``port`` on the loopback address for the guarded user."""
+
+    socket: str
+    port: int
+    password: str
+
+    def url(self, database: str) -> str:
+        return f"mysql://root@localhost/{database}?unix_socket={self.socket}"
+
+    def connect(self, database: str | None = None, **options: Any) -> Any:
+        import pymysql
+
+        return pymysql.connect(
+            unix_socket=self.socket,
+            user="root",
+            database=database,
+            charset="utf8mb4",
+            **{"autocommit": True, **options},
+        )
+
+    def execute(self, database: str | None, *statements: str) -> list[tuple[Any, ...]]:
+        """Run statements; the rows of the last."""
+        rows: list[tuple[Any, ...]] = []
+        with self.connect(database) as session, session.cursor() as cursor:
+            cursor.execute("SET SESSION sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,STRICT_ALL_TABLES'")
+            cursor.execute("SET SESSION time_zone = '+00:00'")
+            for statement in statements:
+                cursor.execute(statement)
+                rows = list(cursor.fetchall())
+        return rows
+
+    def create_database(self, name: str) -> str:
+        self.execute(None, f'CREATE DATABASE "{name}" CHARACTER SET utf8mb4')
+        return self.url(name)
+
+    def drop_database(self, name: str) -> None:
+        for (session,) in self.execute(None, f"SELECT id FROM information_schema.processlist WHERE db = '{name}'"):
+            self.execute(None, f"KILL {session}")
+        self.execute(None, f'DROP DATABASE IF EXISTS "{name}"')
+
+
+@contextmanager
+def running_mariadb() -> Iterator[MariaServer]:
+    """Start one server in a temporary folder, stop it and remove the folder afterwards."""
+    server, install = program("mariadbd"), program("mariadb-install-db")
+    if server is None or install is None:
+        pytest.skip("no MariaDB server is installed: make servers")
+    top = Path(tempfile.mkdtemp(prefix="hgmy"))
+    as_root = ["--user=root"] if os.geteuid() == 0 else []
+    data, path = top / "data", top / "s"
+    try:
+        subprocess.run(  # noqa: S603 - our own server
+            [install, "--no-defaults", *as_root, f"--datadir={data}", "--auth-root-authentication-method=normal"],
+            check=True,
+            capture_output=True,
+        )
+        with (top / "log").open("w") as log:
+            process = subprocess.Popen(  # noqa: S603 - our own server
+                [
+                    server,
+                    "--no-defaults",
+                    *as_root,
+                    f"--datadir={data}",
+                    f"--socket={path}",
+                    f"--port={_free_port()}",
+                    "--bind-address=127.0.0.1",
+                    f"--pid-file={top / 'pid'}",
+                    *SETTINGS,
+                ],
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            yield _ready(process, str(path), top / "log")
+        finally:
+            process.terminate()
+            process.wait(60)
+    finally:
+        shutil.rmtree(top, ignore_errors=True)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _ready(process: subprocess.Popen[bytes], path: str, log: Path) -> MariaServer:
+    until = time.monotonic() + 60
+    while not Path(path).exists():  # it is made when the server listens
+        if process.poll() is not None or time.monotonic() > until:
+            raise AssertionError(log.read_text())
+        time.sleep(0.02)
+    import pymysql
+
+    password = secrets.token_hex(12)
+    with pymysql.connect(unix_socket=path, user="root", autocommit=True) as session, session.cursor() as cursor:
+        cursor.execute(f"CREATE USER {GUARDED} IDENTIFIED BY '{password}'")
+        cursor.execute("SELECT @@port")
+        return MariaServer(path, int(cursor.fetchone()[0]), password)
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[MariaServer]:
+    """One server for the whole session (one for each worker of pytest-xdist)."""
+    with running_mariadb() as server:
+        yield server
+
+
+@pytest.fixture
+def mariadb_name(mariadb_server: MariaServer) -> Iterator[str]:
+    """A fresh, empty database."""
+    name = f"t{os.getpid()}_{secrets.token_hex(4)}"
+    mariadb_server.create_database(name)
+    yield name
+    mariadb_server.drop_database(name)
+
+
+@pytest.fixture
+def mariadb_url(mariadb_server: MariaServer, mariadb_name: str) -> str:
+    """The URL of a fresh, empty database."""
+    return mariadb_server.url(mariadb_name)

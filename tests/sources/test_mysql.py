@@ -1,0 +1,272 @@
+"""MySQL as a source, against a real MariaDB server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from tests.mariadb import GUARDED, MariaServer
+
+from headgate.core.contracts import ReadContext, Source
+from headgate.core.errors import Code, FatalError, HeadgateError
+from headgate.core.secrets import Secret
+from headgate.io.mysql.connection import encrypted
+from headgate.io.mysql.reading import MysqlReader
+from headgate.sources import mysql
+from headgate.sources.mysql import Connection, Read
+from headgate.sql.literals import quote_name
+from headgate.testing.rows import values
+from headgate.testing.sources import SourceContract, SourcePlace, new_rows
+
+ROOT = Path()
+
+
+class Database:
+    """A database that a source reads, and that others write to meanwhile."""
+
+    def __init__(self, server: MariaServer, name: str) -> None:
+        self.server, self.name = server, name
+
+    @property
+    def connection(self) -> Connection:
+        return Connection(url=Secret(self.server.url(self.name)))
+
+    def open(self) -> Source:
+        return mysql.open_source(self.connection, ROOT)
+
+    def execute(self, *statements: str) -> list[tuple[Any, ...]]:
+        return self.server.execute(self.name, *statements)
+
+    def create(self, table: str, schema: pa.Schema) -> None:
+        columns = ", ".join(
+            f"{quote_name(field.name)} {'BIGINT' if field.type == pa.int64() else 'LONGTEXT'}" for field in schema
+        )
+        self.execute(f"CREATE TABLE {quote_name(table)} ({columns})")
+
+    def insert(self, table: str, rows: pa.Table) -> None:
+        names = ", ".join(f"`{name}`".replace("%", "%%") for name in rows.column_names)
+        marks = ", ".join("%s" for _ in rows.column_names)
+        with self.server.connect(self.name, autocommit=False) as session, session.cursor() as cursor:
+            cursor.executemany(
+                f"INSERT INTO `{table}` ({names}) VALUES ({marks})".replace(
+                    f"`{table}`", f"`{table}`".replace("%", "%%")
+                ),
+                [tuple(row) for row in zip(*(column.to_pylist() for column in rows.columns), strict=True)],
+            )
+            session.commit()
+
+    def read(self, table: str, **options: Any) -> Read:
+        return Read(table=table, **options)
+
+    def context(self, **options: Any) -> ReadContext:
+        return ReadContext(ROOT, **options)
+
+
+@pytest.fixture
+def database(mariadb_server: MariaServer, mariadb_name: str) -> Database:
+    return Database(mariadb_server, mariadb_name)
+
+
+class TestContract(SourceContract):
+    @pytest.fixture
+    def place(self, database: Database) -> SourcePlace:
+        return database
+
+
+class TestContractThroughTheDriver(SourceContract):
+    """As it reads where TLS is needed."""
+
+    @pytest.fixture
+    def place(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> SourcePlace:
+        monkeypatch.setattr("headgate.io.mysql.reading.through_arrow", lambda _: False)
+        return database
+
+
+EVERY_TYPE = {
+    "i8": ("TINYINT", "-128", -128),
+    "u8": ("TINYINT UNSIGNED", "255", 255),
+    "flag": ("BOOLEAN", "1", True),
+    "i16": ("SMALLINT", "-32768", -32768),
+    "u24": ("MEDIUMINT UNSIGNED", "16777215", 16777215),
+    "i32": ("INT", "-2147483648", -(2**31)),
+    "i64": ("BIGINT", "-9223372036854775808", -(2**63)),
+    "u64": ("BIGINT UNSIGNED", "18446744073709551615", 2**64 - 1),
+    "exact": ("DECIMAL(38,10)", "1234567890123456789012345678.0123456789", "1234567890123456789012345678.0123456789"),
+    "single": ("FLOAT", "1.17549435e-38", 1.1754943508222875e-38),
+    "real": ("DOUBLE", "5e-324", 5e-324),
+    "word": ("VARCHAR(20)", "'ünï \U0001f600'", "ünï \U0001f600"),
+    "latin": ("VARCHAR(20) CHARACTER SET latin1", "'ünï'", "ünï"),
+    "bytes": ("VARBINARY(20)", "X'00ff5c'", b"\x00\xff\\"),
+    "fixed": ("BINARY(3)", "X'01'", b"\x01\x00\x00"),
+    "day": ("DATE", "'0001-01-01'", "0001-01-01"),
+    "clock": ("TIME(6)", "'23:59:59.999999'", "23:59:59.999999"),
+    "naive": ("DATETIME(6)", "'9999-12-31 23:59:59.999999'", "9999-12-31 23:59:59.999999"),
+    "moment": ("TIMESTAMP(6) NULL", "'2038-01-19 03:14:07.999999'", "2038-01-19 03:14:07.999999+00:00"),
+    "year": ("YEAR", "2024", 2024),
+    "bits": ("BIT(10)", "b'1010'", 10),
+    "choice": ("ENUM('a','b')", "'b'", "b"),
+    "some": ("SET('x','y')", "'x,y'", "x,y"),
+    "document": ("JSON", "'{\"a\": 1}'", '{"a": 1}'),
+    "uuid": ("UUID", "'123e4567-e89b-12d3-a456-426614174000'", "123e4567-e89b-12d3-a456-426614174000"),
+    "spot": ("POINT", "POINT(1, 2)", "POINT(1 2)"),
+}
+
+
+@pytest.mark.parametrize("what", ["table", "query"])
+@pytest.mark.parametrize("driver", [False, True], ids=["arrow", "driver"])
+def test_every_type_is_read_exactly(
+    database: Database, monkeypatch: pytest.MonkeyPatch, what: str, driver: bool
+) -> None:
+    monkeypatch.setattr("headgate.io.mysql.reading.through_arrow", lambda _: not driver)
+    database.execute(
+        f"CREATE TABLE t ({', '.join(f'{quote_name(name)} {sql}' for name, (sql, _, _) in EVERY_TYPE.items())})",
+        f"INSERT INTO t VALUES ({', '.join(value for _, value, _ in EVERY_TYPE.values())})",
+        f"INSERT INTO t VALUES ({', '.join('NULL' for _ in EVERY_TYPE)})",
+    )
+    read = Read(table="t") if what == "table" else Read(query="SELECT * FROM t")
+    found, _ = new_rows(database, read, None)
+    assert found is not None
+    rows = sorted(found.to_pylist(), key=lambda row: row["i8"] is None)
+    assert {name: _plain(value) for name, value in rows[0].items()} == {
+        name: value for name, (_, _, value) in EVERY_TYPE.items()
+    }
+    assert set(rows[1].values()) == {None}
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, int | float | str | bytes) else str(value)
+
+
+def test_what_is_no_date_is_a_row_error_with_its_text(database: Database) -> None:
+    database.execute("CREATE TABLE t (day DATE, clock TIME, flag BOOLEAN)")
+    with database.server.connect(database.name) as session, session.cursor() as cursor:
+        cursor.execute("SET SESSION sql_mode = ''")
+        cursor.execute("INSERT INTO t VALUES ('0000-00-00', '838:59:59', 5)")
+    source, read = database.open(), Read(table="t")
+    window = source.probe(read, database.context(), None)
+    assert window is not None
+    scan = source.scan(read, database.context(), window)
+    assert dict(scan.schema.casts) == {"day": "DATE", "clock": "TIME", "flag": "BOOLEAN"}
+    assert scan.batches is not None
+    assert scan.batches.read_all().to_pylist() == [{"day": "0000-00-00", "clock": "838:59:59", "flag": "5"}]
+    scan.close()
+    source.close()
+
+
+def test_texts_mean_the_same_in_every_mode_of_the_server(database: Database) -> None:
+    database.execute("CREATE TABLE t (a VARCHAR(20), b VARCHAR(20))", "INSERT INTO t VALUES ('x\\y''z', 'b\"c')")
+    database.server.execute(None, "SET GLOBAL sql_mode = ''")
+    read = Read(query="SELECT \"a\" || `b` || :tail AS joined FROM t WHERE a = 'x\\y''z'", parameters={"tail": "\\n'"})
+    found, _ = new_rows(database, read, None)
+    assert found is not None
+    assert found.to_pylist() == [{"joined": "x\\y'zb\"c\\n'"}]
+
+
+def test_sessions_cannot_write(database: Database) -> None:
+    database.execute("CREATE TABLE t (id INT)")
+    source = MysqlReader(database.connection)
+    with pytest.raises(FatalError, match="READ ONLY"):
+        source.session("test").execute("INSERT INTO t VALUES (1)")
+    source.close()
+
+
+STAMPED = "CREATE TABLE orders (id BIGINT PRIMARY KEY, at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6))"
+
+
+def stamped(**options: Any) -> Read:
+    return Read(table="orders", mode="incremental", incremental={"column": "at", "key": "id", **options})
+
+
+def test_rows_of_a_transaction_that_commits_late_come_with_the_next_run(database: Database) -> None:
+    """The late one stamps its row first and commits last; meanwhile another is stamped later and committed."""
+    database.execute(STAMPED, "INSERT INTO orders VALUES (1, '2024-01-01')")
+    with database.server.connect(database.name, autocommit=False) as late, late.cursor() as cursor:
+        cursor.execute("SET time_zone = '+00:00'")
+        cursor.execute("INSERT INTO orders (id) VALUES (2)")
+        database.execute("INSERT INTO orders (id, at) VALUES (3, now(6) + INTERVAL 1 SECOND)")
+        first, since = new_rows(database, stamped(), None)
+        late.commit()
+    second, since = new_rows(database, stamped(), since)
+    assert first is not None
+    assert second is not None
+    assert (values(first, "id"), values(second, "id")) == ([1], [2, 3])
+    assert new_rows(database, stamped(), since)[0] is None
+
+
+def test_without_open_transactions_the_newest_row_is_read_at_once(database: Database) -> None:
+    database.execute(STAMPED, "INSERT INTO orders (id) VALUES (1)")
+    first, since = new_rows(database, stamped(), None)
+    database.execute("INSERT INTO orders (id) VALUES (2)")
+    second, _ = new_rows(database, stamped(), since)
+    assert first is not None
+    assert second is not None
+    assert (values(first, "id"), values(second, "id")) == ([1], [2])
+
+
+def test_the_plan_says_whether_late_commits_are_found(database: Database) -> None:
+    database.execute(STAMPED, "INSERT INTO orders (id) VALUES (1)")
+    database.server.execute(database.name, f"GRANT SELECT ON {database.name}.* TO {GUARDED}")
+    guarded = Connection(
+        host="127.0.0.1",
+        port=database.server.port,
+        database=database.name,
+        username=GUARDED,
+        password=Secret(database.server.password),
+    )
+    for connection, said in ((database.connection, "commit late come with the next run"), (guarded, "lacks PROCESS")):
+        source = mysql.open_source(connection, ROOT)
+        window = source.probe(stamped(), database.context(), None)
+        source.close()
+        assert window is not None
+        assert said in window.note
+
+
+def test_a_session_that_the_server_ended_is_replaced(database: Database) -> None:
+    database.execute("CREATE TABLE t (id INT)")
+    source = database.open()
+    assert source.tables() == ["t"]
+    ((session,),) = database.execute(
+        f"SELECT id FROM information_schema.processlist WHERE db = '{database.name}' AND id <> CONNECTION_ID()"
+    )
+    database.execute(f"KILL {session}")
+    assert source.tables() == ["t"]
+    source.close()
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"password": Secret("wrong-canary-secret")}, Code.AUTHENTICATION_FAILED),
+        ({"port": 1}, Code.CONNECTION_FAILED),
+        ({"tls": "verify"}, Code.CONNECTION_FAILED),
+    ],
+)
+def test_what_is_wrong_with_a_connection_is_told(database: Database, changes: dict[str, Any], code: Code) -> None:
+    fields = {
+        "host": "127.0.0.1",
+        "port": database.server.port,
+        "database": database.name,
+        "username": GUARDED,
+        "password": Secret(database.server.password),
+    }
+    with pytest.raises(HeadgateError) as refusal:
+        mysql.open_source(Connection(**{**fields, **changes}), ROOT).test()
+    assert refusal.value.code is code
+    assert "canary" not in str(refusal.value)
+    assert refusal.value.hint
+
+
+@pytest.mark.parametrize("url", ["postgres://x/y", "mysql://h/d?ssl=0", "mysql://u:canary@h:no/d"])
+def test_a_url_of_something_else_is_refused_without_its_text(url: str) -> None:
+    with pytest.raises(FatalError) as refusal:
+        mysql.open_source(Connection(url=Secret(url)), ROOT).test()
+    assert refusal.value.code is Code.CONFIG_INVALID
+    assert "canary" not in str(refusal.value)
+
+
+def test_other_machines_are_reached_with_a_verified_certificate() -> None:
+    assert encrypted(Connection(host="db.example.com", database="d"))
+    assert not encrypted(Connection(host="localhost", database="d"))
+    assert not encrypted(Connection(unix_socket="/run/s", database="d"))
