@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = sorted((ROOT / "requirements").glob("*.txt"))
+FILES = sorted(path for path in (ROOT / "requirements").glob("*.txt") if path.name != "debian.txt")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
