@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
+from tests.plan.projects import SmallProject
 
 from headgate.core.errors import FatalError
 from headgate.transforms import aggregate
@@ -76,8 +77,12 @@ def test_an_ordered_aggregate_is_allowed(execute: Any) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {},
         {"group_by": ["absent"]},
+        {"group_by": ["g"], "aggregations": {"x": ["summ"]}},
+        {"group_by": ["g"], "aggregations": {"x": ["first"]}},
+        {"group_by": ["g"], "aggregations": {"x": ["sum"]}, "metrics": {"x_sum": "SUM(x)"}},
+        {"group_by": ["g"], "having": "x > 1"},
+        {"group_by": ["g"], "metrics": {"n": "COUNT(*)"}, "having": "y > 1"},
         {"metrics": {"m": "x + 1"}},
         {"group_by": ["g"], "metrics": {"G": "COUNT(*)"}},
         {"metrics": {"m": "SUM(absent)"}},
@@ -92,3 +97,71 @@ def test_an_ordered_aggregate_is_allowed(execute: Any) -> None:
 def test_what_is_no_aggregate_of_known_columns_is_refused(given: Any, options: dict[str, Any]) -> None:
     with pytest.raises(FatalError):
         aggregate.shapes(aggregate.Options(type="aggregate", **options), given(COLUMNS))
+
+
+NUMBERS = st.lists(
+    st.tuples(st.sampled_from([None, "a"]), st.just(1), st.one_of(st.none(), st.integers(-9, 9))), max_size=9
+)
+
+
+@for_all(NUMBERS)
+def test_functions_by_their_short_names_skip_nulls(execute: Any, rows: list[Any]) -> None:
+    functions = ["sum", "mean", "median", "count", "nunique", "min", "max", "std", "p25", "size"]
+    outcome = execute(aggregate, {"group_by": ["g"], "aggregations": {"x": functions}}, COLUMNS, rows)
+    assert list(outcome.columns) == ["g", *(f"x_{function}" for function in functions)]
+    for group, *found in outcome.rows:
+        mine = [row for row in rows if row[0] == group]
+        values = sorted(row[2] for row in mine if row[2] is not None)
+        expected = [
+            sum(values) if values else None,
+            statistics.fmean(values) if values else None,
+            statistics.median(values) if values else None,
+            len(values),
+            len(set(values)),
+            min(values, default=None),
+            max(values, default=None),
+            statistics.stdev(values) if len(values) > 1 else None,
+            quarter(values) if values else None,
+            len(mine),
+        ]
+        assert found == pytest.approx(expected)
+
+
+def quarter(values: list[int]) -> float:
+    return statistics.quantiles(values, n=4, method="inclusive")[0] if len(values) > 1 else values[0]
+
+
+def test_first_and_last_go_by_the_order_of_the_step(execute: Any) -> None:
+    rows = [("a", 3, 30), ("a", 1, 10), ("a", 2, None), ("b", 1, 5)]
+    options = {"group_by": ["g"], "aggregations": {"x": ["first", "last", "list"]}, "order_by": "h"}
+    assert sorted(execute(aggregate, options, COLUMNS, rows).rows) == [("a", 10, 30, [10, None, 30]), ("b", 5, 5, [5])]
+
+
+@pytest.mark.parametrize(
+    "having",
+    ["n > 1", "COUNT(*) > 1", "N > 1 AND g IS NOT NULL", "SUM(x) > 10", "total > 10", "total / n > 5 AND n > 1"],
+)
+def test_groups_that_do_not_have_it_are_filtered(execute: Any, having: str) -> None:
+    rows = [("a", 3, 30), ("a", 1, 10), ("b", 1, 5)]
+    options = {"group_by": ["g"], "metrics": {"n": "COUNT(*)", "total": "SUM(x)"}, "having": having}
+    outcome = execute(aggregate, options, COLUMNS, rows)
+    assert (outcome.rows, outcome.dropped["filtered"]) == ([("a", 2, 40)], 1)
+    assert list(outcome.columns) == ["g", "n", "total"]
+
+
+def test_nothing_to_aggregate_is_told_and_changes_nothing(project: SmallProject) -> None:
+    receipt = project.define(steps=[{"type": "aggregate"}]).run()
+    assert receipt.rows.loaded == 5
+    assert "nothing to aggregate" in receipt.warnings[0]
+
+
+def test_filtered_groups_and_rows_behind_groups_are_counted(project: SmallProject) -> None:
+    step = {
+        "type": "aggregate",
+        "group_by": "city",
+        "aggregations": {"total": ["sum", "count"]},
+        "having": "total_count > 0",
+    }
+    receipt = project.define(steps=[{**step, "having": "COUNT(*) > 1"}]).run()
+    assert project.out() == [("Bonn", 30, 2), ("Ulm", 30, 1)]
+    assert (receipt.rows.extracted, receipt.rows.aggregated, receipt.rows.filtered, receipt.rows.loaded) == (5, 2, 1, 2)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tests.plan.projects import SmallProject
 
 from headgate.core.errors import Code, FatalError
 from headgate.sql.shapes import Lookup, SideRead
@@ -53,6 +54,69 @@ def test_a_lookup_adds_the_columns_of_the_one_match(
     outcome = run(execute, {"table": "dim", "on": "k", "columns": ["name"], "how": how}, left, rows)
     expected = [(*row, right.get(row[1])) for row in left if how == "left" or row[1] in right]
     assert sorted(outcome.rows, key=repr) == sorted(expected, key=repr)
+
+
+@for_all(LEFT_ROWS, RIGHT_ROWS, st.sampled_from(["right", "outer"]), st.sampled_from([1, 2]))
+def test_rows_of_the_other_side_alone_come_in_with_their_keys(
+    execute: Any, left: list[Any], right: list[Any], how: str, keys: int
+) -> None:
+    options = {"table": "dim", "on": ["k", "m"][:keys], "columns": ["name"], "how": how, "many": True}
+    outcome = run(execute, options, left, right)
+    expected, met = [], []
+    for row in left:
+        found = matches(row, right, keys)
+        met += found
+        expected += [(*row, other[2]) for other in found] or ([(*row, None)] if how == "outer" else [])
+    alone = [other for other in right if other not in met]
+    expected += [(None, other[0], other[1] if keys == 2 else None, other[2]) for other in alone]
+    assert sorted(outcome.rows, key=repr) == sorted(expected, key=repr)
+    assert outcome.dropped["unmatched"] == (sum(not matches(row, right, keys) for row in left) if how == "right" else 0)
+
+
+@for_all(LEFT_ROWS, RIGHT_ROWS, st.sampled_from([1, 2]))
+def test_semi_keeps_rows_with_a_match_and_anti_those_without(
+    execute: Any, left: list[Any], right: list[Any], keys: int
+) -> None:
+    on = ["k", "m"][:keys]
+    met = [row for row in left if matches(row, right, keys)]
+    semi = run(execute, {"table": "dim", "on": on, "how": "semi"}, left, right)
+    anti = run(execute, {"table": "dim", "on": on, "how": "anti"}, left, right)
+    assert (semi.rows, semi.dropped["unmatched"]) == (met, len(left) - len(met))
+    assert (anti.rows, anti.dropped["filtered"]) == ([row for row in left if row not in met], len(met))
+
+
+@pytest.mark.parametrize(
+    ("how", "counts", "expected"),
+    [
+        ("left", (0, 0, 0), [(1, "b"), (2, "b"), (3, None), (4, None), (5, None)]),
+        ("inner", (3, 0, 0), [(1, "b"), (2, "b")]),
+        ("right", (3, 1, 0), [(1, "b"), (2, "b"), (None, "k")]),
+        ("outer", (0, 1, 0), [(1, "b"), (2, "b"), (3, None), (4, None), (5, None), (None, "k")]),
+        ("semi", (3, 0, 0), [(1,), (2,)]),
+        ("anti", (0, 0, 2), [(3,), (4,), (5,)]),
+    ],
+)
+def test_every_kind_accounts_for_every_row(
+    project: SmallProject, how: str, counts: tuple[int, int, int], expected: list[Any]
+) -> None:
+    project.table("towns", {"city": "TEXT", "land": "TEXT"}, [("Bonn", "b"), ("Kiel", "k")])
+    step: dict[str, Any] = {"type": "join", "table": "towns", "connection": "shop", "on": "city", "how": how}
+    receipt = project.define(steps=[step]).run()
+    assert (receipt.rows.unmatched, receipt.rows.expanded, receipt.rows.filtered) == counts
+    query = "SELECT id, land FROM out" if len(expected[0]) == 2 else "SELECT id FROM out"
+    assert project.out(query) == sorted(expected, key=repr)
+    assert receipt.warnings == (("3 rows: join found no match",) if how == "left" else ())
+    if how in ("right", "outer"):
+        assert (None, "Kiel") in project.out("SELECT id, city FROM out")
+
+
+def test_repeated_keys_of_the_other_side_are_refused_before_a_row_is_read(project: SmallProject) -> None:
+    project.table("towns", {"city": "TEXT", "land": "TEXT"}, [("Bonn", "b"), ("Bonn", "c")])
+    step = {"type": "join", "table": "towns", "connection": "shop", "on": "city", "how": "outer"}
+    failed = project.define(steps=[step]).attempt()
+    assert "rows would multiply" in str(failed.failure)
+    many = {**step, "how": "inner", "many": True}
+    assert project.define(steps=[many]).run().rows.expanded == 2
 
 
 def test_every_column_but_the_keys_is_added_unless_said(execute: Any) -> None:
@@ -112,14 +176,11 @@ def test_what_would_be_ambiguous_is_refused(
         join.shapes(made, given(columns, relations={join.side(made).name: RIGHT}))
 
 
-def test_a_side_that_was_not_read_and_kinds_that_are_not_there_are_refused(given: Any) -> None:
+def test_a_side_that_was_not_read_is_refused(given: Any) -> None:
     options = join.Options(type="join", table="dim", on="k")
     with pytest.raises(FatalError) as caught:
         join.shapes(options, given(LEFT))
     assert caught.value.code is Code.SOURCE_NOT_FOUND
-    with pytest.raises(FatalError) as caught:
-        join.shapes(options.model_copy(update={"how": "outer"}), given(LEFT))
-    assert caught.value.code is Code.UNSUPPORTED
 
 
 @pytest.mark.parametrize(
@@ -132,6 +193,8 @@ def test_a_side_that_was_not_read_and_kinds_that_are_not_there_are_refused(given
         {"table": "a", "on": []},
         {"table": "a", "on": ["k", "k"]},
         {"table": "a", "on": "k", "suffix": " "},
+        {"table": "a", "on": "k", "how": "anti", "columns": ["name"]},
+        {"table": "a", "on": "k", "how": "semi", "many": True},
     ],
 )
 def test_half_a_join_is_refused(options: dict[str, Any]) -> None:

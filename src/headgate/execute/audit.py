@@ -138,7 +138,8 @@ def _judge_rows(run: Run, stage: Audit, rejected: int) -> None:
         row = run.held.first_of(first)
         raise FatalError(
             Code.ROW_ERROR,
-            f"{errors} of {run.rows.extracted} rows could not be read into their types; the first: {_shown(row)}",
+            f"{errors} of {run.rows.extracted} rows could not be read into their types; the first: "
+            f"{_shown(row)}{_why(row)}",
             operation="check",
             object=run.pipeline.name,
             hint="mend the source, or set error_handling: {on_row_error: quarantine} to hold such rows back",
@@ -195,6 +196,12 @@ def _judge_empty(run: Run) -> None:
                 object=stage.table,
                 hint="say allow_empty: true at the target if that is meant",
             )
+
+
+def _why(row: Mapping[str, Any] | None) -> str:
+    """Which step and what it expected, unless :func:`_shown` says so."""
+    reasons = "; ".join((row or {}).get(REASONS) or ())
+    return f" ({reasons})" if reasons and "_raw" not in (row or {}) else ""
 
 
 def _shown(row: Mapping[str, Any] | None) -> str:

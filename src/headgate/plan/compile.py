@@ -124,8 +124,8 @@ class _Compiler:
     def _step(self, index: int) -> None:
         options, name = self.steps[index], self.names[index]
         self.builder.applied = index
-        refuse_partial_groups(self.pipeline.sources[0], options)
         shapes = self.registry.module("transforms", options.type).shapes(options, self._input())
+        refuse_partial_groups(self.pipeline.sources[0], options, shapes)
         for shape in shapes:
             match shape:
                 case Call():

@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from sqlglot import exp
+
 from headgate.core.errors import Code, FatalError
 from headgate.core.models import ReadOptions, StepOptions
+from headgate.sql.shapes import Deduplicate, Project, Reshape, Shape
 
-_SETWISE = ("aggregate", "window", "pivot")
+
+def is_setwise(shape: Shape) -> bool:
+    """Whether values or rows that a shape gives depend on other rows than those they come from.
+
+    Deduplication does too; within a batch it is what it says, and an upsert does it across batches.
+    """
+    match shape:
+        case Reshape():
+            return shape.grouped
+        case Project():
+            return any(value.find(exp.Window) for _, value in shape.columns)
+        case Deduplicate():
+            return shape.reason != "deduplicated"
+        case _:
+            return False
 
 
-def refuse_partial_groups(source: ReadOptions, options: StepOptions) -> None:
+def refuse_partial_groups(source: ReadOptions, options: StepOptions, shapes: Sequence[Shape]) -> None:
     """An incremental batch may hold a part of a group only: its aggregate would be wrong.
 
     Raises:
         FatalError: PLAN_INVALID, unless the user says that groups are complete.
     """
-    if source.mode == "full" or options.type not in _SETWISE:
+    if source.mode == "full" or not any(is_setwise(shape) for shape in shapes):
         return
     if source.recompute == "affected":
         raise FatalError(

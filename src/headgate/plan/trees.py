@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from sqlglot import exp
 
 from headgate.core.contracts import Column
-from headgate.plan.stages import BITS, MASK
+from headgate.plan.stages import BITS, INTERNAL, MASK
 from headgate.sql.shapes import column
 
 
@@ -46,6 +46,7 @@ def record(raw: dict[str, str]) -> exp.Expr:
         expressions=[
             exp.PropertyEQ(this=exp.to_identifier(name, quoted=True), expression=column(alias))
             for name, alias in raw.items()
+            if not name.startswith(INTERNAL)
         ]
     )
 

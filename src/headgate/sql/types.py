@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +12,7 @@ from sqlglot import exp
 from headgate.core.errors import Code, FatalError, nearest
 
 DIALECT = "duckdb"
+_MAX_WIDTH = 38
 
 Family = Literal[
     "boolean", "integer", "decimal", "float", "text", "date", "time", "timestamp", "timestamptz", "binary", "other"
@@ -124,6 +126,10 @@ def _decimal(built: exp.DataType, text: str) -> SqlType:
             object=text,
             hint="write DECIMAL(18, 2)",
         )
+    return _decimal_type(width, scale)
+
+
+def _decimal_type(width: int, scale: int) -> SqlType:
     return SqlType(f"DECIMAL({width}, {scale})", "decimal", width=width, scale=scale)
 
 
@@ -135,3 +141,33 @@ def _unknown(text: str) -> FatalError:
         object=text,
         hint=nearest(text.upper(), KNOWN),
     )
+
+
+def common_type(types: Iterable[SqlType]) -> SqlType | None:
+    """The narrowest type of those given, or the decimal, that holds every value of all of them; None if none does."""
+    given = list(dict.fromkeys(types))
+    if len(given) == 1:
+        return given[0]
+    if all(type_.family == "float" for type_ in given):
+        return SqlType("DOUBLE", "float")
+    if not all(type_.family in ("integer", "decimal") for type_ in given):
+        return None
+    if all(type_.family == "integer" for type_ in given):
+        low, high = min(type_.low for type_ in given), max(type_.high for type_ in given)
+        for kind in (
+            "TINYINT",
+            "SMALLINT",
+            "INT",
+            "BIGINT",
+            "INT128",
+            "UTINYINT",
+            "USMALLINT",
+            "UINT",
+            "UBIGINT",
+            "UINT128",
+        ):
+            if _INTEGERS[kind][0] <= low and high <= _INTEGERS[kind][1]:
+                return SqlType(_NAMES.get(kind, kind), "integer", low=_INTEGERS[kind][0], high=_INTEGERS[kind][1])
+        return None
+    whole, scale = max(type_.whole_digits for type_ in given), max(type_.scale for type_ in given)
+    return _decimal_type(whole + scale, scale) if whole + scale <= _MAX_WIDTH else None

@@ -32,7 +32,11 @@ def _as_mapping(value: object) -> object:
 
 
 class Options(StepOptions):
-    """Look up columns in another table. Its keys must be unique there, unless ``many`` lets rows multiply."""
+    """Look up columns in another table. Its keys must be unique there, unless ``many`` lets rows multiply.
+
+    Rows that an inner, right or semi join drops count as unmatched, those that an anti join drops as filtered, and rows
+    that a right or outer join adds as expanded. A left join tells how many rows found no match.
+    """
 
     type: Literal["join"]
     table: str | None = Field(default=None, description="The other table, of the lake or of connection.")
@@ -42,7 +46,9 @@ class Options(StepOptions):
         description="Key columns: a list of names, or a mapping of left to right names."
     )
     how: Literal["left", "inner", "right", "outer", "anti", "semi"] = Field(
-        default="left", description="left keeps rows without a match, inner drops them as unmatched."
+        default="left",
+        description="left keeps rows without a match, inner drops them; right and outer add the other side's rows "
+        "without a match; semi keeps rows with a match and adds nothing, anti keeps those without.",
     )
     columns: Names | None = Field(default=None, description="What to add; default every column but the keys.")
     many: bool = Field(default=False, description="Allow several matches, each of which gives a row.")
@@ -54,14 +60,17 @@ class Options(StepOptions):
             raise ValueError("a join needs either table or path")
         if self.suffix is not None and not self.suffix.strip():
             raise ValueError("an empty suffix changes no name")
+        if self.how in ("semi", "anti") and (self.columns or self.many or self.suffix):
+            raise ValueError(f"a {self.how} join adds nothing, so columns, many and suffix say nothing")
         return self
 
 
 def side(options: Options) -> SideRead:
     """What the plan scans for this step, and the name under which the step finds it."""
     keys = tuple(dict.fromkeys(options.on.values()))
-    columns = tuple(dict.fromkeys((*keys, *options.columns))) if options.columns else ()
-    unique = () if options.many else keys
+    asks = options.how in ("semi", "anti")
+    columns = keys if asks else tuple(dict.fromkeys((*keys, *options.columns))) if options.columns else ()
+    unique = () if options.many or asks else keys
     read = [options.connection, options.table, options.path, columns, unique]
     digest = hashlib.sha256(json.dumps(read).encode()).hexdigest()[:6]
     words = re.sub(r"\W+", "_", options.table or options.path or "", flags=re.ASCII).strip("_").lower()
@@ -69,24 +78,21 @@ def side(options: Options) -> SideRead:
 
 
 def shapes(options: Options, step: StepInput) -> list[Shape]:
-    """A lookup; with ``many`` a reshape, after unmatched rows of an inner join have left."""
-    if options.how not in ("left", "inner"):
-        raise FatalError(
-            Code.UNSUPPORTED,
-            f"how: {options.how} is not there yet",
-            operation="plan",
-            object=options.table or options.path or "",
-            hint="use left or inner; a filter on NULL after a left join gives the unmatched rows",
-        )
+    """A lookup or a drop; a reshape where rows may multiply or be added, after those that leave have left."""
     name = side(options).name
     other = _other(options, name, step)
     on = _keys(options, other, step)
-    added = _added(options, other, on, step)
-    optional = options.how == "left"
-    if not options.many:
-        return [Lookup(name, on, added, optional)]
-    joined = Reshape(_joined(name, on, added, step, optional=optional), relations=(name,))
-    return [joined] if optional else [Drop(_matched(name, on), "unmatched", (name,)), joined]
+    matched = Drop(_matched(name, on), "unmatched", (name,))
+    match options.how:
+        case "semi":
+            return [matched]
+        case "anti":
+            return [Drop(exp.Not(this=exp.func("COALESCE", exp.paren(matched.keep), exp.false())), "filtered", (name,))]
+        case "left" | "inner" if not options.many:
+            return [Lookup(name, on, _added(options, other, on, step), options.how == "left")]
+        case how:
+            joined = Reshape(_joined(name, on, _added(options, other, on, step), step, how), relations=(name,))
+            return [matched, joined] if how in ("inner", "right") else [joined]
 
 
 def _other(options: Options, name: str, step: StepInput) -> Sequence[Column]:
@@ -167,16 +173,20 @@ def _matched(name: str, on: tuple[tuple[str, str], ...]) -> exp.Expr:
 
 
 def _joined(
-    name: str, on: tuple[tuple[str, str], ...], added: tuple[tuple[str, str], ...], step: StepInput, *, optional: bool
+    name: str, on: tuple[tuple[str, str], ...], added: tuple[tuple[str, str], ...], step: StepInput, how: str
 ) -> exp.Expr:
-    own = [column(mine, "l") for mine in step.names]
+    """Where rows of the other side come in alone, the key columns hold their keys."""
+    keys = dict(on) if how in ("right", "outer") else {}
+    own = []
+    for mine in step.names:
+        value = column(mine, "l")
+        if mine in keys:
+            value = exp.func("COALESCE", value, column(keys[mine], "r"))
+        own.append(exp.alias_(value, exp.to_identifier(mine, quoted=True), quoted=True))
     theirs = [exp.alias_(column(old, "r"), exp.to_identifier(new, quoted=True), quoted=True) for old, new in added]
     condition = exp.and_(*(exp.EQ(this=column(a, "l"), expression=column(b, "r")) for a, b in on))
-    return (
-        exp.select(*own, *theirs)
-        .from_(_table("input", "l"))
-        .join(_table(name, "r"), on=condition, join_type="left" if optional else "inner")
-    )
+    kind = {"outer": "full"}.get(how, how)
+    return exp.select(*own, *theirs).from_(_table("input", "l")).join(_table(name, "r"), on=condition, join_type=kind)
 
 
 def _table(name: str, alias: str) -> exp.Expr:

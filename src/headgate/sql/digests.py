@@ -1,0 +1,25 @@
+"""Numbers and codes that are made of values: the same on every machine and in every version."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlglot import exp
+
+from headgate.sql.shapes import StepInput, column
+
+
+def number_of(names: Sequence[str], salt: str, step: StepInput) -> exp.Expr:
+    """An unsigned number of 64 bits, evenly spread: the lower half of the MD5 of the salt and the values as text.
+
+    Each value is preceded by its length and a colon, NULL is a hyphen, so that no two rows of values look the same.
+    """
+    parts: list[exp.Expr] = [exp.Literal.string(f"{salt};")]
+    for name in names:
+        text = column(name) if step.type_of(name) == "VARCHAR" else exp.cast(column(name), exp.DType.TEXT)
+        length = exp.cast(exp.Length(this=text.copy()), exp.DType.TEXT)
+        shown = exp.Concat(expressions=[length, exp.Literal.string(":"), text], safe=True, coalesce=False)
+        known = exp.Not(this=exp.Is(this=column(name), expression=exp.null()))
+        parts.append(exp.Case().when(known, shown).else_(exp.Literal.string("-")))
+    whole = exp.Anonymous(this="CONCAT", expressions=parts)
+    return exp.Anonymous(this="MD5_NUMBER_LOWER", expressions=[whole])

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+import pytest
+from hypothesis import given as for_all
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from tests.plan.projects import SmallProject
+
+from headgate.core.errors import FatalError
+from headgate.transforms import categorize
+
+COLUMNS = {"id": "INTEGER", "x": "DOUBLE", "t": "VARCHAR"}
+NUMBERS = st.one_of(st.none(), st.sampled_from([0.0, -0.0, 999.99, 1000.0, 1000.01, 5000.0, 1e300, -1.0, float("inf")]))
+ROWS = st.lists(st.tuples(NUMBERS, st.sampled_from([None, "a", "b", "ä"])), max_size=8).map(
+    lambda rows: [(number, *row) for number, row in enumerate(rows)]
+)
+
+
+def named(execute: Any, rows: list[Any], **options: Any) -> list[Any]:
+    outcome = execute(categorize, options, COLUMNS, rows)
+    assert len(outcome.columns) == 4
+    return [row[3] for row in sorted(outcome.rows)]
+
+
+@for_all(ROWS)
+def test_bands_are_half_open_and_leave_no_gap(execute: Any, rows: list[Any]) -> None:
+    expected = [
+        "unknown" if x is None
+        else "Bronze" if 0 <= x < 1000
+        else "Silver" if 1000 <= x < 5000
+        else "Gold" if x >= 5000
+        else "Other"
+        for _, x, _ in rows
+    ]  # fmt: skip
+    for top in ([0, 1000, 5000], [0, 1000, 5000, float("inf")]):
+        options = {"column": "x", "bins": top, "labels": ["Bronze", "Silver", "Gold"], "nulls": "unknown"}
+        assert named(execute, rows, **options) == expected
+
+
+@for_all(ROWS)
+def test_the_first_list_or_condition_that_fits_wins(execute: Any, rows: list[Any]) -> None:
+    categories = [
+        {"name": "vowel", "values": ["a", "ä"]},
+        {"name": "dear", "condition": "x > 1000 AND t = 'b'"},
+        {"name": "cheap", "condition": "x < 0"},
+    ]
+    expected = [
+        None if t is None
+        else "vowel" if t in "aä"
+        else "dear" if x is not None and x > 1000
+        else "cheap" if x is not None and x < 0
+        else "rest"
+        for _, x, t in rows
+    ]  # fmt: skip
+    assert named(execute, rows, column="t", into="c", categories=categories, **{"else": "rest"}) == expected
+
+
+def test_nan_is_in_no_band(execute: Any) -> None:
+    rows = [(1, float("nan"), None)]
+    assert named(execute, rows, column="x", categories=[{"name": "big", "min": 0}, {"name": "small", "below": 0}]) == [
+        "Other"
+    ]
+    assert named(execute, rows, column="x", categories=[{"name": "big", "min": 0}], no_else=True) == [None]
+
+
+@for_all(st.lists(st.one_of(st.none(), st.integers(-50, 50).map(float)), min_size=1, max_size=20))
+def test_quantiles_are_those_of_the_whole_set(execute: Any, numbers: list[float | None]) -> None:
+    rows = [(place, number, None) for place, number in enumerate(numbers)]
+    known = sorted(number for number in numbers if number is not None)
+    found = named(execute, rows, column="x", categories=[{"name": "top", "min_quantile": 0.75}])
+    if len(known) > 1:
+        edge = statistics.quantiles(known, n=4, method="inclusive")[2]
+        expected = [None if number is None else "top" if number >= edge - 1e-9 else "Other" for number in numbers]
+        assert found == expected
+
+
+def test_a_condition_that_raises_is_a_row_error(execute: Any) -> None:
+    options = {"into": "c", "categories": [{"name": "even", "condition": "10 % id = 0"}]}
+    outcome = execute(categorize, options, COLUMNS, [(0, None, None), (5, None, None)])
+    assert [row[3] for row in outcome.rows] == ["even"]
+    assert [flags for _, flags in outcome.held] == [("categorize even",)]
+
+
+def test_quantiles_see_only_rows_that_are_still_good(project: SmallProject) -> None:
+    project.define(
+        steps=[
+            {"type": "filter", "condition": "total <> 30"},
+            {
+                "type": "categorize",
+                "column": "total",
+                "into": "band",
+                "categories": [{"name": "top", "min_quantile": 1.0}],
+            },
+        ]
+    ).run()
+    assert project.out("SELECT id, band FROM out") == [(1, "Other"), (2, "top"), (5, "Other")]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"column": "absent"}, 'column "absent" not found'),
+        ({"column": "t", "categories": [{"name": "a", "min_quantile": 0.5}]}, "quantiles are those of numbers"),
+        ({"column": "x", "categories": [{"name": "a", "min": "soon"}]}, "cannot be compared with x"),
+        ({"column": "x", "categories": [{"name": "a", "condition": "y > 1"}]}, 'column "y" not found'),
+    ],
+)
+def test_what_cannot_be_told_is_refused(given: Any, options: dict[str, Any], message: str) -> None:
+    asked = {"categories": [{"name": "a", "min": 0}], **options}
+    with pytest.raises(FatalError, match=message):
+        categorize.shapes(categorize.Options(type="categorize", **asked), given(COLUMNS))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"column": "x", "categories": []},
+        {"categories": [{"name": "a", "min": 0}]},
+        {"column": "x", "bins": [0, 1, 2], "labels": ["a"]},
+        {"column": "x", "categories": [{"name": "a"}]},
+        {"column": "x", "categories": [{"name": "a", "min": 0, "values": [1]}]},
+        {"column": "x", "categories": [{"name": "a", "min": 0, "min_quantile": 0.5}]},
+        {"categories": [{"name": "a", "condition": "x > 1"}]},
+    ],
+)
+def test_half_a_category_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        categorize.Options(type="categorize", **options)

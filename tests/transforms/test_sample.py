@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pytest
+from hypothesis import given as for_all
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from tests.plan.projects import SmallProject
+
+from headgate.transforms import sample
+
+COLUMNS = {"id": "INTEGER", "t": "VARCHAR"}
+ROWS = st.lists(
+    st.tuples(st.one_of(st.none(), st.integers(-99, 99)), st.one_of(st.none(), st.text("aä:-;1", max_size=3)))
+)
+
+
+def number(seed: int, *values: Any) -> int:
+    """As the documentation says: MD5 of the seed and each value behind its length; the lower half."""
+    text = "".join("-" if value is None else f"{len(str(value))}:{value}" for value in values)
+    return int.from_bytes(hashlib.md5(f"{seed};{text}".encode(), usedforsecurity=False).digest()[8:], "little")
+
+
+@for_all(ROWS, st.floats(0.05, 1), st.integers(0, 3))
+def test_a_fraction_follows_from_the_values_and_the_seed(
+    execute: Any, rows: list[Any], share: float, seed: int
+) -> None:
+    outcome = execute(sample, {"fraction": share, "seed": seed}, COLUMNS, rows)
+    kept = [row for row in rows if share == 1 or number(seed, *row) < int(share * 2**64)]
+    assert outcome.rows == kept
+    assert outcome.dropped["filtered"] == len(rows) - len(kept)
+
+
+@for_all(ROWS, st.integers(0, 5))
+def test_n_keeps_the_rows_with_the_lowest_numbers(execute: Any, rows: list[Any], n: int) -> None:
+    outcome = execute(sample, {"n": n}, COLUMNS, rows)
+    expected = sorted(number(0, *row) for row in rows)[:n]
+    assert sorted(number(0, *row) for row in outcome.rows) == expected
+
+
+def test_so_many_of_each_group(execute: Any) -> None:
+    rows = [(number, "ab"[number % 2]) for number in range(20)]
+    outcome = execute(sample, {"n": 3, "by": "t"}, COLUMNS, rows)
+    assert sorted(row[1] for row in outcome.rows) == ["a"] * 3 + ["b"] * 3
+
+
+def test_rows_with_equal_keys_stay_together(execute: Any) -> None:
+    rows = [(number, str(number % 10)) for number in range(100)]
+    outcome = execute(sample, {"fraction": 0.5, "keys": ["t"]}, COLUMNS, rows)
+    assert 0 < len(outcome.rows) < 100
+    assert len(outcome.rows) == 10 * len({row[1] for row in outcome.rows})
+
+
+def test_a_share_is_about_as_large_as_was_asked(execute: Any) -> None:
+    outcome = execute(sample, {"fraction": 0.1}, COLUMNS, [(number, None) for number in range(3000)])
+    assert 230 < len(outcome.rows) < 370
+
+
+def test_rows_left_out_are_filtered_and_the_same_at_every_run(project: SmallProject) -> None:
+    project.define(steps=[{"type": "sample", "n": 2}], target={"table": "out", "mode": "overwrite"})
+    receipt = project.run()
+    assert (receipt.rows.filtered, receipt.rows.loaded) == (3, 2)
+    first = project.out()
+    project.run()
+    assert project.out() == first
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"fraction": 0.5, "n": 1}, {"fraction": 0}, {"fraction": 2}, {"n": -1}, {"fraction": 0.5, "by": "t"}],
+)
+def test_half_a_sample_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        sample.Options(type="sample", **options)
