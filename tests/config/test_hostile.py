@@ -81,7 +81,7 @@ def refusal(root: Path) -> FatalError | None:
 
 def test_two_thousand_mutated_projects_load_or_say_why(tmp_path: Path) -> None:
     loaded = sum(survive(tmp_path, seed) for seed in range(2_000))
-    assert 100 < loaded < 1_900
+    assert 50 < loaded < 1_900
 
 
 @pytest.mark.long

@@ -91,7 +91,7 @@ sales:
     - {type: filter, condition: amount_usd > 0}
     - {type: aggregate, group_by: product_id, metrics: {total_sales: SUM(amount), order_count: COUNT(order_id)}}
     - {type: enrich, join_table: dim_products, join_key: product_id, columns: [name, category]}
-  target: {type: postgres, connection: db, table: fact_sales, mode: merge, merge_keys: [product_id]}
+  target: {type: postgres, connection: db, table: fact_sales, mode: upsert, merge_keys: [product_id]}
   quality_checks:
     - {name: row_count, min_rows: 1000}
     - {name: null_check, columns: [product_id]}
@@ -228,7 +228,7 @@ def test_sources_have_other_spellings(folder: Folder, given: str, canonical: str
     ("given", "canonical"),
     [
         ("{table: b, if_exists: replace}", "{table: b, mode: overwrite}"),
-        ("{table: b, load_mode: merge, key: id}", "{table: b, mode: upsert, keys: [id]}"),
+        ("{table: b, load_mode: upsert, key: id}", "{table: b, mode: upsert, keys: [id]}"),
         ("{connection: db, schema: dw, target_table: b}", "{connection: db, table: dw.b}"),
         ("{type: data_lake, table: b, evolve: false}", "{table: b, evolve: freeze}"),
         ("{table: b, create_table_if_not_exists: false}", "{table: b, create: false}"),

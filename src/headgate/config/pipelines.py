@@ -9,13 +9,14 @@ from typing import Any, Literal, TypeVar
 from headgate.config.addresses import Surroundings, address_of
 from headgate.config.build import build
 from headgate.config.inline import refuse_inline
+from headgate.config.loads import check_load
 from headgate.config.models import Address, Endpoint, Header, Lazy, Pipeline
 from headgate.config.references import References, referring
 from headgate.config.report import Path, Report
 from headgate.config.spellings import canonicalize
 from headgate.config.steps import Body
 from headgate.config.yaml import Items, Section, copied
-from headgate.core.contracts import Registry
+from headgate.core.contracts import BASIC, Registry
 from headgate.core.errors import FatalError, Problem, nearest
 from headgate.core.models import Model, ReadOptions, WriteOptions
 
@@ -166,8 +167,7 @@ class _Making:
         )
         if options is None:
             return None
-        if options.mode == "upsert" and not options.keys:
-            self.report.note("upsert needs keys", (*path, "mode"), "keys: [NAME], the columns that identify a row")
+        check_load(options, getattr(found[0], "MODES", BASIC), self.report, path)
         if not options.table or options.table.split(".")[-1].lower().startswith("headgate_"):
             self.report.note(
                 f'"{options.table}" cannot be a table', (*path, "table"), "headgate_ is kept for the ledger"

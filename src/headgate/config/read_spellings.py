@@ -18,10 +18,15 @@ _TARGET = {
     "table_name": "table", "target_table": "table", "target_connection": "connection", "connection_name": "connection",
     "load_mode": "mode", "write_mode": "mode", "if_exists": "mode", "write_disposition": "mode",
     "merge_keys": "keys", "merge_key": "keys", "conflict_columns": "keys", "business_key": "keys",
-    "upsert_keys": "keys", "unique_key": "keys", "primary_key": "keys", "key": "keys",
-    "create_table_if_not_exists": "create",
+    "upsert_keys": "keys", "unique_key": "keys", "primary_key": "keys", "key": "keys", "on_conflict": "keys",
+    "create_table_if_not_exists": "create", "track_columns": "track", "tracked_columns": "track",
+    "partition_column": "partition_by", "partition_columns": "partition_by", "partitioned_by": "partition_by",
 }  # fmt: skip
-_MODES = {"replace": "overwrite", "merge": "upsert", "full_load": "full"}
+_MODES = {
+    "replace": "overwrite", "truncate": "overwrite", "truncate_insert": "overwrite", "full": "overwrite",
+    "insert": "append", "update": "upsert", "upsert_merge": "upsert", "scd_type2": "scd2", "scd_type_2": "scd2",
+    "history": "scd2", "insert_overwrite": "overwrite",
+}  # fmt: skip
 _ELSEWHERE = ("connection_string", "credentials")
 
 
@@ -41,6 +46,10 @@ def canonical_target(section: Section, report: Report, path: Path) -> None:
     rename(section, _TARGET, report, path)
     replace(section, "mode", _MODES)
     _schema(section, report, path)
+    if section.get("truncate_before_load") is not None:
+        line = section.line_of("truncate_before_load")
+        if section.take("truncate_before_load") and "mode" not in section:
+            section.put("mode", "overwrite", line)
     if isinstance(section.get("keys"), str):
         line = section.line_of("keys")
         section.put("keys", as_items(section["keys"], line), line)

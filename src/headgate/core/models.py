@@ -143,16 +143,49 @@ class ReadOptions(Model):
     )
 
 
+class HistoryColumns(Model):
+    """How mode scd2 calls the columns that it keeps of each version."""
+
+    valid_from: str = Field(default="valid_from", min_length=1, description="Since when the version holds.")
+    valid_to: str = Field(default="valid_to", min_length=1, description="Until when, exclusive; 9999-12-31 if open.")
+    is_current: str = Field(default="is_current", min_length=1, description="Whether it is the key's last version.")
+    version: str = Field(default="version", min_length=1, description="Counted from 1 for each key.")
+
+
 class WriteOptions(Model):
     """What every target may say; each kind adds its own."""
 
     connection: str | None = Field(default=None, description="Default: the lake.")
     table: str = Field(description="The table to write, with its schema where there are some.")
     from_: str | None = Field(default=None, alias="from", description="The named step to write; default the last one.")
-    mode: Literal["append", "overwrite", "upsert"] = Field(
-        default="append", description="Add rows, replace the table, or update by keys and insert the rest."
+    mode: Literal["append", "overwrite", "upsert", "merge", "snapshot", "scd2"] = Field(
+        default="append",
+        description="append adds rows; overwrite replaces; upsert updates by keys and inserts the rest; merge also "
+        "deletes, and leaves equal rows alone; snapshot keeps each run's rows under its date; scd2 keeps a history.",
     )
-    keys: Names | None = Field(default=None, description="For upsert: the columns that identify a row.")
+    keys: Names | None = Field(default=None, description="For upsert, merge, scd2: the columns that identify a row.")
+    scope: Literal["table", "partition", "interval"] = Field(
+        default="table",
+        description="What overwrite replaces: everything, the partitions that the rows have, or the run's interval.",
+    )
+    partition_by: Names | None = Field(default=None, description="For scope partition: rows that are equal in these.")
+    interval_column: str | None = Field(
+        default=None, description="For scope interval: the date or time that lies in --date or --start/--end."
+    )
+    snapshot_column: str = Field(default="snapshot_date", description="For snapshot: the column of the run's date.")
+    delete_when: str | None = Field(
+        default=None, description="For merge and scd2: a condition; rows for which it is true delete their key."
+    )
+    delete_missing: bool = Field(
+        default=False, description="For merge and scd2: keys that a full read no longer has are deleted."
+    )
+    track: Names | None = Field(
+        default=None, description="For scd2: the columns whose change makes a version; default all but the keys."
+    )
+    effective: str | None = Field(
+        default=None, description="For scd2: the column that says since when a row holds; default the run's time."
+    )
+    history: HistoryColumns = Field(default_factory=HistoryColumns, description="For scd2: the columns of versions.")
     create: bool = Field(default=True, description="Create the table if it is absent.")
     evolve: Literal["evolve", "freeze"] = Field(default="evolve", description="Add new columns, or refuse them.")
     allow_empty: bool = Field(default=False, description="Let a full replacement by nothing pass.")

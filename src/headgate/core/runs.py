@@ -110,7 +110,10 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class TableCommit:
-    """What one run did to one table. ``commit`` is the store's own name for the version that holds the rows."""
+    """What one run did to one table. ``commit`` is the store's own name for the version that holds the rows.
+
+    ``unchanged`` counts rows that were there already as they came, so that nothing was written.
+    """
 
     table: str
     commit: str
@@ -118,6 +121,7 @@ class TableCommit:
     inserted: int = 0
     updated: int = 0
     deleted: int = 0
+    unchanged: int = 0
 
 
 @dataclass(frozen=True)

@@ -181,8 +181,16 @@ def _judge_empty(run: Run) -> None:
         if not isinstance(stage, Write):
             continue
         target = run.pipeline.targets[stage.target]
+        if stage.delete_missing and run.rows.quarantined:
+            raise FatalError(
+                Code.LOAD_EXECUTION_FAILED,
+                f"{run.rows.quarantined} rows were held back, and delete_missing would take them for missing",
+                operation="load",
+                object=stage.table,
+                hint="mend the rows, or mark deleted rows with delete_when",
+            )
         rows = next(p.tally.good for p in run.passes if p.transform.relation == stage.relation)
-        replaces = stage.mode == "overwrite" or run.request.full_refresh
+        replaces = stage.whole or bool(stage.dated or stage.between) or stage.delete_missing or run.request.full_refresh
         if (
             rows == 0
             and replaces
@@ -191,7 +199,7 @@ def _judge_empty(run: Run) -> None:
         ):
             raise FatalError(
                 Code.LOAD_EXECUTION_FAILED,
-                "the run has no rows, and would replace the whole table by nothing",
+                "the run has no rows, and would replace what is there by nothing",
                 operation="load",
                 object=stage.table,
                 hint="say allow_empty: true at the target if that is meant",

@@ -11,7 +11,7 @@ from headgate.core.errors import Code, FatalError
 from headgate.core.events import Step
 from headgate.core.sites import SOURCE, Intake, Outlet, SitedSource
 from headgate.execute.context import PassResult, Run
-from headgate.execute.pour import writer_of
+from headgate.execute.loads import open_writer
 from headgate.execute.split import Tally
 from headgate.plan.stages import Audit, Check, Move, Transform, Write
 from headgate.sql.literals import quote_name
@@ -70,7 +70,7 @@ def move(run: Run, stage: Move) -> bool:
 
 def _moved(run: Run, stage: Move, parts: _Parts, outlet: Outlet) -> None:
     with run.emitter.during(Step.STAGE, relation=stage.relation) as outcome:
-        intake = writer_of(run, parts.write, _schema(run, parts.transform))
+        intake = open_writer(run, parts.write, _schema(run, parts.transform), selects=False)
         assert isinstance(intake, Intake), "a store with a site has intakes"
         counting = _counting(stage)
         select = _select(stage, intake)

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from headgate.core.contracts import FileScan, Load, Scan, SourceSchema, Writer
+from headgate.core.contracts import FileScan, Scan, SourceSchema, Writer
 from headgate.core.events import Step
-from headgate.core.models import WriteOptions
 from headgate.execute.ahead import ahead
 from headgate.execute.calls import run_call
 from headgate.execute.context import PassResult, Run
+from headgate.execute.loads import open_writer
 from headgate.execute.split import Splitter
 from headgate.io.parquet import ParquetFile
 from headgate.plan.stages import INTERNAL, Check, Keep, Transform, Write
@@ -70,8 +70,9 @@ def drain(run: Run, pour: Pour, counter: Counter) -> None:
     assert check is not None
     reader = _open(run, transform)
     good = _good_schema(reader.schema)
-    splitter = Splitter(transform.verdict, good.names, reader.schema)
-    writers = [writer_of(run, write, good) for write in pour.writes]
+    markers = [write.marker for write in pour.writes if write.marker]
+    splitter = Splitter(transform.verdict, good.names, reader.schema, markers)
+    writers = [open_writer(run, write, good, selects=bool(markers)) for write in pour.writes]
     spools = {keep.spool: _Spool(run, keep, good) for keep in pour.keeps}
     with run.emitter.during(Step.STAGE, relation=transform.relation) as outcome:
         try:
@@ -168,19 +169,3 @@ def _good_schema(schema: pa.Schema) -> pa.Schema:
     import pyarrow as pa
 
     return pa.schema([item for item in schema if not item.name.startswith(INTERNAL)])
-
-
-def writer_of(run: Run, write: Write, schema: pa.Schema) -> Writer:
-    target: WriteOptions = run.pipeline.targets[write.target]
-    overwrite = run.request.full_refresh
-    load = Load(
-        target.table,
-        "overwrite" if overwrite else write.mode,
-        schema,
-        write.keys,
-        target.create,
-        target.evolve == "evolve",
-        target,
-        run.replaces if write.mode == "append" else "",
-    )
-    return run.transactions[write.store].stage(load)

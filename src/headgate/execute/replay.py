@@ -50,7 +50,7 @@ def gather_replay(run: Run) -> Gathered:
     """The plan from the step that held the rows back, over the rows as they were held."""
     entry = entry_of(run)
     for target in run.pipeline.targets:
-        if target.mode == "overwrite":
+        if target.mode in ("overwrite", "snapshot"):
             raise FatalError(
                 Code.UNSUPPORTED,
                 "a replay would replace the whole table by the rows that were held back",

@@ -48,10 +48,13 @@ class Noted:
 
 
 class Splitter:
-    """Splits the batches of one pass. ``columns`` are those of its good rows."""
+    """Splits the batches of one pass. ``columns`` are those of its good rows, which also have the ``carried`` ones."""
 
-    def __init__(self, verdict: Verdict, columns: Sequence[str], schema: pa.Schema) -> None:
+    def __init__(
+        self, verdict: Verdict, columns: Sequence[str], schema: pa.Schema, carried: Sequence[str] = ()
+    ) -> None:
         self.verdict, self.columns = verdict, list(columns)
+        self._given = [*columns, *carried]
         self.tally = Tally()
         self._masks, self._notes = verdict.mask_columns, verdict.note_columns
         self._grouped = GROUP in schema.names
@@ -70,7 +73,7 @@ class Splitter:
         if self._grouped:
             tally.grouped += pc.sum(batch.column(GROUP)).as_py() or 0
         noted = list(self._note(batch)) if self._notes else []
-        good = batch.select(self.columns)
+        good = batch.select(self._given)
         held: list[Held] = []
         if any(_is_set(batch.column(name)) for name in self._masks):
             keep = pc.equal(batch.column(self._masks[0]), pa.scalar(0))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -11,6 +10,7 @@ from typing import Any, Literal
 from headgate.core.contracts import Load
 from headgate.core.ledger import Claim, LedgerRecord, QuarantineEntry, Watermark
 from headgate.core.runs import PipelineKey
+from headgate.io import loads
 from headgate.io.ledger import Statements
 from headgate.sql.literals import quote_name
 
@@ -94,30 +94,11 @@ def dead_runs(statements: Statements, claim: Claim) -> list[str]:
 
 
 def _load_document(load: Load, stage: str, copied: int) -> dict[str, Any]:
-    return {
-        "table": load.table,
-        "mode": load.mode,
-        "schema": base64.b64encode(load.schema.serialize().to_pybytes()).decode(),
-        "keys": list(load.keys),
-        "create": load.create,
-        "evolve": load.evolve,
-        "stage": stage,
-        "copied": copied,
-    }
+    return {"load": loads.document(load), "stage": stage, "copied": copied}
 
 
 def _load(document: dict[str, Any]) -> tuple[Load, str, int]:
-    import pyarrow as pa
-
-    load = Load(
-        document["table"],
-        document["mode"],
-        pa.ipc.read_schema(pa.py_buffer(base64.b64decode(document["schema"]))),
-        tuple(document["keys"]),
-        document["create"],
-        document["evolve"],
-    )
-    return load, document["stage"], document["copied"]
+    return loads.load_of(document["load"]), document["stage"], document["copied"]
 
 
 def _record(document: dict[str, Any]) -> LedgerRecord:

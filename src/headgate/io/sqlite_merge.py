@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from headgate.core.errors import Code, FatalError
 from headgate.core.runs import TableCommit
-from headgate.io import sqlite
+from headgate.io import merging, sqlite, sqlite_types
 from headgate.io.sqlite_staging import StagedTable
+from headgate.sql.literals import literal as sql_literal
 from headgate.sql.literals import quote_name
 
 
@@ -18,6 +21,10 @@ def merge(connection: sqlite3.Connection, staged: StagedTable, commit: str) -> T
     target, source = f"main.{quote_name(staged.table)}", f"staging.{staged.relation}"
     names = ", ".join(quote_name(name) for name in staged.names)
     insert = f"INSERT INTO {target} ({names}) SELECT {names} FROM {source}"
+    if merging.handles(staged.load):
+        place = merging.Target(target, source, _literal(staged), f"headgate_{staged.number}")
+        done = merging.apply(staged.load, place, _Session(connection))
+        return TableCommit(staged.table, commit, "", done.inserted, done.updated, done.deleted, done.unchanged)
     match staged.mode:
         case "append":
             return TableCommit(staged.table, commit, inserted=connection.execute(insert).rowcount)
@@ -36,12 +43,13 @@ def prepare(connection: sqlite3.Connection, staged: StagedTable) -> None:
     target = f"main.{quote_name(staged.table)}"
     existing = {column.name.lower(): column for column in sqlite.columns(connection, staged.table)}
     if not existing:
-        columns = [f"{quote_name(column.name)} {column.declared}" for column in staged.columns]
-        if staged.mode == "upsert":
-            columns.append(f"PRIMARY KEY ({', '.join(quote_name(key) for key in staged.keys)})")
+        columns = [f"{quote_name(column.name)} {column.declared}" for column in staged.kept]
+        if staged.mode in merging.KEYED:
+            listed = ", ".join(quote_name(key) for key in merging.identity(staged.load))
+            columns.append(f"PRIMARY KEY ({listed})")
         connection.execute(f"CREATE TABLE {target} ({', '.join(columns)})")
         return
-    for column in staged.columns:
+    for column in staged.kept:
         found = existing.get(column.name.lower())
         if found is None:
             connection.execute(f"ALTER TABLE {target} ADD COLUMN {quote_name(column.name)} {column.declared}")
@@ -75,6 +83,30 @@ def _insert_missing(staged: StagedTable, target: str, source: str) -> str:
         f" LEFT JOIN {target} AS kept ON {_same_keys(staged, 'kept', 'incoming')}"
         f" WHERE kept.{quote_name(staged.keys[0])} IS NULL"
     )
+
+
+@dataclass(frozen=True)
+class _Session:
+    connection: sqlite3.Connection
+
+    def execute(self, statement: str) -> int:
+        return max(self.connection.execute(statement).rowcount, 0)
+
+    def value(self, statement: str) -> Any:
+        return self.connection.execute(statement).fetchone()[0]
+
+
+def _literal(staged: StagedTable) -> merging.Literal:
+    """Values in the form that their column keeps them in."""
+    columns = {column.name: column for column in staged.columns}
+
+    def literal(value: Any, column: str) -> str:
+        import pyarrow as pa
+
+        (cell,) = sqlite_types.cells(pa.array([value.as_py()], value.type), columns[column])
+        return sql_literal(cell)
+
+    return literal
 
 
 def expected(connection: sqlite3.Connection, staged: StagedTable) -> TableCommit:
@@ -117,6 +149,14 @@ def duplicates(connection: sqlite3.Connection, staged: StagedTable, columns: Seq
     )
     (found,) = connection.execute(f"SELECT coalesce(sum(n), 0) FROM ({grouped})").fetchone()
     return int(found)
+
+
+def duplicates_now(connection: sqlite3.Connection, table: str, columns: Sequence[str]) -> int:
+    """The same of the table as it is in this transaction."""
+    names = ", ".join(quote_name(name) for name in columns)
+    filled = " AND ".join(f"{quote_name(name)} IS NOT NULL" for name in columns)
+    grouped = f"SELECT count(*) AS n FROM main.{quote_name(table)} WHERE {filled} GROUP BY {names} HAVING count(*) > 1"
+    return int(connection.execute(f"SELECT coalesce(sum(n), 0) FROM ({grouped})").fetchone()[0])
 
 
 def _listed(columns: Sequence[str], known: dict[str, str]) -> str:

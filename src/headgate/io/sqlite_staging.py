@@ -10,19 +10,20 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from headgate.core.errors import Code, FatalError, HeadgateError
 from headgate.core.ledger import Claim, LedgerRecord, QuarantineEntry, Watermark
 from headgate.core.runs import PipelineKey
-from headgate.io import files, ledger, sqlite_types
+from headgate.io import files, ledger, loads, sqlite_types
+from headgate.io.merging import KEYED, identity
 from headgate.io.sqlite import SqliteStatements, TableColumn, told
 from headgate.sql.literals import quote_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from headgate.core.contracts import Load
+    from headgate.core.contracts import Load, Mode
 
 
 @dataclass(frozen=True)
@@ -30,21 +31,44 @@ class StagedTable:
     """What is staged for one table: plain data, so that parked work can be found again."""
 
     number: int
-    table: str
-    mode: Literal["append", "overwrite", "upsert"]
+    load: Load
+    """With its columns spelled as in the table."""
     columns: tuple[TableColumn, ...]
-    keys: tuple[str, ...]
-    create: bool
-    evolve: bool
     rows: int = 0
+
+    @property
+    def table(self) -> str:
+        return self.load.table
+
+    @property
+    def mode(self) -> Mode:
+        return self.load.mode
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return self.load.keys
 
     @property
     def relation(self) -> str:
         return f"staged_{self.number}"
 
     @property
+    def kept(self) -> list[TableColumn]:
+        """The columns that the table gets."""
+        return [column for column in self.columns if column.name != self.load.marker]
+
+    @property
     def names(self) -> list[str]:
-        return [column.name for column in self.columns]
+        return [column.name for column in self.kept]
+
+    def document(self) -> dict[str, Any]:
+        columns = [asdict(column) for column in self.columns]
+        return {"number": self.number, "load": loads.document(self.load), "columns": columns, "rows": self.rows}
+
+    @classmethod
+    def of(cls, document: dict[str, Any]) -> StagedTable:
+        columns = tuple(TableColumn(**column) for column in document["columns"])
+        return cls(document["number"], loads.load_of(document["load"]), columns, document["rows"])
 
 
 def plan_table(load: Load, existing: Sequence[TableColumn], number: int) -> StagedTable:
@@ -67,7 +91,7 @@ def plan_table(load: Load, existing: Sequence[TableColumn], number: int) -> Stag
         declared = sqlite_types.declare(field)
         column = known.get(field.name.lower())
         if column is None:
-            if existing and not load.evolve:
+            if existing and not load.evolve and field.name != load.marker:
                 raise _mismatch(load.table, f'"{field.name}" is new, and evolve is off', "let it grow: evolve: evolve")
             column = TableColumn(field.name, declared)
         elif not sqlite_types.accepts(column, field.type):
@@ -79,8 +103,7 @@ def plan_table(load: Load, existing: Sequence[TableColumn], number: int) -> Stag
             )
         columns.append(column)
     _check_names(load, columns)
-    keys = tuple(column.name for key in load.keys for column in columns if column.name.lower() == key.lower())
-    return StagedTable(number, load.table, load.mode, tuple(columns), keys, load.create, load.evolve)
+    return StagedTable(number, loads.respelled(load, [column.name for column in columns]), tuple(columns))
 
 
 def _mismatch(table: str, message: str, hint: str) -> FatalError:
@@ -95,7 +118,7 @@ def _check_names(load: Load, columns: Sequence[TableColumn]) -> None:
         message, hint = "names that start so are kept for the database's own tables", "choose another table name"
     elif twice:
         message, hint = f"SQLite takes {', '.join(twice)} for one column", "rename one of them"
-    elif load.mode == "upsert" and (missing or not load.keys):
+    elif missing or (load.mode in KEYED and not load.keys):
         message, hint = f"the merge keys {missing} are not among the columns", "name the columns in keys"
     else:
         return
@@ -142,7 +165,7 @@ class Staging:
 
     def park(self, record: LedgerRecord) -> None:
         """Write beside the rows what publishing them needs, durably."""
-        document = json.dumps({"record": asdict(record), "tables": [asdict(table) for table in self.tables]})
+        document = json.dumps({"record": asdict(record), "tables": [table.document() for table in self.tables]})
         with told("stage", self.path):
             self.connection.execute("CREATE TABLE IF NOT EXISTS headgate_parked (document TEXT NOT NULL)")
             self.connection.execute("DELETE FROM headgate_parked")
@@ -153,16 +176,7 @@ class Staging:
         with told("resume", self.path):
             ((text,),) = self.connection.execute("SELECT document FROM headgate_parked").fetchall()
         document = json.loads(text)
-        self.tables = [
-            StagedTable(
-                **{
-                    **table,
-                    "columns": tuple(TableColumn(**column) for column in table["columns"]),
-                    "keys": tuple(table["keys"]),
-                }
-            )
-            for table in document["tables"]
-        ]
+        self.tables = [StagedTable.of(table) for table in document["tables"]]
         return _record(document["record"])
 
 
@@ -205,11 +219,11 @@ class StagedWriter:
         """Check the merge keys; afterwards the rows are complete."""
         self._staged = replace(self._staged, rows=self._rows)
         self._staging.closed(self._staged)
-        if self._staged.mode == "upsert":
+        if self._staged.mode in KEYED:
             self._check_keys()
 
     def _check_keys(self) -> None:
-        relation, keys = self._staged.relation, [quote_name(key) for key in self._staged.keys]
+        relation, keys = self._staged.relation, [quote_name(key) for key in identity(self._staged.load)]
         connection = self._staging.connection
         nulls = " OR ".join(f"{key} IS NULL" for key in keys)
         with told("stage", self._staged.table):
@@ -229,7 +243,7 @@ class StagedWriter:
     def _bad_keys(self, what: str) -> FatalError:
         return FatalError(
             Code.DUPLICATE_KEYS,
-            f"the rows for {self._staged.table} have {what} ({', '.join(self._staged.keys)})",
+            f"the rows for {self._staged.table} have {what} ({', '.join(identity(self._staged.load))})",
             operation="stage",
             object=self._staged.table,
             hint="add a deduplicate step with an order, or filter the rows without a key",

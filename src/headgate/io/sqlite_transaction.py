@@ -13,7 +13,7 @@ from headgate.core.errors import Code, FatalError, HeadgateError
 from headgate.core.events import Emitter, Step
 from headgate.core.ledger import Claim, LedgerRecord, QuarantineEntry
 from headgate.core.runs import TableCommit
-from headgate.io import files, ledger, sqlite, sqlite_merge
+from headgate.io import files, ledger, merging, sqlite, sqlite_merge
 from headgate.io.sqlite import SqliteStatements, told
 from headgate.io.sqlite_staging import StagedTable, Staging, plan_table
 
@@ -51,13 +51,21 @@ class SqliteTransaction:
         return self._staging.add(plan_table(load, existing, len(self._staging.tables)))
 
     def duplicates(self, table: str, columns: Sequence[str]) -> int:
+        staged = self._staged(table)
+        if merging.handles(staged.load):
+            with self._tried() as connection:
+                sqlite_merge.merge(connection, staged, "")
+                return sqlite_merge.duplicates_now(connection, table, columns)
         with self._attached(write=False) as connection:
-            return sqlite_merge.duplicates(connection, self._staged(table), columns)
+            return sqlite_merge.duplicates(connection, staged, columns)
 
     def hold(self, entry: QuarantineEntry, file: Path) -> None:
         self._staging.hold(entry, file)
 
     def counts(self) -> list[TableCommit]:
+        if any(merging.handles(staged.load) for staged in self._staging.tables):
+            with self._tried() as connection:
+                return [sqlite_merge.merge(connection, staged, "") for staged in self._staging.tables]
         with self._attached(write=False) as connection:
             return [sqlite_merge.expected(connection, staged) for staged in self._staging.tables]
 
@@ -165,6 +173,16 @@ class SqliteTransaction:
                 yield connection
         finally:
             connection.close()
+
+    @contextmanager
+    def _tried(self) -> Iterator[sqlite3.Connection]:
+        """A merge that is rolled back: the one way to know the outcome of modes that look at the whole table."""
+        with self._attached(write=True) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            finally:
+                connection.execute("ROLLBACK")
 
     @contextmanager
     def _attached(self, *, write: bool) -> Iterator[sqlite3.Connection]:

@@ -11,10 +11,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from headgate.core.contracts import Source, Store
+from headgate.core.contracts import EVERY, Source, Store
 from headgate.core.models import ConnectionOptions, ReadOptions, WriteOptions
 
 DEFAULT_PATH = ".headgate/lake"
+
+MODES = EVERY
 
 
 class Connection(ConnectionOptions):

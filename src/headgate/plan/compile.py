@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,7 +11,9 @@ from sqlglot import exp
 from headgate.config.models import Pipeline
 from headgate.core.contracts import BindingError, Column, Registry, TypeBinder
 from headgate.core.errors import Code, FatalError, HeadgateError, nearest
+from headgate.core.models import WriteOptions
 from headgate.plan.finish import fingerprint, outputs_of, unique_names, with_replayability
+from headgate.plan.loads import marker, write_stage
 from headgate.plan.partial import refuse_partial_groups
 from headgate.plan.passes import DIALECT, PassBuilder, narrowed
 from headgate.plan.placement import Sites, place
@@ -31,7 +33,6 @@ from headgate.plan.stages import (
     Scan,
     Stage,
     Transform,
-    Write,
 )
 from headgate.plan.trail import Trail
 from headgate.sql.shapes import Branch, Call, Note, Reshape, StepInput
@@ -187,6 +188,7 @@ class _Compiler:
         for shape in branch.shapes:
             side.add(shape, branch.name, self.pipeline.error_handling.on_row_error)
         given = replace(self._input(), columns=self._checked(side.columns))
+        self._mark(side, given, branch.name, last=False)
         noted, audited = self.rules.judge(self.rules.after(branch.name, last=False), side, given, relation, branch.name)
         stage = self._transform(side, relation, "reshaped", (branch.name,))
         self.stages.append(replace(stage, branch=True))
@@ -213,6 +215,8 @@ class _Compiler:
         builder = self.builder
         name = self.names[index] if index >= 0 and not before else f"{before}_input" if before else "extracted"
         relation = self._relation(name)
+        if not before:
+            self._mark(builder, self._input(), name, last=index == len(self.steps) - 1)
         rules = [] if before else self.rules.after(name, last=index == len(self.steps) - 1)
         noted, audited = self.rules.judge(rules, builder, self._input(), relation, name)
         self.trails[relation] = Trail(tuple(builder.trail), tuple(builder.ruled))
@@ -259,24 +263,26 @@ class _Compiler:
             wanted.add(name)
         return wanted
 
-    def _write(self, name: str, relation: str, columns: tuple[Column, ...], *, last: bool) -> None:
+    def _written(self, name: str, *, last: bool) -> Iterator[tuple[int, WriteOptions]]:
+        """The targets that a step's rows go to."""
         for number, target in enumerate(self.pipeline.targets):
-            if not (target.from_ == name or (target.from_ is None and last)):
+            if target.from_ == name or (target.from_ is None and last):
+                yield number, target
+
+    def _mark(self, builder: PassBuilder, given: StepInput, name: str, *, last: bool) -> None:
+        """Conditions of targets that tell which rows delete their key."""
+        for number, target in self._written(name, last=last):
+            if target.delete_when is None:
                 continue
-            known = {item.name.lower(): item.name for item in columns}
-            for key in target.keys or ():
-                if key.lower() not in known:
-                    error = FatalError(
-                        Code.PLAN_INVALID,
-                        f'merge key "{key}" is not a column of the rows; {nearest(key, known.values())}',
-                        operation="plan",
-                        object=target.table,
-                    )
-                    raise located(error, self.pipeline, ("targets", number, "keys"))
-            keys = tuple(known[key.lower()] for key in target.keys or ())
-            self.stages.append(
-                Write(relation, number, self.inputs.stores[number], target.table, target.mode, keys, columns)
-            )
+            try:
+                builder.mark(marker(number), given.expression(target.delete_when))
+            except HeadgateError as error:
+                raise located(error, self.pipeline, ("targets", number, "delete_when")) from error.__cause__
+
+    def _write(self, name: str, relation: str, columns: tuple[Column, ...], *, last: bool) -> None:
+        for number, target in self._written(name, last=last):
+            store = self.inputs.stores[number]
+            self.stages.append(write_stage(self.pipeline, number, target, relation, store, columns))
 
     # --------------------------------------------------------------------------------------------- parts
 

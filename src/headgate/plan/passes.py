@@ -13,6 +13,7 @@ from typing import assert_never
 from sqlglot import exp
 
 from headgate.core.contracts import Column
+from headgate.core.errors import Code, FatalError
 from headgate.plan.lineage import origin
 from headgate.plan.stages import (
     BITS,
@@ -336,6 +337,23 @@ class PassBuilder:
         select = exp.select(*(column(name) for name in names), *masks, *notes, *(column(name) for name in others))
         self.extra = [*(m.alias_or_name for m in masks), *(n.alias for n in notes), *others]
         self._push("rules", select, self.columns, self.lineage)
+
+    def mark(self, name: str, condition: exp.Expr) -> None:
+        """Add a column that says for which rows a condition is true."""
+        (bound,) = self.bind(exp.select(named(condition, "c")).from_(table(self.last)), self.last, self.columns)
+        if bound.type.upper() != "BOOLEAN":
+            raise FatalError(
+                Code.PLAN_INVALID,
+                f"the condition is {bound.type}, neither true nor false",
+                operation="plan",
+                object=condition.sql(DIALECT),
+                hint="compare it with a value",
+            )
+        value = exp.Coalesce(this=exp.paren(condition.copy()), expressions=[exp.false()])
+        names = [*(item.name for item in self.columns), *self.extra]
+        select = exp.select(*(column(each) for each in names), named(value, name))
+        self.extra = [*self.extra, name]
+        self._push("marked", select, self.columns, self.lineage)
 
     def sql(self) -> str:
         """The whole pass as one SELECT."""

@@ -210,6 +210,8 @@ def _parts(stages: Sequence[Stage]) -> tuple[Scan, Transform, Write]:
         raise Untranslatable("the steps need more than one pass")
     if len(writes) != 1:
         raise Untranslatable("there is more than one target")
+    if not writes[0].plain:
+        raise Untranslatable("the target's mode adds columns to the rows, or looks at each")
     spooled = [stage for stage in stages if isinstance(stage, Keep) and not stage.spool.endswith("_audit")]
     if passes[0].counted != "rows" or spooled:
         raise Untranslatable("a step is over sets of rows")

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from headgate.core.contracts import Column
+from headgate.core.contracts import Column, History, Mode
 from headgate.sql.shapes import Call, Reason
 
-MASK, NOTES, HELD, GROUP, RAW = "_hg_m", "_hg_w", "_hg_h", "_hg_n", "_hg_r"
+MASK, NOTES, HELD, GROUP, RAW, MARKER = "_hg_m", "_hg_w", "_hg_h", "_hg_n", "_hg_r", "_hg_d"
 """Columns of a pass beside its own: verdict words, words of rules that only note, rows as held, rows in a group, and
-within a step the columns as they were."""
+within a step the columns as they were; and of each target that asks for it, which rows delete their key."""
 INTERNAL = "_hg_"
 BITS = 62
 """Flags in one BIGINT word."""
@@ -213,15 +213,41 @@ class Keep:
 
 @dataclass(frozen=True)
 class Write:
-    """Stage the good rows of a pass for a target."""
+    """Stage the good rows of a pass for a target.
+
+    Args:
+        partition: overwrite replaces only the partitions that the rows have.
+        between: overwrite replaces only the run's interval of this column.
+        dated: this column is added, with the run's date, and overwrite replaces that date only.
+        marker: a column of the pass that says which rows delete their key.
+        history: names of the columns that scd2 adds, and what it tracks.
+        effective: the column that says since when a row holds; empty: the run's time.
+    """
 
     relation: str
     target: int
     store: str
     table: str
-    mode: Literal["append", "overwrite", "upsert"]
+    mode: Mode
     keys: tuple[str, ...]
     columns: tuple[Column, ...]
+    partition: tuple[str, ...] = ()
+    between: str = ""
+    dated: str = ""
+    marker: str = ""
+    delete_missing: bool = False
+    history: History | None = None
+    effective: str = ""
+
+    @property
+    def plain(self) -> bool:
+        """Whether the target takes the rows as they are, without columns of headgate's beside them."""
+        return not (self.dated or self.between or self.marker or self.history)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it replaces all that is there."""
+        return self.mode == "overwrite" and not (self.partition or self.between or self.dated)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from headgate.core.contracts import FileScan, Scan, SourceSchema, TableInfo
+from headgate.core.contracts import EVERY, FileScan, Scan, SourceSchema, TableInfo
 from headgate.core.errors import Code, FatalError, nearest
 from headgate.core.events import Emitter
 from headgate.core.ledger import Claim, LedgerRecord, PipelineState, PublishedRun, QuarantineEntry, Watermark
@@ -42,6 +42,9 @@ class Write(WriteOptions):
         default="zstd", description="Of the Parquet files."
     )
     file_size: Size = Field(default=staging.FILE_SIZE, description="Begin a new file when one is so large.")
+
+
+MODES = EVERY
 
 
 @dataclass(frozen=True)

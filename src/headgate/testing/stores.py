@@ -20,15 +20,17 @@ from headgate.testing.place import Place
 from headgate.testing.store_crashes import CrashContract
 from headgate.testing.store_ledger import LedgerContract
 from headgate.testing.store_loads import LoadContract
+from headgate.testing.store_modes import ModeContract
 from headgate.testing.store_quarantine import QuarantineContract
 from headgate.testing.store_types import TypeContract
 
 
-class StoreContract(LoadContract, LedgerContract, QuarantineContract, TypeContract, CrashContract):
+class StoreContract(LoadContract, ModeContract, LedgerContract, QuarantineContract, TypeContract, CrashContract):
     """All that a store promises. A capability that a store lacks is switched off by a class attribute.
 
     Attributes:
-        modes: load modes that the store has.
+        modes: of append, overwrite and upsert, those that the store has.
+        capabilities: what its module says in ``MODES``, of the modes beyond these.
         signed_zero: -0.0 comes back as -0.0; a store for which it is 0.0, its equal, says False.
         documents: names of types (see ``store_types.TYPES``) that are kept as JSON text rather than as they are.
     """

@@ -11,6 +11,7 @@ from headgate.core.contracts import Load
 from headgate.core.errors import Code, FatalError, RetriableError
 from headgate.core.ledger import LedgerRecord
 from headgate.io import files
+from headgate.io.merging import handles
 from headgate.lake._iceberg import metadata, names, schemas
 from headgate.lake._iceberg.catalog import Catalogue
 from headgate.lake._iceberg.metadata import TableState
@@ -27,7 +28,7 @@ class TableChange:
 
     Attributes:
         base: the table that the change builds on, None if it is to be created.
-        inserted, updated, deleted: known once prepared.
+        inserted, updated, deleted, unchanged_rows: known once prepared.
     """
 
     def __init__(self, catalogue: Catalogue, load: Load, tag: str, numbers: Iterator[int], workdir: Path) -> None:
@@ -44,7 +45,7 @@ class TableChange:
             )
         self.plan = schemas.plan(load, self.base)
         self.allow_empty = bool(load.write and load.write.allow_empty)
-        self.staged_columns: pa.Schema = self.plan.loaded if load.mode == "upsert" else self.plan.columns
+        self.staged_columns: pa.Schema = self._staging_columns()
         self.writer = TableWriter(load, self.plan, self._rolling(self._staging_folder()), self.staged_columns)
         self._adopted: list[DataFile] | None = None
         self._checked = False
@@ -55,13 +56,25 @@ class TableChange:
         return metadata.load(self.load.table, pointer) if pointer else None
 
     @property
+    def _merges(self) -> bool:
+        """Whether staged rows are merged into new files, rather than being files of the table."""
+        return self.load.mode == "upsert" or handles(self.load)
+
+    def _staging_columns(self) -> pa.Schema:
+        if not self._merges:
+            return self.plan.columns
+        if not self.load.marker:
+            return self.plan.loaded
+        return self.plan.loaded.append(self.load.schema.field(self.load.marker))
+
+    @property
     def folder(self) -> Path:
         """Where the table's data files are."""
         base = self.base.folder if self.base else names.folder(self._catalogue.root, self.load.table)
         return base.absolute() / "data"
 
     def _staging_folder(self) -> Path:
-        if self.load.mode == "upsert":
+        if self._merges:
             return self._catalogue.root.absolute() / names.STAGING / self._tag
         return self.folder
 
@@ -91,9 +104,13 @@ class TableChange:
             with contextlib.suppress(OSError):  # what is left here, a later run sweeps
                 files.unlink(file.path)
         self.prepared = False
-        self.inserted = self.updated = self.deleted = 0
+        self.inserted = self.updated = self.deleted = self.unchanged_rows = 0
         self._merged: list[DataFile] = []
         self._removed: list[LiveFile] = []
+
+    @property
+    def counts(self) -> tuple[int, int, int, int]:
+        return self.inserted, self.updated, self.deleted, self.unchanged_rows
 
     @property
     def rebasable(self) -> bool:
@@ -109,8 +126,7 @@ class TableChange:
         """
         self.base = self._now()
         self.plan = schemas.plan(self.load, self.base)
-        now = self.plan.loaded if self.load.mode == "upsert" else self.plan.columns
-        if not schemas.holds(now, self.staged_columns):
+        if not schemas.holds(self._staging_columns(), self.staged_columns):
             raise RetriableError(
                 Code.CONFLICT,
                 "another run changed the table's columns meanwhile",
@@ -118,13 +134,14 @@ class TableChange:
                 object=self.load.table,
                 hint="nothing was published; run again",
             )
-        match self.load.mode:
-            case "append":
-                self._replace_run()
-            case "overwrite":
-                self._replace_all()
-            case "upsert":
-                self._merge()
+        if handles(self.load):
+            self._rewrite()
+        elif self.load.mode == "append":
+            self._replace_run()
+        elif self.load.mode == "overwrite":
+            self._replace_all()
+        else:
+            self._merge()
         self.prepared = True
 
     def _replace_run(self) -> None:
@@ -172,9 +189,25 @@ class TableChange:
         self._merged, self._removed = merged.added, merged.removed
         self.inserted, self.updated = merged.inserted, merged.updated
 
+    def _rewrite(self) -> None:
+        from headgate.lake._iceberg.rewrite import Rewriting
+
+        output = RollingFile(self.folder, self._tag, self._numbers, self.plan.columns)
+        with files.told("merge", self._spill):
+            files.make_folder(self._spill)
+        try:
+            done = Rewriting(self.load, self.base, self.plan, self.staged, output, self._spill).work()
+        except BaseException:
+            output.abort()
+            raise
+        self._merged, self._removed = done.added, done.removed
+        counts = done.counts
+        self.inserted, self.updated, self.deleted = counts.inserted, counts.updated, counts.deleted
+        self.unchanged_rows = counts.unchanged
+
     @property
     def added(self) -> list[DataFile]:
-        return self._merged if self.load.mode == "upsert" else self.staged
+        return self._merged if self._merges else self.staged
 
     @property
     def unchanged(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from headgate.core.contracts import Load
 from headgate.core.ledger import Claim, LedgerRecord, QuarantineEntry, Watermark
 from headgate.core.runs import PipelineKey
+from headgate.io import loads
 from headgate.lake._iceberg.catalog import Session
 
 if TYPE_CHECKING:
@@ -67,29 +67,12 @@ def _record(record: LedgerRecord) -> dict[str, Any]:
 
 
 def _table(change: TableChange) -> dict[str, Any]:
-    load = change.load
     return {
-        "table": load.table,
-        "mode": load.mode,
-        "schema": _encoded(load.schema),
-        "keys": list(load.keys),
-        "create": load.create,
-        "evolve": load.evolve,
-        "replaces": load.replaces,
+        "load": loads.document(change.load),
         "allow_empty": change.allow_empty,
-        "columns": _encoded(change.staged_columns),
+        "columns": loads.encode_schema(change.staged_columns),
         "files": [[str(file.path), file.rows] for file in change.staged],
     }
-
-
-def _encoded(schema: pa.Schema) -> str:
-    return base64.b64encode(schema.serialize().to_pybytes()).decode()
-
-
-def _decoded(text: str) -> pa.Schema:
-    import pyarrow as pa
-
-    return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(text)))
 
 
 def find(session: Session, claim: Claim, run_id: str) -> Parked | None:
@@ -119,18 +102,8 @@ def find(session: Session, claim: Claim, run_id: str) -> Parked | None:
 def _kept(table: dict[str, Any]) -> KeptTable:
     from headgate.lake._iceberg.staging import DataFile
 
-    load = Load(
-        table["table"],
-        table["mode"],
-        _decoded(table["schema"]),
-        tuple(table["keys"]),
-        table["create"],
-        table["evolve"],
-        None,
-        table["replaces"],
-    )
     kept = [DataFile(Path(path), rows) for path, rows in table["files"]]
-    return KeptTable(load, _decoded(table["columns"]), kept, table["allow_empty"])
+    return KeptTable(loads.load_of(table["load"]), loads.decode_schema(table["columns"]), kept, table["allow_empty"])
 
 
 def forget(session: Session, key: PipelineKey, run_id: str) -> None:

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from headgate.core.contracts import Load
 from headgate.core.errors import Code, FatalError, nearest
+from headgate.io.merging import KEYED
 from headgate.lake._iceberg import types
 from headgate.lake._iceberg.metadata import TableState
 
@@ -56,7 +57,7 @@ def plan(load: Load, state: TableState | None) -> SchemaPlan:
     Raises:
         FatalError: UNSUPPORTED for types that Iceberg cannot hold, SCHEMA_MISMATCH for columns that do not fit.
     """
-    fields = types.storage(load.schema, load.table)
+    fields = types.storage(load.columns, load.table)
     _check_keys(load)
     if state is None:
         ids = itertools.count(1)
@@ -141,10 +142,10 @@ def _check_evolution(load: Load, added: list[pa.Field[Any]], promoted: dict[str,
 
 
 def _check_keys(load: Load) -> None:
-    if load.mode == "upsert" and not load.keys:
+    if load.mode in KEYED and not load.keys:
         raise FatalError(
             Code.CONFIG_INVALID,
-            "an upsert needs keys",
+            f"{load.mode} needs keys",
             operation="stage",
             object=load.table,
             hint="name the columns that identify a row under keys:",
@@ -178,8 +179,8 @@ def fit(batch: pa.RecordBatch, plan_: SchemaPlan, columns: pa.Schema) -> pa.Reco
     """A load's batch as ``columns`` of the table: cast exactly, absent columns NULL."""
     arrays: list[pa.Array[Any]] = []
     for field in columns:
-        name = plan_.names.get(field.name)
-        if name is None:
+        name = plan_.names.get(field.name, field.name)  # the marker has no name in the table
+        if name not in batch.schema.names:
             arrays.append(pa.nulls(batch.num_rows, field.type))
             continue
         arrays.append(cast(batch.column(batch.schema.get_field_index(name)), field, plan_))

@@ -107,13 +107,13 @@ class LakeTransaction:
         return [self._told(change, "") for change in self._changes.values()]
 
     def _told(self, change: TableChange, snapshot: str) -> TableCommit:
-        return TableCommit(change.load.table, snapshot, self._name, change.inserted, change.updated, change.deleted)
+        return TableCommit(change.load.table, snapshot, self._name, *change.counts)
 
     def _prepare(self, wanted: list[TableChange]) -> None:
         for change in wanted:
             if change.prepared:
                 continue
-            if change.load.mode == "upsert":
+            if change.load.mode not in ("append", "overwrite"):
                 with self._emitter.during(Step.MERGE, table=change.load.table) as told:
                     change.prepare()
                     told.update(inserted=change.inserted, updated=change.updated)

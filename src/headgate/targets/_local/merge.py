@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headgate.core.errors import Code, FatalError
-from headgate.io import embedded
+from headgate.io import embedded, rewriting
 from headgate.sql.literals import quote_name
+from headgate.sql.merges import names
 from headgate.targets._local.manifest import DataFile
 from headgate.targets._local.staging import FileWriter, Staged
 
@@ -83,6 +84,48 @@ class Merge:
                 hint="nothing was published; the table's files may have been changed from outside",
             )
         return (*untouched, *staged.rewritten, *staged.files)
+
+    def rewrite(self, staged: Staged, current: Sequence[DataFile], writer: FileWriter) -> tuple[DataFile, ...]:
+        """Any other mode; the files of the table after it. Sets the counts of ``staged``."""
+        columns = staged.schema
+        with self._connected("merge", staged.load.table) as connection:
+            there = {name for file in current for name in self._names(file)}
+            kept = f"(SELECT *, {_FILE} AS {rewriting.FILE} FROM {self._files(current)})" if current else None
+            fresh = self._files(staged.files) if staged.files else None
+            rewriting.give(connection, staged.load, columns, kept, fresh, there)
+            done = rewriting.work_out(connection, staged.load, columns.names)
+            touched = [file for file in current if str(self._root / file.path) in done.affected]
+            stays = f"SELECT {names(columns.names)} FROM {rewriting.KEPT} AS o WHERE {rewriting.FILE} IN (SELECT"
+            paths = [str(self._root / file.path) for file in touched]
+            connection.execute(
+                "CREATE TEMP TABLE hg_touched AS SELECT unnest(?::VARCHAR[]) AS path", [paths]
+            ).fetchall()
+            for query in (f"{stays} path FROM hg_touched) AND NOT coalesce({done.gone}, FALSE)", done.fresh):
+                self._write_all(connection, query, writer)
+        writer.close()
+        counts = done.counts
+        staged.inserted, staged.updated, staged.deleted = counts.inserted, counts.updated, counts.deleted
+        staged.unchanged = counts.unchanged
+        untouched = tuple(file for file in current if file not in touched)
+        left = sum(file.rows for file in (*untouched, *staged.rewritten))
+        wanted = sum(file.rows for file in current) + done.growth
+        if left != wanted:
+            raise FatalError(
+                Code.ACCOUNTING_FAILED,
+                f"{wanted} rows were due after the merge, and there are {left}",
+                operation="merge",
+                object=staged.load.table,
+                hint="nothing was published; the table's files may have been changed from outside",
+            )
+        return (*untouched, *staged.rewritten)
+
+    def _write_all(self, connection: duckdb.DuckDBPyConnection, query: str, writer: FileWriter) -> None:
+        reader = connection.sql(query).to_arrow_reader(BATCH_ROWS)
+        try:
+            for batch in reader:
+                writer.write(batch)
+        finally:
+            reader.close()
 
     def _affected(self, staged: Staged, current: Sequence[DataFile]) -> dict[str, int]:
         """Path of each file that holds rows with staged keys, and how many."""

@@ -15,6 +15,7 @@ from headgate.core.contracts import Load
 from headgate.core.errors import Code, FatalError
 from headgate.core.ledger import PREFIX
 from headgate.io import files, local
+from headgate.io.merging import handles
 from headgate.targets._local.manifest import DataFile, Table
 
 if TYPE_CHECKING:
@@ -122,11 +123,11 @@ def evolved(load: Load, table: Table | None) -> pa.Schema:
                 object=load.table,
                 hint="say create: true, or mend the table's name",
             )
-        return load.schema.remove_metadata()
+        return load.columns.remove_metadata()
     current = decode_schema(table.schema)
     by_name = {column.name.lower(): column for column in current}
     fields = list(current)
-    for column in load.schema:
+    for column in load.columns:
         known = by_name.get(column.name.lower())
         if known is None and load.evolve:
             fields.append(column.remove_metadata().with_nullable(True))
@@ -139,6 +140,19 @@ def evolved(load: Load, table: Table | None) -> pa.Schema:
             raise _mismatch(load, why, f"cast it to {known.type} in a step, or write to another table")
     import pyarrow as pa
 
+    return pa.schema(fields)
+
+
+def staged_schema(staged: Staged) -> pa.Schema:
+    """What the staged files hold: the table's columns, or, where rows are merged in, the load's own in its types."""
+    import pyarrow as pa
+
+    if not handles(staged.load):
+        return staged.schema
+    fields = [
+        column if column.name == staged.load.marker else staged.schema.field(column.name)
+        for column in staged.load.schema
+    ]
     return pa.schema(fields)
 
 
@@ -183,6 +197,7 @@ class Staged:
     inserted: int = 0
     updated: int = 0
     deleted: int = 0
+    unchanged: int = 0
 
     @property
     def rows(self) -> int:

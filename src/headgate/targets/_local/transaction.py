@@ -15,7 +15,7 @@ from headgate.core.errors import Code, FatalError, RetriableError
 from headgate.core.events import Emitter, Step
 from headgate.core.ledger import Claim, LedgerRecord, QuarantineEntry, Watermark
 from headgate.core.runs import PipelineKey, TableCommit
-from headgate.io import files
+from headgate.io import files, loads, merging
 from headgate.io.ledger import fenced
 from headgate.targets._local import staging
 from headgate.targets._local.chain import Chain
@@ -55,7 +55,7 @@ class FolderTransaction:
         if load.replaces and load.mode == "append":
             self._check_replaceable(load, table)
         self._staged[load.table] = staged
-        return self._writer(staged, staged.schema, staged.files.append)
+        return self._writer(staged, staging.staged_schema(staged), staged.files.append)
 
     def _writer(self, staged: Staged, schema: Any, done: Any, *, merged: bool = False) -> FileWriter:
         options = {
@@ -106,7 +106,7 @@ class FolderTransaction:
 
     def _commits(self, commit: str) -> list[TableCommit]:
         return [
-            TableCommit(name, commit, inserted=staged.inserted, updated=staged.updated, deleted=staged.deleted)
+            TableCommit(name, commit, "", staged.inserted, staged.updated, staged.deleted, staged.unchanged)
             for name, staged in self._staged.items()
         ]
 
@@ -119,6 +119,10 @@ class FolderTransaction:
 
     def _merged(self, staged: Staged, table: Table | None) -> tuple[DataFile, ...]:
         current = table.files if table else ()
+        if merging.handles(staged.load):
+            self._check_base(staged, table)
+            writer = self._writer(staged, staged.schema, staged.rewritten.append, merged=True)
+            return Merge(self._chain.root, self._workdir).rewrite(staged, current, writer)
         match staged.load.mode:
             case "append":
                 replaced = staged.load.replaces
@@ -130,7 +134,7 @@ class FolderTransaction:
                 self._check_base(staged, table)
                 staged.inserted, staged.deleted = staged.rows, sum(file.rows for file in current)
                 return tuple(staged.files)
-            case "upsert":
+            case _:
                 self._check_base(staged, table)
                 merge = Merge(self._chain.root, self._workdir)
                 merge.check_keys(staged)
@@ -150,7 +154,7 @@ class FolderTransaction:
     # ------------------------------------------------------------------------------------------------- publishing
 
     def publish(self, record: LedgerRecord) -> list[TableCommit]:
-        if any(s.load.mode == "upsert" and s.merged is None for s in self._staged.values()):
+        if any(s.load.mode != "append" and s.merged is None for s in self._staged.values()):
             with self._emitter.during(Step.MERGE):
                 self.counts()
         with self._emitter.during(Step.SYNC):
@@ -167,6 +171,10 @@ class FolderTransaction:
             told["number"] = proposed.number
         for entry_id in self._held.keys() - {entry.id for entry in record.quarantine}:
             self._chain.forget(self._chain.root / self._held[entry_id])
+        for staged in self._staged.values():
+            if merging.handles(staged.load):  # merged into other files: nothing points at these
+                for file in staged.files:
+                    self._chain.forget(self._chain.root / file.path)
         self._leave()
         return self._commits(str(proposed.number))
 
@@ -329,21 +337,13 @@ def _claim_document(claim: Claim) -> dict[str, Any]:
 def _staged_document(staged: Staged) -> dict[str, Any]:
     load = staged.load
     return {
-        "load": {
-            "table": load.table,
-            "mode": load.mode,
-            "keys": list(load.keys),
-            "create": load.create,
-            "evolve": load.evolve,
-            "replaces": load.replaces,
-        },
-        "load_schema": staging.encode_schema(load.schema),
+        "load": loads.document(load),
         "schema": staging.encode_schema(staged.schema),
         "base": staged.base,
         "files": [asdict(file) for file in staged.files],
         "rewritten": [asdict(file) for file in staged.rewritten],
         "merged": [asdict(file) for file in staged.merged or ()],
-        "counts": [staged.inserted, staged.updated, staged.deleted],
+        "counts": [staged.inserted, staged.updated, staged.deleted, staged.unchanged],
     }
 
 
@@ -364,16 +364,12 @@ def parked(document: Mapping[str, Any]) -> tuple[LedgerRecord, list[Staged], dic
 
 
 def _staged(document: Mapping[str, Any]) -> Staged:
-    load = {**document["load"], "keys": tuple(document["load"]["keys"])}
-    inserted, updated, deleted = document["counts"]
     return Staged(
-        Load(schema=staging.decode_schema(document["load_schema"]), **load),
+        loads.load_of(document["load"]),
         staging.decode_schema(document["schema"]),
         document["base"],
         [DataFile(**file) for file in document["files"]],
         tuple(DataFile(**file) for file in document["merged"]),
         [DataFile(**file) for file in document["rewritten"]],
-        inserted,
-        updated,
-        deleted,
+        *document["counts"],
     )

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headgate.core.contracts import Store
+from headgate.core.contracts import EVERY, Store
 from headgate.core.models import WriteOptions
 from headgate.io.postgres import Connection
 
 __all__ = ["Connection", "Write", "open_store"]
+
+MODES = EVERY
 
 
 class Write(WriteOptions):

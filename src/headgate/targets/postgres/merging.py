@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from headgate.core.errors import Code, FatalError
+from headgate.io.merging import Counts
 from headgate.io.postgres import Statements
 from headgate.io.postgres.catalogue import Relation, enforces_unique
 from headgate.sql.literals import quote_name
 from headgate.targets.postgres.columns import Fit
-
-
-@dataclass(frozen=True)
-class Counts:
-    inserted: int = 0
-    updated: int = 0
-    deleted: int = 0
 
 
 def append(statements: Statements, target: Relation, stage: str, fits: Sequence[Fit]) -> Counts:
@@ -130,3 +123,8 @@ def _values(fits: Sequence[Fit]) -> str:
 def _value(each: Fit) -> str:
     name = quote_name(each.name)
     return name if each.final is None else f"{name}::{each.final}"
+
+
+def value_of(each: Fit, *, named: bool) -> str:
+    """A staged column in the table's own type."""
+    return f"{_value(each)} AS {quote_name(each.name)}" if named and each.final else _value(each)

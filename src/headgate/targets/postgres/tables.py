@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from headgate.core.contracts import Load
 from headgate.core.errors import Code, FatalError, nearest
 from headgate.core.ledger import PREFIX
+from headgate.io import merging as merges
+from headgate.io.merging import Counts
 from headgate.io.postgres import Statements, catalogue
 from headgate.io.postgres.catalogue import Relation
-from headgate.sql.literals import quote_name
+from headgate.sql.literals import quote_name, quote_text
 from headgate.targets.postgres import merging, swap
 from headgate.targets.postgres.columns import Fit, converter, declare, fit, sent_as
 from headgate.targets.postgres.copying import Copying, Destination
-from headgate.targets.postgres.merging import Counts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -137,7 +138,7 @@ class TableLoad:
         """How each column travels, and the definitions of columns to add."""
         load = self.load
         if relation is None:
-            return [declare(field, load.table)[1] for field in load.schema], []
+            return [declare(field, load.table)[1] for field in load.columns], []
         there = {
             column.name: column for column in catalogue.columns(self._statements, f"SELECT * FROM {relation.quoted}")
         }
@@ -149,7 +150,7 @@ class TableLoad:
             )
         )
         fits, additions = [], []
-        for field in load.schema:
+        for field in load.columns:
             if field.name in there:
                 fits.append(fit(field, there[field.name], types[field.name], load.table))
                 continue
@@ -167,7 +168,8 @@ class TableLoad:
         return fits, additions
 
     def _choose(self, fits: Sequence[Fit], additions: Sequence[str]) -> Way:
-        if self.durable or self.load.mode == "upsert" or any(each.final for each in fits):
+        plain = self.load.mode == "append" or self.load.whole
+        if self.durable or not plain or any(each.final for each in fits):
             return "stage"
         if self._relation is None:
             return "direct"
@@ -189,9 +191,9 @@ class TableLoad:
                 object=self.load.table,
                 hint='create it, or write "name" in double quotes if the dot belongs to the name',
             )
-        lines = [f"{quote_name(field.name)} {declare(field, self.load.table)[0]}" for field in self.load.schema]
-        if self.load.mode == "upsert":
-            lines.append(f"PRIMARY KEY ({', '.join(quote_name(key) for key in self.load.keys)})")
+        lines = [f"{quote_name(field.name)} {declare(field, self.load.table)[0]}" for field in self.load.columns]
+        if self.load.mode in merges.KEYED:
+            lines.append(f"PRIMARY KEY ({', '.join(quote_name(key) for key in merges.identity(self.load))})")
         created = Relation(0, schema, parts[-1], "r")
         self._statements.execute(f"CREATE TABLE {created.quoted} ({', '.join(lines)})")
         self._relation = catalogue.need(self._statements, f"{quote_name(schema)}.{quote_name(parts[-1])}", "stage")
@@ -268,12 +270,42 @@ class TableLoad:
         target = self._relation or self._create()
         if additions:
             statements.execute(f"ALTER TABLE {target.quoted} {', '.join(additions)}")
-        plain = [declare(field, load.table)[1] for field in load.schema]
+        plain = [declare(field, load.table)[1] for field in load.columns]
         merged = [replace(was, final=now.final) for was, now in zip(plain, fits, strict=True)]
+        if merges.handles(load):
+            return merges.apply(load, self._merge_target(target, merged), _Session(statements))
         match load.mode:
             case "append":
                 return merging.append(statements, target, stage, merged)
             case "upsert":
                 return merging.upsert(statements, target, stage, merged, load.keys)
-            case "overwrite":
+            case _:
                 return merging.refill(statements, target, stage, merged)
+
+    def _merge_target(self, target: Relation, fits: Sequence[Fit]) -> merges.Target:
+        """Nobody else may write until the commit, or their rows would meet ours in ways that nobody looked at."""
+        self._statements.execute(f"LOCK TABLE {target.quoted} IN SHARE ROW EXCLUSIVE MODE")
+        self._statements.execute(f"ANALYZE {quote_name(self.stage)}")
+        types = {each.name: each.final or each.staged for each in fits}
+        columns = [merging.value_of(each, named=True) for each in fits]
+        if self.load.marker:
+            columns.append(quote_name(self.load.marker))
+        staged = quote_name(self.stage)
+        if any(each.final for each in fits):
+            staged = f"(SELECT {', '.join(columns)} FROM {staged})"
+
+        def literal(value: pa.Scalar[Any], column: str) -> str:
+            return f"{quote_text(str(value.as_py()))}::{types[column]}"
+
+        return merges.Target(target.quoted, staged, literal, self.stage, analyze=True)
+
+
+@dataclass(frozen=True)
+class _Session:
+    statements: Statements
+
+    def execute(self, statement: str) -> int:
+        return self.statements.execute(statement)
+
+    def value(self, statement: str) -> Any:
+        return self.statements.value(statement)

@@ -149,7 +149,9 @@ class PostgresTransaction:
                     done = load.merge()
                 version = str(self._statements.value("SELECT pg_current_xact_id()::text"))
                 commits.append(
-                    TableCommit(load.load.table, version, self._store, done.inserted, done.updated, done.deleted)
+                    TableCommit(
+                        load.load.table, version, self._store, done.inserted, done.updated, done.deleted, done.unchanged
+                    )
                 )
             self._commits = commits
         return list(self._commits)

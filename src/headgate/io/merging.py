@@ -1,0 +1,177 @@
+"""Staged rows into a table of a SQL database, in every mode but append, overwrite and upsert, with exact counts.
+
+For databases that understand :mod:`headgate.sql.merges`; all statements run in the caller's transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from headgate.core.contracts import Load
+from headgate.core.errors import Code, FatalError
+from headgate.sql import histories, merges
+from headgate.sql.literals import quote_name
+from headgate.sql.merges import Sides
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+KEYED = ("upsert", "merge", "scd2")
+"""Modes that need keys; a table that they create has them as its primary key."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What a load did; ``unchanged`` rows were there already."""
+
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+    unchanged: int = 0
+
+
+class Session(Protocol):
+    """The connection whose transaction publishes."""
+
+    def execute(self, statement: str) -> int:
+        """Run a statement; how many rows it changed."""
+
+    def value(self, statement: str) -> Any:
+        """The one value that a query gives."""
+
+
+Literal = Callable[["pa.Scalar[Any]", str], str]
+"""A value as a literal in the type and form of a column of the table."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where rows go.
+
+    Args:
+        table: quoted.
+        staged: the staged rows, quoted, or a subquery in parentheses, in the table's types, marker included.
+        literal: writes values.
+        work: what names of work tables start with; unique in the session.
+        analyze: collect statistics of a work table before it is joined.
+    """
+
+    table: str
+    staged: str
+    literal: Literal
+    work: str
+    analyze: bool = False
+
+
+def identity(load: Load) -> tuple[str, ...]:
+    """What no two staged rows may share: the keys, for scd2 with the time since when the row holds."""
+    return (*load.keys, load.history.valid_from) if load.history else load.keys
+
+
+def handles(load: Load) -> bool:
+    """Whether :func:`apply` is for this load."""
+    return load.mode in ("merge", "scd2") or bool(load.partition or load.between)
+
+
+def apply(load: Load, target: Target, session: Session) -> Counts:
+    """Bring the staged rows into the table, which is there and has all their columns.
+
+    Raises:
+        FatalError: DUPLICATE_KEYS when keys are NULL or repeated.
+    """
+    sides = Sides(target.table, target.staged, tuple(load.columns.names), load.keys, load.marker)
+    match load.mode:
+        case "merge":
+            check_keys(load, target.staged, session)
+            return _merge(load, sides, session)
+        case "scd2":
+            check_keys(load, target.staged, session)
+            return _scd2(load, target, sides, session)
+        case _:
+            return _replace(load, target, sides, session)
+
+
+def check_keys(load: Load, staged: str, session: Session) -> None:
+    """Raise DUPLICATE_KEYS for NULL or repeated keys."""
+    columns = identity(load)
+    nulls, repeated = (int(session.value(query)) for query in merges.odd_keys(staged, columns))
+    found = [
+        text
+        for number, text in (
+            (nulls, f"{nulls} row{'s have' if nulls != 1 else ' has'} a NULL in the merge key"),
+            (repeated, f"{repeated} rows share their merge key with another"),
+        )
+        if number
+    ]
+    if found:
+        raise FatalError(
+            Code.DUPLICATE_KEYS,
+            f"{' and '.join(found)} ({', '.join(columns)})",
+            operation="publish",
+            object=load.table,
+            hint="add a deduplicate step with keys and order_by, or a not_null rule that quarantines",
+        )
+
+
+def _staged(sides: Sides, session: Session) -> int:
+    return int(session.value(f"SELECT count(*) FROM {sides.source} AS s"))
+
+
+def _replace(load: Load, target: Target, sides: Sides, session: Session) -> Counts:
+    if load.between is not None:
+        column, literal = load.between.column, target.literal
+        start, end = literal(load.between.start, column), literal(load.between.end, column)
+        deletes = [merges.delete_between(sides, column, start, end)]
+    else:
+        deletes = merges.delete_partitions(sides, load.partition)
+    deleted = sum(session.execute(statement) for statement in deletes)
+    return Counts(inserted=session.execute(merges.insert(sides)), deleted=deleted)
+
+
+def _merge(load: Load, sides: Sides, session: Session) -> Counts:
+    rows = _staged(sides, session)
+    if sides.marker:
+        rows -= int(session.value(f"SELECT count(*) FROM {sides.source} AS s WHERE s.{quote_name(sides.marker)}"))
+    deleted = sum(session.execute(s) for s in merges.merge_deletes(sides, missing=load.delete_missing))
+    update = merges.merge_update(sides)
+    updated = session.execute(update) if update else 0
+    inserted = session.execute(merges.merge_insert(sides))
+    return Counts(inserted, updated, deleted, rows - inserted - updated)
+
+
+def _scd2(load: Load, target: Target, sides: Sides, session: Session) -> Counts:
+    assert load.history is not None
+    matched, changed = (quote_name(f"{target.work}_{name}") for name in ("matched", "changed"))
+    versions = histories.Versions(sides, load.history, matched, changed)
+    session.execute(f"CREATE TEMPORARY TABLE {matched} AS {histories.matches(versions)}")
+    if target.analyze:
+        session.execute(f"ANALYZE {matched}")
+    counts = Counts(unchanged=int(session.value(f"SELECT count(*) FROM {matched} WHERE hg_kind = 'none'")))
+    if session.value(f"SELECT count(*) FROM {matched} WHERE hg_kind = 'hard'"):
+        counts = _worked_out(versions, counts, session)
+    missing = 0
+    if load.delete_missing:
+        assert load.moment is not None
+        moment = target.literal(load.moment, load.history.valid_from)
+        missing = session.execute(histories.close_missing(versions, moment))
+    closed = session.execute(histories.close(versions, "close")) if sides.marker else 0
+    updated = session.execute(histories.close(versions, "change"))
+    inserted = session.execute(histories.insert_fresh(versions))
+    session.execute(f"DROP TABLE {matched}")
+    return Counts(
+        counts.inserted + inserted, counts.updated + updated, counts.deleted + closed + missing, counts.unchanged
+    )
+
+
+def _worked_out(versions: histories.Versions, counts: Counts, session: Session) -> Counts:
+    """Keys whose history is to be worked out as a whole."""
+    session.execute(f"CREATE TEMPORARY TABLE {versions.changed} AS {histories.timeline(versions)}")
+    unchanged = int(session.value(histories.unchanged_hard(versions)))
+    deleted = session.execute(histories.delete_absorbed(versions))
+    updated = session.execute(histories.update_changed(versions))
+    inserted = session.execute(histories.insert_changed(versions))
+    session.execute(f"DROP TABLE {versions.changed}")
+    return replace(counts, inserted=inserted, updated=updated, deleted=deleted, unchanged=counts.unchanged + unchanged)

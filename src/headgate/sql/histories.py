@@ -1,0 +1,220 @@
+"""Mode scd2 as SQL over two relations: staged rows ``s`` and the table of versions ``h``.
+
+Staged rows come with valid_from, the open end in valid_to, true and 1. What becomes of each key is decided first
+(:func:`matches`): most are new, unchanged, or changed later than all that is known of them, and need one row closed and
+one inserted. The others (several versions at once, late arrivals, corrections) have their history worked out
+anew (:func:`timeline`), and only what differs from the present one is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from headgate.core.contracts import History
+from headgate.sql.literals import quote_name
+from headgate.sql.merges import Sides, assign, differs, names, same
+
+
+@dataclass(frozen=True)
+class Versions:
+    """A merge of versions.
+
+    Args:
+        sides: ``columns`` hold those of ``history``, ``keys`` the business key.
+        history: the names of the columns of versions, and what is tracked.
+        matched: a work table's name, quoted: what becomes of each staged key.
+        changed: another: the rows to write of keys whose history is worked out anew.
+    """
+
+    sides: Sides
+    history: History
+    matched: str
+    changed: str
+
+    @property
+    def plain(self) -> tuple[str, ...]:
+        """The columns that say something of the thing itself, its keys included."""
+        return tuple(name for name in self.sides.columns if name not in self.history.columns)
+
+    def _history(self) -> tuple[str, str, str, str]:
+        since, until, current, version = (quote_name(name) for name in self.history.columns)
+        return since, until, current, version
+
+
+def matches(versions: Versions) -> str:
+    """What becomes of each staged key: new, change, close, none, or hard (to be worked out)."""
+    sides, (since, until, current, version) = versions.sides, versions._history()
+    marked = f"max(CASE WHEN s.{quote_name(sides.marker)} THEN 1 ELSE 0 END)" if sides.marker else "0"
+    equal = f"h.{current} AND NOT {differs(versions.history.track, 'h', 's')}"
+    known = (
+        f"SELECT {names(sides.keys, 's')}, min(s.{since}) AS hg_at, max(s.{since}) AS hg_last,"
+        f" min(h.{version}) AS hg_low, max(h.{version}) AS hg_high, max(h.{since}) AS hg_since,"
+        f" max(h.{until}) AS hg_until, max(CASE WHEN h.{current} THEN 1 ELSE 0 END) AS hg_current,"
+        f" max(CASE WHEN {equal} THEN 1 ELSE 0 END) AS hg_same, {marked} AS hg_marked"
+        f" FROM {sides.source} AS s LEFT JOIN {sides.target} AS h ON {same(sides.keys, 'h', 's')}"
+        f" GROUP BY {names(sides.keys, 's')}"
+    )
+    kind = (
+        "CASE WHEN hg_at <> hg_last OR (hg_current = 0 AND hg_until > hg_at)"
+        " OR hg_since > hg_at OR (hg_since = hg_at AND (hg_same = 0 OR hg_marked = 1)) THEN 'hard'"
+        " WHEN hg_marked = 1 THEN CASE WHEN hg_current = 1 THEN 'close' ELSE 'none' END"
+        " WHEN hg_current = 0 THEN 'new' WHEN hg_same = 1 THEN 'none' ELSE 'change' END"
+    )
+    return f"SELECT {names(sides.keys)}, hg_at, hg_low, hg_high, {kind} AS hg_kind FROM ({known}) AS k"
+
+
+def close(versions: Versions, kind: str) -> str:
+    """End the last versions of keys of one kind."""
+    _, until, current, _ = versions._history()
+    return (
+        f"UPDATE {versions.sides.target} AS t SET {until} = m.hg_at, {current} = FALSE FROM {versions.matched} AS m"
+        f" WHERE {same(versions.sides.keys, 't', 'm')} AND t.{current} AND m.hg_kind = '{kind}'"
+    )
+
+
+def close_missing(versions: Versions, moment: str) -> str:
+    """End the last versions of keys that are not staged; ``moment`` is a literal."""
+    since, until, current, _ = versions._history()
+    sides = versions.sides
+    return (
+        f"UPDATE {sides.target} AS t SET {until} = {moment}, {current} = FALSE WHERE t.{current}"
+        f" AND t.{since} < {moment}"
+        f" AND NOT EXISTS (SELECT 1 FROM {sides.source} AS s WHERE {same(sides.keys, 's', 't')})"
+    )
+
+
+def fresh(versions: Versions) -> str:
+    """The versions of new and changed keys."""
+    sides, history = versions.sides, versions.history
+    others = tuple(name for name in sides.columns if name != history.version)
+    return (
+        f"SELECT {names(others, 's')}, coalesce(m.hg_high, 0) + 1 AS {quote_name(history.version)}"
+        f" FROM {sides.source} AS s JOIN {versions.matched} AS m ON {same(sides.keys, 'm', 's')}"
+        " WHERE m.hg_kind IN ('new', 'change')"
+    )
+
+
+def insert_fresh(versions: Versions) -> str:
+    sides, history = versions.sides, versions.history
+    columns = (*(name for name in sides.columns if name != history.version), history.version)
+    return f"INSERT INTO {sides.target} ({names(columns)}) {fresh(versions)}"
+
+
+# ------------------------------------------------------------------------------------------ worked out anew
+
+
+def timeline(versions: Versions) -> str:
+    """The whole history of the hard keys as it must be, each row with what is to be done: i(nsert), u(pdate), n(one).
+
+    A version, the end of a version that none follows, and a staged row are events. Equal events in a row are a group
+    that begins with its first; of the others only versions stay that were there before, if the first was, too.
+    """
+    sides, (since, until, current, version) = versions.sides, versions._history()
+    keys, tracked = names(sides.keys), versions.history.track
+    by_time = f"PARTITION BY {keys} ORDER BY hg_at"
+    likened = " AND ".join(
+        f"e.{quote_name(name)} IS NOT DISTINCT FROM lag(e.{quote_name(name)}) OVER ({by_time})" for name in tracked
+    )
+    alike = f"hg_gone = lag(hg_gone) OVER ({by_time}) AND (hg_gone = 1 OR ({likened or 'TRUE'}))"
+    plain = [name for name in versions.plain if name != versions.history.valid_from]
+    open_end = f"(SELECT max({until}) FROM {sides.source} AS o)"
+    rows = (
+        f"SELECT {names(plain)}, hg_at AS {since}, coalesce(hg_next, {open_end}) AS {until},"
+        f" hg_next IS NULL AS {current}, hg_base + hg_number AS {version}, hg_staged FROM placed WHERE hg_gone = 0"
+    )
+    changed = (
+        f"h.{until} IS DISTINCT FROM r.{until} OR h.{current} IS DISTINCT FROM r.{current}"
+        f" OR h.{version} IS DISTINCT FROM r.{version} OR r.hg_staged = 1"
+    )
+    listed = names([*plain, *versions.history.columns], "r")
+    return (
+        f"WITH events AS ({_events(versions)}),"
+        f" compared AS (SELECT e.*, CASE WHEN {alike} THEN 0 ELSE 1 END AS hg_starts FROM events AS e),"
+        f" grouped AS (SELECT c.*, sum(hg_starts) OVER ({by_time} ROWS UNBOUNDED PRECEDING) AS hg_group"
+        " FROM compared AS c),"
+        f" ranked AS (SELECT g.*, row_number() OVER (PARTITION BY {keys}, hg_group ORDER BY hg_at) AS hg_rank,"
+        f" first_value(hg_staged) OVER (PARTITION BY {keys}, hg_group ORDER BY hg_at) AS hg_led FROM grouped AS g),"
+        f" placed AS (SELECT k.*, lead(hg_at) OVER ({by_time}) AS hg_next,"
+        f" sum(1 - hg_gone) OVER ({by_time} ROWS UNBOUNDED PRECEDING) AS hg_number"
+        " FROM ranked AS k WHERE hg_rank = 1 OR (hg_staged = 0 AND hg_led = 0)),"
+        f" made AS ({rows})"
+        f" SELECT {listed}, CASE WHEN h.{since} IS NULL THEN 'i' WHEN {changed} THEN 'u' ELSE 'n' END AS hg_do"
+        f" FROM made AS r LEFT JOIN {sides.target} AS h"
+        f" ON {same(sides.keys, 'h', 'r')} AND h.{since} = r.{since}"
+    )
+
+
+def _events(versions: Versions) -> str:
+    """What is known of the hard keys, and what is staged; of two at one time the staged one, if it says other."""
+    sides, (since, until, current, _) = versions.sides, versions._history()
+    plain = [name for name in versions.plain if name != versions.history.valid_from]
+    hard = f"JOIN {versions.matched} AS m ON m.hg_kind = 'hard' AND "
+    mark = f"CASE WHEN s.{quote_name(sides.marker)} THEN 1 ELSE 0 END" if sides.marker else "0"
+    equal = f"s.{since} = h.{since} AND {mark} = 0 AND NOT {differs(versions.history.track, 'h', 's')}"
+    on_key = same(sides.keys, "s", "h")
+    staged_there = f"SELECT 1 FROM {sides.source} AS s WHERE {on_key} AND s.{since} = h."
+    base = "coalesce(m.hg_low, 1) - 1 AS hg_base"
+    ends = ", ".join(f"h.{quote_name(name)}" if name in sides.keys else f"NULL AS {quote_name(name)}" for name in plain)
+    return (
+        f"SELECT {names(plain, 'h')}, h.{since} AS hg_at, 0 AS hg_staged, 0 AS hg_gone, {base}"
+        f" FROM {sides.target} AS h {hard}{same(sides.keys, 'm', 'h')}"
+        f" WHERE NOT EXISTS ({staged_there}{since} AND NOT ({equal}))"
+        f" UNION ALL SELECT {ends}, h.{until}, 0, 1, {base}"
+        f" FROM {sides.target} AS h {hard}{same(sides.keys, 'm', 'h')} WHERE NOT h.{current}"
+        f" AND NOT EXISTS (SELECT 1 FROM {sides.target} AS n WHERE {same(sides.keys, 'n', 'h')}"
+        f" AND n.{since} = h.{until})"
+        f" AND NOT EXISTS ({staged_there}{until})"
+        f" UNION ALL SELECT {names(plain, 's')}, s.{since}, 1, {mark}, {base}"
+        f" FROM {sides.source} AS s {hard}{same(sides.keys, 'm', 's')}"
+        f" WHERE NOT EXISTS (SELECT 1 FROM {sides.target} AS h WHERE {on_key} AND {equal})"
+    )
+
+
+def delete_absorbed(versions: Versions) -> str:
+    """Versions of hard keys that the new history no longer has."""
+    return f"DELETE FROM {versions.sides.target} AS t WHERE {absorbed(versions)}"
+
+
+def absorbed(versions: Versions) -> str:
+    """The condition that a version ``t`` of a hard key is in the new history no more."""
+    since = quote_name(versions.history.valid_from)
+    sides = versions.sides
+    return (
+        f"EXISTS (SELECT 1 FROM {versions.matched} AS m"
+        f" WHERE m.hg_kind = 'hard' AND {same(sides.keys, 'm', 't')})"
+        f" AND NOT EXISTS (SELECT 1 FROM {versions.changed} AS c WHERE {same(sides.keys, 'c', 't')}"
+        f" AND c.{since} = t.{since})"
+    )
+
+
+def update_changed(versions: Versions) -> str:
+    """Versions of hard keys that are adjusted."""
+    sides, history = versions.sides, versions.history
+    set_: Sequence[str] = [name for name in sides.columns if name not in (*sides.keys, history.valid_from)]
+    since = quote_name(history.valid_from)
+    return (
+        f"UPDATE {sides.target} AS t SET {assign(set_, 'c')} FROM {versions.changed} AS c"
+        f" WHERE {same(sides.keys, 't', 'c')} AND t.{since} = c.{since} AND c.hg_do = 'u'"
+    )
+
+
+def insert_changed(versions: Versions) -> str:
+    """Versions of hard keys that are new."""
+    listed = names(versions.sides.columns)
+    return f"INSERT INTO {versions.sides.target} ({listed}) SELECT {listed} FROM {versions.changed} WHERE hg_do = 'i'"
+
+
+def unchanged_hard(versions: Versions) -> str:
+    """Staged rows of hard keys for which nothing is to be written."""
+    sides, since = versions.sides, quote_name(versions.history.valid_from)
+    on_key = same(sides.keys, "c", "s")
+    gone = (
+        f"SELECT 1 FROM {sides.target} AS h WHERE {same(sides.keys, 'h', 's')} AND NOT EXISTS (SELECT 1 FROM"
+        f" {versions.changed} AS c WHERE {same(sides.keys, 'c', 'h')} AND c.{since} = h.{since})"
+    )
+    return (
+        f"SELECT count(*) FROM {sides.source} AS s JOIN {versions.matched} AS m ON m.hg_kind = 'hard'"
+        f" AND {same(sides.keys, 'm', 's')} WHERE NOT EXISTS (SELECT 1 FROM {versions.changed} AS c"
+        f" WHERE {on_key} AND c.hg_do <> 'n') AND NOT EXISTS ({gone})"
+    )

@@ -1,0 +1,134 @@
+"""What the modes of loading mean, as SQL over two relations: the staged rows ``s`` and the table ``t``.
+
+Pure text for SQL databases that know ``IS DISTINCT FROM`` and ``UPDATE … FROM``: PostgreSQL, SQLite, DuckDB.
+:mod:`headgate.io.merging` runs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from headgate.sql.literals import quote_name
+
+
+@dataclass(frozen=True)
+class Sides:
+    """The two relations of a merge.
+
+    Args:
+        target: the table, quoted.
+        source: the staged rows, quoted, or a subquery in parentheses, in the table's types.
+        columns: those of the table that the rows have.
+        keys: among them.
+        marker: a boolean column of the source only: rows for which it is true delete their key.
+    """
+
+    target: str
+    source: str
+    columns: tuple[str, ...]
+    keys: tuple[str, ...]
+    marker: str = ""
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        return tuple(name for name in self.columns if name not in self.keys)
+
+    @property
+    def stays(self) -> str:
+        """A condition: the staged row ``s`` deletes nothing."""
+        return f"NOT coalesce(s.{quote_name(self.marker)}, FALSE)" if self.marker else "TRUE"
+
+
+def names(columns: Sequence[str], side: str = "") -> str:
+    """A list of quoted columns."""
+    prefix = f"{side}." if side else ""
+    return ", ".join(prefix + quote_name(name) for name in columns)
+
+
+def same(columns: Sequence[str], left: str, right: str) -> str:
+    """The condition that both sides have equal values; NULL equals nothing."""
+    return " AND ".join(f"{left}.{quote_name(name)} = {right}.{quote_name(name)}" for name in columns) or "TRUE"
+
+
+def differs(columns: Sequence[str], left: str, right: str) -> str:
+    """The condition that a column has another value; NULL equals NULL."""
+    tests = [f"{left}.{quote_name(name)} IS DISTINCT FROM {right}.{quote_name(name)}" for name in columns]
+    return f"({' OR '.join(tests)})" if tests else "FALSE"
+
+
+def assign(columns: Sequence[str], side: str) -> str:
+    return ", ".join(f"{quote_name(name)} = {side}.{quote_name(name)}" for name in columns)
+
+
+# -------------------------------------------------------------------------------------------------- all modes
+
+
+def insert(sides: Sides) -> str:
+    """Every staged row."""
+    listed = names(sides.columns)
+    return f"INSERT INTO {sides.target} ({listed}) SELECT {listed} FROM {sides.source} AS s"
+
+
+def odd_keys(source: str, identity: Sequence[str]) -> tuple[str, str]:
+    """Two counts: staged rows with a NULL in their identity, and rows that share theirs with another."""
+    missing = " OR ".join(f"s.{quote_name(name)} IS NULL" for name in identity)
+    groups = f"SELECT count(*) AS n FROM {source} AS s GROUP BY {names(identity, 's')} HAVING count(*) > 1"
+    return (
+        f"SELECT count(*) FROM {source} AS s WHERE {missing}",
+        f"SELECT coalesce(sum(n), 0) FROM ({groups}) AS g",
+    )
+
+
+def delete_partitions(sides: Sides, partition: Sequence[str]) -> list[str]:
+    """Rows of the table that equal a staged row in ``partition``; first without NULLs, which can be hashed."""
+    listed = names(partition)
+    null = " OR ".join(f"{quote_name(name)} IS NULL" for name in partition)
+    equal = f"NOT {differs(partition, 't', 's')}"
+    some = f"(SELECT DISTINCT {listed} FROM {sides.source} AS p WHERE {null})"
+    return [
+        f"DELETE FROM {sides.target} WHERE ({listed}) IN (SELECT {listed} FROM {sides.source} AS s)",
+        f"DELETE FROM {sides.target} AS t WHERE ({null}) AND EXISTS (SELECT 1 FROM {some} AS s WHERE {equal})",
+    ]
+
+
+def delete_between(sides: Sides, column: str, start: str, end: str) -> str:
+    """Rows of the table in [start, end), which are literals of the column's type."""
+    name = quote_name(column)
+    return f"DELETE FROM {sides.target} WHERE {name} >= {start} AND {name} < {end}"
+
+
+# ------------------------------------------------------------------------------------------------------ merge
+
+
+def merge_deletes(sides: Sides, *, missing: bool) -> list[str]:
+    """Rows whose key is marked, and, with ``missing``, rows whose key is not staged."""
+    match = same(sides.keys, "s", "t")
+    found = []
+    if sides.marker:
+        marked = f"SELECT 1 FROM {sides.source} AS s WHERE {match} AND s.{quote_name(sides.marker)}"
+        found.append(f"DELETE FROM {sides.target} AS t WHERE EXISTS ({marked})")
+    if missing:
+        found.append(
+            f"DELETE FROM {sides.target} AS t WHERE NOT EXISTS (SELECT 1 FROM {sides.source} AS s WHERE {match})"
+        )
+    return found
+
+
+def merge_update(sides: Sides) -> str | None:
+    """Rows that are there and differ; None if there is nothing but keys."""
+    if not sides.others:
+        return None
+    return (
+        f"UPDATE {sides.target} AS t SET {assign(sides.others, 's')} FROM {sides.source} AS s"
+        f" WHERE {same(sides.keys, 't', 's')} AND {sides.stays} AND {differs(sides.others, 't', 's')}"
+    )
+
+
+def merge_insert(sides: Sides) -> str:
+    """Rows that are not there."""
+    return (
+        f"INSERT INTO {sides.target} ({names(sides.columns)}) SELECT {names(sides.columns, 's')}"
+        f" FROM {sides.source} AS s WHERE {sides.stays}"
+        f" AND NOT EXISTS (SELECT 1 FROM {sides.target} AS t WHERE {same(sides.keys, 't', 's')})"
+    )
