@@ -194,14 +194,15 @@ class _Loading:
             assert made is not None, "a project with problems is not given out"
             return made
 
-        return Deferred(".".join(str(part) for part in path), make, apart.problems)
+        return Deferred(".".join(str(part) for part in path), make, apart.problems, made)
 
     def _alerts(self) -> Deferred[tuple[Alert, ...]]:
         section = Section(NAME, 1)
         if self.document.get("alerts") is not None:
             section.put("alerts", self.document["alerts"], self.document.line_of("alerts"))
         deferred = self._options(Alerts, section, ())
-        return Deferred("alerts", lambda: deferred.value.alerts, deferred.problems)
+        outline = deferred.outline.alerts if deferred.outline is not None else None
+        return Deferred("alerts", lambda: deferred.value.alerts, deferred.problems, outline)
 
     def _defaults(self) -> Defaults | None:
         section = self.document.get("defaults")

@@ -51,10 +51,17 @@ class Address:
 
 
 class Deferred(Generic[T]):
-    """A value whose references are read when it is asked for. ``problems``: references that have no value now."""
+    """A value whose references are read when it is asked for.
 
-    def __init__(self, name: str, make: Callable[[], T], problems: Sequence[Problem] = ()) -> None:
-        self.name, self.problems = name, tuple(problems)
+    Args:
+        problems: references that have no value now.
+        outline: the value with marks in place of those, for who looks at everything else.
+    """
+
+    def __init__(
+        self, name: str, make: Callable[[], T], problems: Sequence[Problem] = (), outline: T | None = None
+    ) -> None:
+        self.name, self.problems, self.outline = name, tuple(problems), outline
         self._make = make
 
     @cached_property
