@@ -89,14 +89,21 @@ OPTIONS: dict[str, Any] = {
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
-    """A command that takes the options of all; ``function`` gets a :class:`Face` first, then its own parameters."""
+    """A command that takes the options of all; ``function`` gets a :class:`Face` first, then its own parameters.
+
+    A function with a parameter ``output`` takes a file there; ``text`` and ``json`` mean what they mean everywhere.
+    """
     own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+    names = {parameter.name for parameter in own}
+    shared = {name: annotation for name, annotation in OPTIONS.items() if name not in names}
     parameters = [_named("ctx", typer.Context), *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own)]
-    parameters += [_named(name, annotation, None) for name, annotation in OPTIONS.items()]
+    parameters += [_named(name, annotation, None) for name, annotation in shared.items()]
 
     @functools.wraps(function)
     def call(ctx: typer.Context, **values: Any) -> None:
-        given = {name: values.pop(name) for name in OPTIONS}
+        given = {name: values.pop(name) for name in shared}
+        if "output" in names and str(values["output"]) in list(Output):
+            given["output"], values["output"] = Output(str(values["output"])), None
         face = face_of({**_outer(ctx), **{name: value for name, value in given.items() if value is not None}})
         with ended_by_signals(), told(face), _logged(face):
             function(face, **values)

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from headgate.cli import kept, look, project, runs
+from headgate.cli import kept, look, pictures, project, runs
 from headgate.cli.command import Program, command, outer
 from headgate.cli.demo import demo
 
@@ -56,6 +56,7 @@ _add(
         "discard": runs.discard,
         "query": look.query,
         "health": look.health,
+        "diagram": pictures.diagram,
         "schema": project.schema,
     },
 )

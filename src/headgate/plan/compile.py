@@ -195,7 +195,7 @@ class _Compiler:
         self.stages.append(Check(relation, noted, side.verdict, self.pipeline.error_handling.on_row_error))
         if audited is not None:
             self.stages.append(audited)
-        self._write(branch.name, relation, side.columns, last=False)
+        self._write(branch.name, relation, side, last=False)
 
     def _transform(self, builder: PassBuilder, relation: str, counted: Counted, steps: tuple[str, ...]) -> Transform:
         return Transform(
@@ -226,7 +226,7 @@ class _Compiler:
         if audited is not None:
             self.stages.append(audited)
         if not before:
-            self._write(name, relation, builder.columns, last=index == len(self.steps) - 1)
+            self._write(name, relation, builder, last=index == len(self.steps) - 1)
         if before or index < len(self.steps) - 1:
             self._spool(relation, builder.columns)
         lineage = builder.lineage
@@ -279,10 +279,13 @@ class _Compiler:
             except HeadgateError as error:
                 raise located(error, self.pipeline, ("targets", number, "delete_when")) from error.__cause__
 
-    def _write(self, name: str, relation: str, columns: tuple[Column, ...], *, last: bool) -> None:
+    def _write(self, name: str, relation: str, builder: PassBuilder, *, last: bool) -> None:
+        columns = builder.columns
+        lineage = tuple((item.name, tuple(sorted(builder.lineage.get(item.name, ())))) for item in columns)
         for number, target in self._written(name, last=last):
             store = self.inputs.stores[number]
-            self.stages.append(write_stage(self.pipeline, number, target, relation, store, columns))
+            stage = write_stage(self.pipeline, number, target, relation, store, columns)
+            self.stages.append(replace(stage, lineage=lineage))
 
     # --------------------------------------------------------------------------------------------- parts
 

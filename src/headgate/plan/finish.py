@@ -33,7 +33,8 @@ def fingerprint(stages: Sequence[Stage]) -> str:
         if isinstance(stage, Move):
             continue
         document = asdict(stage)
-        document.pop("note", None)
+        for told in ("note", "lineage"):
+            document.pop(told, None)
         documents.append([type(stage).__name__, document])
     return hashlib.sha256(json.dumps(documents, sort_keys=True, default=str).encode()).hexdigest()[:32]
 

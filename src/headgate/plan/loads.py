@@ -27,6 +27,7 @@ def write_stage(
         _check_whole_read(pipeline, number, target)
     partition = wanted.all("partition_by", target.partition_by if target.scope == "partition" else None)
     between = wanted.all("interval_column", (target.interval_column,) if target.interval_column else None)
+    effective = wanted.all("effective", (target.effective,) if target.effective else None)
     return Write(
         relation,
         number,
@@ -41,7 +42,7 @@ def write_stage(
         marker(number) if target.delete_when is not None else "",
         target.delete_missing,
         _history(target, wanted) if target.mode == "scd2" else None,
-        *wanted.all("effective", (target.effective,) if target.effective else None),
+        effective[0] if effective else "",
     )
 
 

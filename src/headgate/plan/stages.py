@@ -222,6 +222,7 @@ class Write:
         marker: a column of the pass that says which rows delete their key.
         history: names of the columns that scd2 adds, and what it tracks.
         effective: the column that says since when a row holds; empty: the run's time.
+        lineage: what each column comes from, for people.
     """
 
     relation: str
@@ -238,6 +239,7 @@ class Write:
     delete_missing: bool = False
     history: History | None = None
     effective: str = ""
+    lineage: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def plain(self) -> bool:

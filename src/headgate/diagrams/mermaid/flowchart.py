@@ -9,6 +9,8 @@ from headgate.diagrams.mermaid.words import Names, header, lines
 from headgate.diagrams.palette import PALETTE, Role, Shape
 
 INDENT = "    "
+WIDTH = 320
+"""Pixels after which a line of a label is broken; Mermaid's own default breaks short ones already."""
 _OPEN = {Shape.BOX: ("[", "]"), Shape.DIAMOND: ("{", "}"), Shape.ROUND: ("([", "])"), Shape.STORE: ("[(", ")]")}
 _ARROW = {
     EdgeKind.FLOW: "-->",
@@ -28,7 +30,7 @@ def flowchart(graph: Graph, *, icons: bool = True) -> str:
 
 def _lines(graph: Graph, icons: bool) -> Iterator[str]:
     names = Names()
-    yield from header(graph.title)
+    yield from header(graph.title, "flowchart:", f"  wrappingWidth: {WIDTH}")
     yield f"flowchart {graph.direction}"
     nodes: dict[str, list[Node]] = {}
     for node in graph.nodes:

@@ -80,13 +80,13 @@ class Names:
         return found
 
 
-def header(title: str) -> list[str]:
-    """The lines before the diagram that give its title."""
+def header(title: str, *settings: str) -> list[str]:
+    """The lines before the diagram that give its title and settings of its kind."""
     shown = " ".join(clean(title).split())[:LONGEST]
-    if not shown:
-        return []
     quoted = "".join(c if c.isalnum() or c in PLAIN or c == ":" else _yaml(c) for c in shown)
-    return ["---", f'title: "{quoted}"', "---"]
+    found = [f'title: "{quoted}"'] if shown else []
+    found += ["config:", *(f"  {line}" for line in settings)] if settings else []
+    return ["---", *found, "---"] if found else []
 
 
 def _yaml(character: str) -> str:

@@ -79,6 +79,11 @@ class _Drawing:
         here, label = first, self._extracted()
         for link in chain.links:
             here, label = self._link(link, here, label)
+            for output in chain.outputs:
+                if output.beside == link.name:
+                    node = sketch.node(f"step {output.name}", output.name, Role.TRANSFORM, (), "transform")
+                    sketch.edge(f"step {link.name}", node)
+                    self._link(output, [node], "")
 
     def _extracted(self) -> str:
         return rows(self.receipt.rows.extracted) if self.receipt and self.receipt.steps else ""
@@ -134,7 +139,7 @@ class _Drawing:
             sketch.node("quarantine", "Quarantine", Role.UTILITY, (), "utilities", Shape.STORE, "🚧")
             held = {rule.step for rule in chain.rules if rule.action == "quarantine"}
             last = chain.links[-1].name
-            for link in chain.links:
+            for link in (*chain.links, *chain.outputs):
                 if f"check {link.name}" in sketch.nodes and (link.name in held or (None in held and link.name == last)):
                     sketch.edge(f"check {link.name}", "quarantine", self._held(), EdgeKind.USES)
             if chain.pipeline.error_handling.on_row_error == "quarantine":

@@ -32,12 +32,16 @@ class Side:
 
 @dataclass(frozen=True)
 class Link:
-    """A step with the rules that judge its rows and the targets written from it; ``options`` None: no step at all."""
+    """A step with the rules that judge its rows and the targets written from it; ``options`` None: no step at all.
+
+    ``beside``: it is the second output of that step, which the chain does not go on from.
+    """
 
     name: str
     options: StepOptions | None
     rules: tuple[RuleOptions, ...]
     targets: tuple[int, ...]
+    beside: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class Chain:
     links: tuple[Link, ...]
     targets: tuple[Target, ...]
     alerts: tuple[Alert, ...] = ()
+    outputs: tuple[Link, ...] = ()
 
     @property
     def name(self) -> str:
@@ -61,7 +66,7 @@ class Chain:
 
     @property
     def rules(self) -> tuple[RuleOptions, ...]:
-        return tuple(rule for link in self.links for rule in link.rules)
+        return tuple(rule for link in (*self.links, *self.outputs) for rule in link.rules)
 
     @property
     def holds_rows(self) -> bool:
@@ -90,21 +95,36 @@ def chain_of(project: Project, name: str) -> Chain:
     pairs: list[tuple[str, StepOptions | None]] = list(zip(names, pipeline.transformations, strict=True))
     pairs = pairs or [(EXTRACTED, None)]
     last = pairs[-1][0]
-    links = tuple(
-        Link(
-            named,
-            options,
-            tuple(rule for rule in pipeline.quality_rules if (rule.step or last) == named),
-            tuple(index for index, target in enumerate(pipeline.targets) if (target.from_ or last) == named),
-        )
-        for named, options in pairs
-    )
+    links = tuple(_link(pipeline, named, options, named == last) for named, options in pairs)
+    outputs = tuple(_link(pipeline, named, None, False, step) for named, step in _outputs(pipeline, pairs).items())
     targets = tuple(
         Target(system(address.name, address.kind), write)
         for write, address in zip(pipeline.targets, pipeline.target_addresses, strict=True)
     )
     alerts = (*(project.deferred_alerts.outline or ()), *pipeline.monitoring.alerts)
-    return Chain(pipeline, tuple(sources), _sides(project, pairs), links, targets, alerts)
+    return Chain(pipeline, tuple(sources), _sides(project, pairs), links, targets, alerts, outputs)
+
+
+def _link(pipeline: Pipeline, name: str, options: StepOptions | None, last: bool, beside: str = "") -> Link:
+    return Link(
+        name,
+        options,
+        tuple(rule for rule in pipeline.quality_rules if rule.step == name or (last and not rule.step)),
+        tuple(i for i, target in enumerate(pipeline.targets) if target.from_ == name or (last and not target.from_)),
+        beside,
+    )
+
+
+def _outputs(pipeline: Pipeline, pairs: list[tuple[str, StepOptions | None]]) -> dict[str, str]:
+    """Second outputs that somebody reads, and the step that gives each: one of its options names it."""
+    names = {name for name, _ in pairs}
+    read = [target.from_ for target in pipeline.targets] + [rule.step for rule in pipeline.quality_rules]
+    found = {}
+    for output in (name for name in read if name and name not in names):
+        for name, options in pairs:
+            if options is not None and output in options.model_dump().values():
+                found[output] = name
+    return found
 
 
 def system(name: str, kind: str) -> str:
