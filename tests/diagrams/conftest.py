@@ -1,9 +1,19 @@
-"""Any diagram at all, with hostile names and labels."""
+"""A project with runs of every outcome; and any diagram at all, with hostile names and labels."""
 
 from __future__ import annotations
 
-from hypothesis import strategies as st
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
 
+import pytest
+from hypothesis import HealthCheck
+from hypothesis import strategies as st
+from tests.diagrams.shop import write_shop
+from typer.testing import CliRunner
+
+from headgate.cli.main import app
 from headgate.diagrams.commits import MAIN, Branch, Commit, Commits, Merge, Step
 from headgate.diagrams.document import Diagram
 from headgate.diagrams.graph import Edge, EdgeKind, Graph, Group, Node
@@ -13,6 +23,7 @@ from headgate.diagrams.sequence import Block, Item, Message, Note, Participant, 
 from headgate.diagrams.states import END, START, State, States, Transition
 from headgate.diagrams.tables import Relation, Table, TableColumn, Tables
 
+RELAXED = [HealthCheck.too_slow, HealthCheck.data_too_large]
 HOSTILE = (
     "", " ", "end", "End", "graph", "subgraph x", "class a b", "click a href \"javascript:alert(1)\"", "a --> b",
     "%% x", "%%{init: {\"theme\": \"x\"}}%%", "---", "---\ntitle: x\n---", "\"", "'", "`", "`**md**`", "#quot;",
@@ -124,3 +135,35 @@ def commits(draw: st.DrawFn) -> Commits:
 
 
 diagrams: st.SearchStrategy[Diagram] = graphs() | sequences() | tables() | states() | commits()
+
+
+@dataclass(frozen=True)
+class Shop:
+    """The project's folder, and the id of the run of each pipeline."""
+
+    root: Path
+    runs: dict[str, str] = field(default_factory=dict)
+
+    def call(self, *arguments: str) -> str:
+        """What the program prints. Fails unless it exits with 0."""
+        done = CliRunner().invoke(app, ["-C", str(self.root), *arguments])
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    def error(self, *arguments: str) -> tuple[int, str]:
+        done = CliRunner().invoke(app, ["-C", str(self.root), *arguments])
+        return done.exit_code, done.stderr
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """Runs that published, were refused and failed; whoever draws them needs no secret."""
+    found = Shop(write_shop(tmp_path_factory.mktemp("shop")))
+    os.environ["SLACK_URL"] = "https://example.com/hook"
+    try:
+        for name in ("orders", "daily_sales", "strict", "broken"):
+            done = CliRunner().invoke(app, ["-C", str(found.root), "run", name, "-o", "json", "--quiet"])
+            found.runs[name] = json.loads(done.stdout)["run_id"]
+    finally:
+        del os.environ["SLACK_URL"]
+    return found

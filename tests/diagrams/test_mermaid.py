@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from tests.diagrams.conftest import diagrams
+from hypothesis import given, settings
+from tests.diagrams.conftest import RELAXED, diagrams
 from tests.mermaid.parser import Parser
 
 from headgate.diagrams.commits import Commits
@@ -16,7 +16,6 @@ from headgate.diagrams.states import States
 from headgate.diagrams.tables import Tables
 
 KINDS = {Graph: "flowchart-v2", Sequence: "sequence", Tables: "er", States: "stateDiagram", Commits: "gitGraph"}
-RELAXED = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
 def parses(parser: Parser, diagram: Diagram) -> None:
