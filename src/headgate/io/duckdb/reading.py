@@ -1,0 +1,120 @@
+"""Reading a DuckDB file: opened for each question and each scan, so that it is free in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headgate.core.contracts import Scan
+from headgate.io.cursor_values import Kind
+from headgate.io.duckdb.files import connect, told
+from headgate.io.duckdb.sessions import Session, quoted
+from headgate.io.duckdb.types import read_columns
+from headgate.io.relational.columns import ReadColumn, source_schema
+from headgate.io.relational.source import once, select_list
+from headgate.sql.literals import literal, quote_name
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class DuckdbReader:
+    """One file, read-only."""
+
+    product = "DuckDB"
+
+    def __init__(self, path: Path, timeout: timedelta) -> None:
+        self._path, self._timeout = path, timeout
+        self._streams: list[Callable[[], None]] = []
+
+    @contextmanager
+    def _session(self, operation: str) -> Iterator[Session]:
+        session = Session(connect(self._path, self._timeout), operation, self._path.name)
+        try:
+            yield session
+        finally:
+            session.close()
+
+    def test(self) -> str:
+        with self._session("test") as session:
+            return f"DuckDB {session.value('SELECT version()')}, {len(session.tables())} tables in {self._path.name}"
+
+    def tables(self) -> list[str]:
+        with self._session("tables") as session:
+            return session.tables()
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        with self._session("probe") as session:
+            return session.query(statement)
+
+    def relation(self, table: str, operation: str) -> str:
+        with self._session(operation) as session:
+            return quoted(session.need(table, operation))
+
+    def keys(self, table: str) -> tuple[str, ...]:
+        with self._session("schema") as session:
+            return session.keys(session.need(table, "schema"))
+
+    def columns(self, source: str, table: str | None) -> list[ReadColumn]:  # noqa: ARG002 - tables tell no more
+        with self._session("schema") as session, told("schema", source):
+            return read_columns(session.connection, source)
+
+    literal = staticmethod(literal)
+
+    def order(self, name: str, kind: Kind) -> str:  # noqa: ARG002 - texts are compared byte by byte
+        return quote_name(name)
+
+    def before_open(self, kind: Kind) -> tuple[datetime | None, str]:  # noqa: ARG002
+        return None, ""  # while we read, nobody writes
+
+    def stream(
+        self, select: str, columns: Sequence[ReadColumn], batch_rows: int, name: str
+    ) -> tuple[pa.RecordBatchReader, Callable[[], None]]:
+        import pyarrow as pa
+
+        schema = pa.schema([pa.field(column.name, column.arrow) for column in columns])
+        connection = connect(self._path, self._timeout)
+        open_: list[Any] = []
+
+        def close() -> None:
+            while open_:
+                open_.pop().close()
+            connection.close()
+
+        closing = once(close)
+        self._streams.append(closing)
+        try:
+            with told("scan", name):
+                open_.append(connection.sql(select).to_arrow_reader(batch_rows))
+        except BaseException:
+            closing()
+            raise
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            with told("scan", name):
+                for batch in open_[0]:
+                    for start in range(0, batch.num_rows, batch_rows):
+                        part = batch.slice(start, batch_rows)
+                        arrays = [
+                            array if array.type == field.type else array.cast(field.type)
+                            for array, field in zip(part.columns, schema, strict=True)
+                        ]
+                        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+        return pa.RecordBatchReader.from_batches(schema, batches()), closing
+
+    def close(self) -> None:
+        while self._streams:
+            self._streams.pop()()
+
+
+def scan_table(path: Path, timeout: timedelta, table: str) -> Scan:
+    """Read a whole table, for lookups and for reading a target back."""
+    reader = DuckdbReader(path, timeout)
+    source = reader.relation(table, "read")
+    columns = reader.columns(source, table)
+    batches, close = reader.stream(f"SELECT {select_list(columns)} FROM {source}", columns, 100_000, table)
+    return Scan(source_schema(columns, reader.keys(table)), batches, close=close)
