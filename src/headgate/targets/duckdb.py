@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from headgate.core.contracts import Scan, Store, TableInfo
+from headgate.core.contracts import EVERY, Scan, Store, TableInfo
 from headgate.core.errors import Code, FatalError
 from headgate.core.events import Emitter
 from headgate.core.ledger import (
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 Found = TypeVar("Found")
 
 __all__ = ["Connection", "Write", "open_store"]
+
+MODES = EVERY
 
 
 class Write(WriteOptions):

@@ -15,13 +15,14 @@ from headgate.core.events import Emitter, Step
 from headgate.core.ledger import Claim, LedgerRecord, QuarantineEntry
 from headgate.core.runs import TableCommit
 from headgate.io import ledger, parked
+from headgate.io import merging as merges
 from headgate.io.duckdb.files import connect
 from headgate.io.duckdb.sessions import TEMPORARY, Session, quoted
 from headgate.io.duckdb.staging import StagingFile
 from headgate.io.duckdb.types import declare
 from headgate.io.relational import merging
 from headgate.io.relational.staging import StagedTable, check, check_keys, create
-from headgate.sql.literals import quote_name
+from headgate.sql.literals import literal, quote_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -75,6 +76,8 @@ class Dialect:
 
     def reader(self, table: str) -> Scan:
         raise NotImplementedError("a file is opened by its store")
+
+    literal = staticmethod(literal)
 
 
 DIALECT = Dialect()
@@ -161,6 +164,11 @@ class DuckdbTransaction:
             session.commit()
 
     def duplicates(self, table: str, columns: Sequence[str]) -> int:
+        if self._tried:
+            with self._trial() as session:
+                for staged, _ in self._tables:
+                    merging.merge(DIALECT, session, staged, self._store, "")
+                return merging.duplicates_in(DIALECT, session, table, columns)
         with self.opened("audit") as session:
             for staged, _ in self._tables:
                 if staged.load.table == table:
@@ -168,8 +176,25 @@ class DuckdbTransaction:
             return merging.duplicates_in(DIALECT, session, table, columns)
 
     def counts(self) -> list[TableCommit]:
+        if self._tried:
+            with self._trial() as session:
+                return [merging.merge(DIALECT, session, staged, self._store, "") for staged, _ in self._tables]
         with self.opened("audit") as session:
             return [merging.expected(DIALECT, session, staged, self._store) for staged, _ in self._tables]
+
+    @property
+    def _tried(self) -> bool:
+        """Whether what a publication would do is found by doing it, and taking it back."""
+        return any(merges.handles(staged.load) for staged, _ in self._tables)
+
+    @contextmanager
+    def _trial(self) -> Iterator[Session]:
+        with self.opened("audit", write=True) as session:
+            session.begin()
+            for staged, _ in self._tables:
+                self._shape(session, staged)
+            yield session
+            session.rollback()
 
     # ------------------------------------------------------------------------------------------- publishing
 

@@ -14,7 +14,7 @@ from headgate.core.ledger import Claim
 from headgate.core.runs import PipelineKey
 from headgate.io.mysql.connection import Connection
 from headgate.io.mysql.encoding import packets
-from headgate.io.mysql.reading import MysqlReader
+from headgate.io.mysql.reading import MysqlReader, literal
 from headgate.io.mysql.sessions import Session, quoted
 from headgate.io.mysql.types import declare
 from headgate.io.relational.columns import source_schema
@@ -69,6 +69,8 @@ class MysqlBackend:
         same = " AND ".join(f"kept.{quote_name(key)} = incoming.{quote_name(key)}" for key in keys)
         changes = ", ".join(f"kept.{quote_name(name)} = incoming.{quote_name(name)}" for name in others)
         return f"UPDATE {target} kept JOIN {stage} incoming ON {same} SET {changes}"
+
+    literal = staticmethod(literal)
 
     # ------------------------------------------------------------------------------------------------ locks
 

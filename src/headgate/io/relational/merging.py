@@ -6,12 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from headgate.core.runs import TableCommit
+from headgate.io import merging
 from headgate.io.relational.staging import Backend, Session, StagedTable
 
 
 def merge(backend: Backend[Any], session: Session, staged: StagedTable, store: str, commit: str) -> TableCommit:
     """Apply one staged table, with exact counts."""
     target, stage = _places(backend, session, staged)
+    if merging.handles(staged.load):
+        place = merging.Target(target, stage, lambda value, _: backend.literal(value.as_py()), staged.stage[1])
+        done = merging.apply(staged.load, place, session)
+        table = staged.load.table
+        return TableCommit(table, commit, store, done.inserted, done.updated, done.deleted, done.unchanged)
     names = ", ".join(backend.quote(name) for name in staged.names)
     every = f"INSERT INTO {target} ({names}) SELECT {names} FROM {stage}"
     match staged.load.mode:

@@ -11,6 +11,7 @@ from headgate.core.errors import Code, FatalError, nearest
 from headgate.core.ledger import PREFIX, Claim
 from headgate.core.runs import PipelineKey
 from headgate.io.ledger import Statements
+from headgate.io.merging import KEYED, identity
 from headgate.io.relational.columns import TableColumn, accepts
 
 if TYPE_CHECKING:
@@ -94,6 +95,9 @@ class Backend(Protocol[S]):
 
     def reader(self, table: str) -> Scan: ...
 
+    def literal(self, value: Any) -> str:
+        """A value as a typed literal."""
+
 
 @dataclass
 class StagedTable:
@@ -106,7 +110,7 @@ class StagedTable:
 
     @property
     def names(self) -> list[str]:
-        return list(self.load.schema.names)
+        return list(self.load.columns.names)
 
     @property
     def others(self) -> list[str]:
@@ -136,7 +140,7 @@ def check(backend: Backend[Any], session: Session, load: Load) -> list[str]:
         return []
     there = {column.name: column for column in session.table_columns(place)}
     additions = []
-    for field_ in load.schema:
+    for field_ in load.columns:
         column = there.get(field_.name)
         if column is None:
             if not load.evolve:
@@ -170,7 +174,7 @@ def _check_names(backend: Backend[Any], load: Load) -> None:
         hint = "use mode: upsert or overwrite, or delete the rows by hand and run without --force"
     elif twice:
         message, hint = f"{backend.product} takes {', '.join(twice)} for one column", "rename one of them"
-    elif load.mode == "upsert" and (missing or not load.keys):
+    elif load.mode in KEYED and (missing or not load.keys):
         message, hint = f"the merge keys {missing} are not among the columns", "name the columns in keys"
     else:
         return
@@ -179,20 +183,21 @@ def _check_names(backend: Backend[Any], load: Load) -> None:
 
 def _key_bytes(load: Load, name: str) -> int:
     """Bytes that a key column of a new table may take: keys share what an index holds."""
-    return 3072 // len(load.keys) // 4 * 4 if load.mode == "upsert" and name in load.keys else 0
+    columns = identity(load)
+    return 3072 // len(columns) // 4 * 4 if load.mode in KEYED and name in columns else 0
 
 
 def create(backend: Backend[Any], session: Session, load: Load, place: Place, *, staging: bool) -> None:
     """CREATE TABLE for a load, or for its staging."""
     lines = []
-    for field_ in load.schema:
+    for field_ in load.schema if staging else load.columns:
         key_bytes = _key_bytes(load, field_.name)
         declared = backend.declare(session, field_, 0 if staging else key_bytes)
         if key_bytes and not staging:
             declared = declared.replace(" NULL", " NOT NULL")
         lines.append(f"{backend.quote(field_.name)} {declared}")
-    if load.mode == "upsert" and not staging:
-        lines.append(f"PRIMARY KEY ({', '.join(backend.quote(key) for key in load.keys)})")
+    if load.mode in KEYED and not staging:
+        lines.append(f"PRIMARY KEY ({', '.join(backend.quote(key) for key in identity(load))})")
     session.execute(f"CREATE TABLE {backend.quoted(place)} ({', '.join(lines)})")
 
 
