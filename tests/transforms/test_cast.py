@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import math
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
 import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
+from tests.plan.projects import SmallProject
 
-from headgate.core.errors import FatalError
+from headgate.core.errors import Code, FatalError
 from headgate.sql.shapes import Project
 from headgate.transforms import cast
 
@@ -178,3 +179,89 @@ def test_unknown_types_and_columns_name_the_nearest(given: Any) -> None:
         with pytest.raises(FatalError) as caught:
             cast.shapes(cast.Options(type="cast", columns=columns), given({"x": "VARCHAR"}))
         assert hint in str(caught.value)
+
+
+DAYS = st.dates().map(lambda day: f"{day.day:02}.{day.month:02}.{day.year:04}")
+
+
+@for_all(
+    st.lists(
+        st.one_of(st.none(), DAYS, st.sampled_from(["", "soon", "30.02.2024", "29.02.2024", "1.1.24"])), max_size=6
+    )
+)
+def test_dates_are_read_as_they_are_written(execute: Any, texts: list[str | None]) -> None:
+    options = {"columns": {"d": {"type": "DATE", "format": "DD.MM.YYYY", "on_error": "null"}}}
+    outcome = execute(cast, options, {"d": "VARCHAR"}, [(text,) for text in texts])
+    expected = [day_of(text) for text in texts]
+    assert outcome.rows == [(day,) for day in expected]
+    assert outcome.nulled["cast d"] == sum(
+        day is None and text is not None for day, text in zip(expected, texts, strict=True)
+    )
+    assert outcome.held == []
+
+
+def day_of(text: str | None) -> date | None:
+    try:
+        return datetime.strptime(text or "", "%d.%m.%Y").date()  # noqa: DTZ007 - a date has no zone
+    except ValueError:
+        return None
+
+
+def test_a_time_of_day_does_not_vanish_in_a_date(execute: Any) -> None:
+    rows = [("2024-01-31 00:00",), ("2024-01-31 10:20",)]
+    options = {"columns": {"d": {"type": "DATE", "format": "YYYY-MM-DD HH24:MI"}}}
+    outcome = execute(cast, options, {"d": "VARCHAR"}, rows)
+    assert outcome.rows == [(date(2024, 1, 31),)]
+    assert [row for row, _ in outcome.held] == [rows[1]]
+    assert execute(cast, {**options, "round": True}, {"d": "VARCHAR"}, rows).rows == [(date(2024, 1, 31),)] * 2
+
+
+def test_times_and_moments_have_formats_too_and_dates_are_written_by_them(execute: Any) -> None:
+    columns = {"t": "VARCHAR", "d": "DATE", "u": "TIME"}
+    options = {
+        "columns": {
+            "t": {"type": "TIME", "format": "HH24:MI"},
+            "d": {"type": "VARCHAR", "format": "DD.MM.YYYY"},
+            "u": {"type": "VARCHAR", "format": "HH24.MI"},
+        }
+    }
+    rows = [("10:20", date(2024, 1, 31), time(10, 20))]
+    assert execute(cast, options, columns, rows).rows == [(time(10, 20), "31.01.2024", "10.20")]
+
+
+def test_a_moment_with_a_zone_is_that_moment(database: Any, given: Any) -> None:
+    options = cast.Options(type="cast", columns={"z": {"type": "TIMESTAMPTZ", "format": "%Y-%m-%d %H:%M %z"}})
+    [project] = cast.shapes(options, given({"z": "VARCHAR"}))
+    assert isinstance(project, Project)
+    value = project.columns[0][1].sql("duckdb")
+    found = database.execute(f"SELECT CAST({value} AS VARCHAR) FROM (SELECT '2024-01-31 10:20 +0200' AS z)").fetchone()
+    assert found == ("2024-01-31 08:20:00+00",)
+
+
+def test_what_becomes_null_is_counted_and_told(project: SmallProject) -> None:
+    steps = [{"type": "cast", "columns": {"note": {"type": "INTEGER", "on_error": "null"}}}]
+    receipt = project.define(steps=steps).run()
+    assert project.out("SELECT id, note FROM out") == [(1, 1), (2, None), (3, 3), (4, None), (5, 5)]
+    assert receipt.warnings == ("1 rows: cast: cast note became NULL",)
+    assert receipt.rows.quarantined == 0
+
+
+def test_a_column_may_be_stricter_than_the_pipeline(project: SmallProject) -> None:
+    held = [{"type": "cast", "on_error": "quarantine", "columns": {"note": "INTEGER"}}]
+    receipt = project.define(steps=held).run()
+    assert (receipt.rows.quarantined, receipt.rows.loaded) == (1, 4)
+    steps = [{"type": "cast", "columns": {"note": {"type": "INTEGER", "on_error": "fail"}}}]
+    failed = project.define(steps=steps, error_handling={"on_row_error": "quarantine"}).attempt()
+    assert failed.error_code is Code.ROW_ERROR
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"n": {"type": "DATE", "format": "YYYY"}}, "a format is about dates and times as text"),
+        ({"t": {"type": "INTEGER", "format": "YYYY"}}, "a format is about dates and times as text"),
+    ],
+)
+def test_a_format_where_there_is_no_date_is_refused(given: Any, columns: dict[str, Any], message: str) -> None:
+    with pytest.raises(FatalError, match=message):
+        cast.shapes(cast.Options(type="cast", columns=columns), given({"n": "INTEGER", "t": "VARCHAR"}))

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import statistics
 from datetime import date
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tests.plan.projects import SmallProject
 
 from headgate.core.errors import FatalError
 from headgate.sql.shapes import Deduplicate, Drop, Project
@@ -124,3 +127,113 @@ def test_nothing_is_computed_that_was_not_asked_for(given: Any) -> None:
     found = clean.shapes(clean.Options(type="clean", remove_nulls=["a"], deduplicate=True), given({"a": "INTEGER"}))
     assert [type(shape) for shape in found] == [Drop, Deduplicate]
     assert isinstance(clean.shapes(clean.Options(type="clean", trim=True), given({"t": "VARCHAR"}))[0], Project)
+
+
+NUMBERS = st.lists(
+    st.tuples(st.sampled_from([None, "a", "b"]), st.one_of(st.none(), st.integers(-9, 9))), min_size=1, max_size=9
+).map(lambda rows: [(number, *row) for number, row in enumerate(rows)])
+SERIES = {"id": "INTEGER", "g": "VARCHAR", "x": "INTEGER"}
+
+
+def half_away(number: float) -> int:
+    return int(Decimal(repr(number)).quantize(Decimal(1), ROUND_HALF_UP))
+
+
+@for_all(NUMBERS, st.booleans())
+def test_fills_come_from_the_rows_of_the_group_that_have_a_value(execute: Any, rows: list[Any], grouped: bool) -> None:
+    meant: dict[str, Any] = {
+        "zero": lambda _: 0,
+        "mean": lambda values: half_away(statistics.fmean(values)),
+        "median": lambda values: half_away(statistics.median(values)),
+        "mode": lambda values: min(values, key=lambda value: (-values.count(value), value)),
+    }
+    for strategy, value_of in meant.items():
+        by = {"by": "g"} if grouped and strategy != "zero" else {}
+        outcome = execute(clean, {"fill": {"x": {"strategy": strategy, **by}}}, SERIES, rows)
+        expected = []
+        for number, group, x in rows:
+            values = [row[2] for row in rows if row[2] is not None and (not by or row[1] == group)]
+            filled = x if x is not None else value_of(values) if values or strategy == "zero" else None
+            expected.append((number, group, filled))
+        assert sorted(outcome.rows) == expected, strategy
+        assert outcome.columns == SERIES
+
+
+@for_all(NUMBERS, st.sampled_from(["forward", "backward"]))
+def test_a_series_goes_on_with_the_nearest_value_of_its_group(execute: Any, rows: list[Any], strategy: str) -> None:
+    fill = {"x": {"strategy": strategy, "by": ["g"], "order_by": "id DESC"}}
+    outcome = execute(clean, {"fill": fill}, SERIES, rows)
+    expected = []
+    for number, group, x in rows:
+        later = [row[2] for row in rows if row[1] == group and row[2] is not None and row[0] > number]
+        earlier = [row[2] for row in rows if row[1] == group and row[2] is not None and row[0] < number]
+        nearest = (later[0] if later else None) if strategy == "forward" else (earlier[-1] if earlier else None)
+        expected.append((number, group, x if x is not None else nearest))
+    assert sorted(outcome.rows) == expected
+
+
+def test_decimals_and_doubles_are_filled_in_their_own_type(execute: Any) -> None:
+    columns = {"d": "DECIMAL(6, 2)", "f": "DOUBLE"}
+    rows = [(Decimal("1.00"), 1.0), (Decimal("2.01"), 2.5), (None, None)]
+    outcome = execute(clean, {"fill": {"d": {"strategy": "mean"}, "f": {"strategy": "mean"}}}, columns, rows)
+    assert outcome.rows[2] == (Decimal("1.51"), 1.75)
+    assert outcome.columns == {"d": "DECIMAL(6,2)", "f": "DOUBLE"}
+
+
+@pytest.mark.parametrize(
+    ("options", "text", "expected"),
+    [
+        (["t"], "O'Neil-Smith, J.", "ONeilSmith J"),
+        ({"t": "@._-"}, "jo.do-e+x@a_b.example!", "jo.do-ex@a_b.example"),
+        ("t", "Größe№ 5\t(m²)", "Größe 5\tm²"),
+        ({"t": "]^-\\"}, "a]^-\\[", "a]^-\\"),
+        ("t", None, None),
+        ("t", "e\u0301!", "e\u0301"),
+    ],
+)
+def test_special_characters_leave_the_columns_that_are_named(
+    execute: Any, options: Any, text: Any, expected: Any
+) -> None:
+    outcome = execute(clean, {"remove_special": options}, {"t": "VARCHAR", "u": "VARCHAR"}, [(text, "a!")])
+    assert outcome.rows == [(expected, "a!")]
+
+
+def test_an_absent_column_is_an_error_or_a_warning(execute: Any, given: Any) -> None:
+    options = {"trim": ["t", "absent"], "fill": {"gone": 0}, "missing": "warn"}
+    outcome = execute(clean, options, {"t": "VARCHAR"}, [(" a ",)])
+    assert outcome.rows == [("a",)]
+    assert outcome.notes == [f'there is no column "{name}", so it is not cleaned' for name in ("absent", "gone")]
+    with pytest.raises(FatalError, match='column "absent" not found'):
+        clean.shapes(clean.Options(type="clean", **{**options, "missing": "error"}), given({"t": "VARCHAR"}))
+
+
+@pytest.mark.parametrize(
+    "fill",
+    [
+        {"strategy": "fill_meen"},
+        {"strategy": "mean", "value": 1},
+        {"strategy": "forward"},
+        {"strategy": "mean", "order_by": "id"},
+        {"value": 1, "by": "g"},
+        {},
+    ],
+)
+def test_a_misspelt_strategy_never_becomes_data(fill: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        clean.Options(type="clean", fill={"x": fill})
+
+
+@pytest.mark.parametrize("strategy", ["zero", "mean", "median"])
+def test_a_number_fills_numbers_only(given: Any, strategy: str) -> None:
+    with pytest.raises(FatalError, match="is a number, but g is VARCHAR"):
+        clean.shapes(clean.Options(type="clean", fill={"g": {"strategy": strategy}}), given(SERIES))
+
+
+def test_means_see_the_rows_that_are_still_good(project: SmallProject) -> None:
+    steps: list[dict[str, Any]] = [
+        {"type": "filter", "condition": "total IS NULL OR total > 0"},
+        {"type": "clean", "convert": {"note": "INTEGER"}, "fill": {"total": {"strategy": "mean"}}},
+    ]
+    receipt = project.define(steps=steps, error_handling={"on_row_error": "quarantine"}).run()
+    assert project.out("SELECT id, total FROM out") == [(1, 10), (3, 30), (4, 20)]
+    assert (receipt.rows.filtered, receipt.rows.quarantined) == (1, 1)

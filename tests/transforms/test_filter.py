@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -122,3 +123,60 @@ def test_values_of_another_kind_are_refused(given: Any, type_: str, operator_: A
     options = filter_.Options(type="filter", field="x", operator=operator_, value=value)
     with pytest.raises(FatalError):
         filter_.shapes(options, given({"x": type_}))
+
+
+TEXTS = st.one_of(st.none(), st.text("aAä%_.", max_size=4))
+
+
+@for_all(st.lists(st.tuples(TEXTS), max_size=6), st.text("aAä%_.", max_size=2))
+def test_texts_are_looked_for_as_they_are(execute: Any, rows: list[Any], part: str) -> None:
+    meant: dict[str, Callable[[str], bool]] = {
+        "contains": lambda text: part in text,
+        "not_contains": lambda text: part not in text,
+        "starts_with": lambda text: text.startswith(part),
+        "ends_with": lambda text: text.endswith(part),
+    }
+    for name, holds in meant.items():
+        outcome = execute(filter_, {"field": "t", "operator": name, "value": part}, {"t": "VARCHAR"}, rows)
+        assert outcome.rows == [row for row in rows if row[0] is not None and holds(row[0])], name
+
+
+@pytest.mark.parametrize(
+    ("operator", "value", "kept"),
+    [
+        ("between", [2, 3], [2, 3]),
+        ("not_between", [2, 3], [1, 4]),
+        ("between", [1.5, 2.5], [2]),
+        ("between", [3, 2], []),
+        ("not_in", [1, 2], [3, 4]),
+    ],
+)
+def test_numbers_lie_between_or_not_and_null_does_neither(
+    execute: Any, operator: str, value: Any, kept: list[int]
+) -> None:
+    rows = [(None,), (1,), (2,), (3,), (4,)]
+    outcome = execute(filter_, {"field": "n", "operator": operator, "value": value}, {"n": "INTEGER"}, rows)
+    assert [row[0] for row in outcome.rows] == kept
+
+
+@pytest.mark.parametrize(
+    ("operator", "value", "kept"),
+    [
+        ("matches", "[ab]+", ["ab"]),
+        ("ilike", "A%", ["ab", "aX"]),
+        ("not_like", "a%", ["x"]),
+        ("like", "a_", ["ab", "aX"]),
+    ],
+)
+def test_patterns(execute: Any, operator: str, value: str, kept: list[str]) -> None:
+    rows = [(None,), ("ab",), ("aX",), ("x",)]
+    outcome = execute(filter_, {"field": "t", "operator": operator, "value": value}, {"t": "VARCHAR"}, rows)
+    assert [row[0] for row in outcome.rows] == kept
+
+
+@pytest.mark.parametrize(
+    ("operator", "value"), [("between", [1]), ("between", 1), ("matches", "("), ("matches", "(?=a)")]
+)
+def test_half_a_range_and_what_is_no_pattern_is_refused(operator: str, value: Any) -> None:
+    with pytest.raises(ValidationError):
+        filter_.Options(type="filter", field="t", operator=operator, value=value)

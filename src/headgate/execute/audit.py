@@ -125,15 +125,16 @@ def _result(rule: Rule, failed: int, observed: str) -> CheckResult:
 
 
 def _judge_rows(run: Run, stage: Audit, rejected: int) -> None:
-    errors = rejected
-    first = REJECTED if rejected else ""
+    """Steps may be stricter or milder than the pipeline, so each flag says whether its rows fail the run."""
+    errors = rejected if run.pipeline.error_handling.on_row_error == "fail" else 0
+    first = REJECTED if errors else ""
     for result in run.passes:
         for flag in result.transform.verdict.holds:
             count = result.tally.held[flag.bit]
-            if flag.kind == "row_error" and count:
+            if flag.kind == "row_error" and flag.action == "fail" and count:
                 errors += count
                 first = first or flag.name
-    if errors and run.pipeline.error_handling.on_row_error == "fail":
+    if errors:
         assert run.held is not None
         row = run.held.first_of(first)
         raise FatalError(

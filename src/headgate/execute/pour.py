@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from headgate.core.contracts import FileScan, Scan, SourceSchema, Writer
 from headgate.core.events import Step
+from headgate.core.secrets import Secret
 from headgate.execute.ahead import ahead
 from headgate.execute.calls import run_call
 from headgate.execute.context import PassResult, Run
@@ -68,6 +70,8 @@ def drain(run: Run, pour: Pour, counter: Counter) -> None:
     transform, check = pour.transform, pour.check
     assert run.session is not None
     assert check is not None
+    for name, secret in transform.keys.items():
+        run.session.materialise(name, _key(secret))
     reader = _open(run, transform)
     good = _good_schema(reader.schema)
     markers = [write.marker for write in pour.writes if write.marker]
@@ -163,6 +167,17 @@ def _open(run: Run, transform: Transform) -> pa.RecordBatchReader:
     finally:
         binder.close()
     return run_call(transform.call, rows, schema, run.workspace.project.root)
+
+
+def _key(secret: Secret) -> Scan:
+    """The secret as the inner and outer key of HMAC-SHA-256 (RFC 2104), in one row."""
+    import pyarrow as pa
+
+    raw = secret.reveal().encode()
+    padded = (hashlib.sha256(raw).digest() if len(raw) > 64 else raw).ljust(64, b"\0")
+    row = {"inner": bytes(byte ^ 0x36 for byte in padded), "outer": bytes(byte ^ 0x5C for byte in padded)}
+    table = pa.Table.from_pylist([row], pa.schema({"inner": pa.binary(), "outer": pa.binary()}))
+    return Scan(SourceSchema(table.schema), batches=table.to_reader())
 
 
 def _good_schema(schema: pa.Schema) -> pa.Schema:

@@ -21,6 +21,7 @@ from headgate.plan.places import located
 from headgate.plan.rules import RuleBook
 from headgate.plan.stages import (
     INTERNAL,
+    KEY_COLUMNS,
     Acknowledge,
     Audit,
     Check,
@@ -208,6 +209,7 @@ class _Compiler:
             counted=counted,
             sides=tuple(dict.fromkeys(builder.sides)),
             setwise=builder.setwise is not None,
+            keys=dict(builder.keys),
         )
 
     def _close(self, index: int, before: str = "") -> str:
@@ -301,7 +303,8 @@ class _Compiler:
 
     def _bind(self, query: exp.Expr, relation: str, columns: Sequence[Column]) -> tuple[Column, ...]:
         try:
-            return self.binder.bind(query.sql(DIALECT), {**self.sides, relation: columns})
+            keys = dict.fromkeys(self.builder.keys, KEY_COLUMNS)
+            return self.binder.bind(query.sql(DIALECT), {**self.sides, **keys, relation: columns})
         except BindingError as error:
             if error.missing:
                 names = [item.name for item in columns]

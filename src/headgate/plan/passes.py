@@ -14,6 +14,7 @@ from sqlglot import exp
 
 from headgate.core.contracts import Column
 from headgate.core.errors import Code, FatalError
+from headgate.core.secrets import Secret
 from headgate.plan.lineage import origin
 from headgate.plan.stages import (
     BITS,
@@ -71,6 +72,7 @@ class PassBuilder:
     extra: list[str] = field(default_factory=list)
     grouped: bool = False
     reshaped: bool = False
+    keys: dict[str, Secret] = field(default_factory=dict)
     setwise: int | None = None
     """The last step that looked at all rows."""
     trail: list[Step] = field(default_factory=list)
@@ -122,6 +124,7 @@ class PassBuilder:
 
     def _project(self, shape: Project, step: str, on_row_error: Action) -> None:
         before = self.columns
+        self.keys |= shape.keys
         shape = self._among_alive(shape)
         if self.setwise == self.applied:
             shape = self._narrowed(shape)
@@ -140,15 +143,16 @@ class PassBuilder:
 
     def _among_alive(self, shape: Project) -> Project:
         """Windows of the shape see rows that are still good, and make what was held before them unfit for replay."""
-        values = [value for _, value in shape.columns] + [flag.condition for flag in shape.flags]
-        if not any(value.find(exp.Window) for value in values):
+        asked = [value for _, value in shape.columns] + [flag.condition for flag in shape.flags]
+        if not any(value.find(exp.Window) for value in asked):
             return shape
         self.setwise = self.applied
         if not self.judged:
             return shape
         alive = self._alive()
         flags = [replace(flag, condition=among(flag.condition, alive)) for flag in shape.flags]
-        return Project(tuple((name, among(value, alive)) for name, value in shape.columns), tuple(flags))
+        values = tuple((name, among(value, alive)) for name, value in shape.columns)
+        return replace(shape, columns=values, flags=tuple(flags))
 
     def _narrowed(self, shape: Project) -> Project:
         select = exp.select(*(named(value, name) for name, value in shape.columns)).from_(table(self.last))
@@ -394,19 +398,4 @@ class PassBuilder:
 
 def narrowed(builder: PassBuilder, columns: tuple[Column, ...]) -> PassBuilder:
     """A builder for the pass that follows ``builder`` and reads what it gives."""
-    return replace(
-        builder,
-        columns=columns,
-        steps=[],
-        ctes=[],
-        drops=[],
-        holds=[],
-        notes=[],
-        sides=[],
-        extra=[],
-        grouped=False,
-        reshaped=False,
-        setwise=None,
-        trail=[],
-        ruled=[],
-    )
+    return PassBuilder(builder.reads, columns, builder.bind, builder.applied, lineage=builder.lineage)

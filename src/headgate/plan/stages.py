@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from headgate.core.contracts import Column, History, Mode
+from headgate.core.secrets import Secret
 from headgate.sql.shapes import Call, Reason
 
 MASK, NOTES, HELD, GROUP, RAW, MARKER = "_hg_m", "_hg_w", "_hg_h", "_hg_n", "_hg_r", "_hg_d"
 """Columns of a pass beside its own: verdict words, words of rules that only note, rows as held, rows in a group, and
 within a step the columns as they were; and of each target that asks for it, which rows delete their key."""
 INTERNAL = "_hg_"
+KEY_COLUMNS = (Column("inner", "BLOB"), Column("outer", "BLOB"))
 BITS = 62
 """Flags in one BIGINT word."""
 
@@ -175,6 +177,7 @@ class Transform:
     ``columns`` are those of the good rows. ``counted`` says how rows go in: one to one, as groups, or unrelated.
     ``setwise``: values depend on all its rows, so that rows held before it cannot be replayed alone.
     ``branch``: its rows are a second output of a step, beside the main chain.
+    ``keys``: secrets that the SQL reads as relations of one row.
     """
 
     relation: str
@@ -190,6 +193,7 @@ class Transform:
     replayable: bool = True
     setwise: bool = False
     branch: bool = False
+    keys: Mapping[str, Secret] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

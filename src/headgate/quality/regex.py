@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -11,10 +10,8 @@ from sqlglot import exp
 from headgate.core.errors import Code, FatalError
 from headgate.core.models import RuleOptions
 from headgate.sql.conditions import type_of
+from headgate.sql.patterns import checked_pattern
 from headgate.sql.shapes import RowRule, StepInput, column
-
-_ESCAPED = re.compile(r"\\(?:[pPQEzC]|x\{)")
-_UNSUPPORTED = re.compile(r"\(\?(?:=|!|<=|<!|>|\()|\(\?P[=>]|\\[1-9]")
 
 
 class Options(RuleOptions):
@@ -27,17 +24,7 @@ class Options(RuleOptions):
     @field_validator("pattern")
     @classmethod
     def _is_pattern(cls, pattern: str) -> str:
-        if "\x00" in pattern:
-            raise ValueError("a pattern cannot hold a NUL byte")
-        found = _UNSUPPORTED.search(re.sub(r"\\\\", "", pattern))
-        if found:
-            raise ValueError(f"{found[0]} is look-around or a back-reference, which RE2 does not have")
-        if not _ESCAPED.search(pattern):  # what RE2 knows and Python does not is left to the binder
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise ValueError(f"not a regular expression: {error}") from None
-        return pattern
+        return checked_pattern(pattern)
 
 
 def shapes(options: Options, step: StepInput) -> RowRule:

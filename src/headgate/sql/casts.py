@@ -141,3 +141,25 @@ def _cast(value: exp.Expr, target: SqlType) -> exp.Expr:
 
 def _try(value: exp.Expr, target: SqlType) -> exp.Expr:
     return exp.TryCast(this=value.copy(), to=exp.DataType.build(target.name, dialect=DIALECT))
+
+
+def formatted_cast(value: exp.Expr, target: SqlType, pattern: str, *, rounded: bool = False) -> Cast:
+    """Cast a text that is written as ``pattern`` says (strptime) to a date or time; white space around is fine.
+
+    A year has four digits: 1.1.24 would be in the first century.
+    """
+    trimmed: exp.Expr = exp.Anonymous(this="TRIM", expressions=[value.copy()])
+    if "%Y" in pattern:
+        year = exp.Anonymous(this="REGEXP_MATCHES", expressions=[value.copy(), exp.Literal.string("[0-9]{4}")])
+        trimmed = exp.Case().when(year, trimmed)
+    read = exp.Anonymous(this="TRY_STRPTIME", expressions=[trimmed, exp.Literal.string(pattern)])
+    moment = SqlType("TIMESTAMP", "timestamp")
+    if target.family == "timestamptz":
+        zone = exp.DataType.build("TIMESTAMPTZ", dialect=DIALECT)
+        tried: exp.Expr = exp.Cast(this=read, to=zone)
+        return Cast(tried, exp.and_(_is_null(tried), exp.Not(this=_is_null(value))))
+    tried = _cast(_cast(read, moment), target)
+    wrong: exp.Expr = exp.and_(_is_null(tried), exp.Not(this=_is_null(value)))
+    if target.family == "date" and not rounded:
+        wrong = exp.or_(wrong, exp.NEQ(this=_cast(read, moment), expression=_cast(tried, moment)))
+    return Cast(tried, exp.func("COALESCE", exp.paren(wrong), exp.false()))

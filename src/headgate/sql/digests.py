@@ -23,3 +23,15 @@ def number_of(names: Sequence[str], salt: str, step: StepInput) -> exp.Expr:
         parts.append(exp.Case().when(known, shown).else_(exp.Literal.string("-")))
     whole = exp.Anonymous(this="CONCAT", expressions=parts)
     return exp.Anonymous(this="MD5_NUMBER_LOWER", expressions=[whole])
+
+
+def hmac_sha256(text: exp.Expr, key: str) -> exp.Expr:
+    """HMAC-SHA-256 of a text in hex; ``key`` is the relation of one row that has the key's two forms."""
+
+    def of(name: str, message: exp.Expr) -> exp.Expr:
+        select = exp.select(column(name)).from_(exp.Table(this=exp.to_identifier(key, quoted=True)))
+        joined = exp.DPipe(this=select.subquery(), expression=message, safe=True)
+        return exp.Anonymous(this="SHA256", expressions=[joined])
+
+    inside = of("inner", exp.Anonymous(this="ENCODE", expressions=[text.copy()]))
+    return of("outer", exp.Anonymous(this="UNHEX", expressions=[inside]))

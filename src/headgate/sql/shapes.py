@@ -14,6 +14,7 @@ from sqlglot import exp
 
 from headgate.core.contracts import Column
 from headgate.core.errors import Code, FatalError, nearest
+from headgate.core.secrets import Secret
 from headgate.sql import expressions
 from headgate.sql.templates import render_sql
 
@@ -68,10 +69,13 @@ class Project:
     """One row out per row in. ``columns`` is the whole output, in order; expressions read the input's columns.
 
     They may have windows (``AVG(x) OVER ()``), which see all rows of the run that are still good.
+    ``keys``: secrets for codes that depend on one. The plan makes each a relation of one row under that name, with the
+    columns ``inner`` and ``outer``: the secret as the two keys of HMAC-SHA-256. No plan shows them.
     """
 
     columns: tuple[tuple[str, exp.Expr], ...]
     flags: tuple[Flag, ...] = ()
+    keys: Mapping[str, Secret] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,15 @@ def trimmed(value: exp.Expr) -> exp.Expr:
     return exp.Anonymous(this="TRIM", expressions=[value, exp.Literal.string(_SPACE)])
 
 
+def without_specials(value: exp.Expr, kept: str) -> exp.Expr:
+    """Without anything but letters, marks on them, digits, white space and the characters of ``kept``."""
+    allowed = "".join(f"\\x{{{ord(character):x}}}" for character in dict.fromkeys(kept))
+    pattern = exp.Literal.string(rf"[^\p{{L}}\p{{M}}\p{{N}}\s\p{{Z}}{allowed}]")
+    return exp.Anonymous(
+        this="REGEXP_REPLACE", expressions=[value, pattern, exp.Literal.string(""), exp.Literal.string("g")]
+    )
+
+
 def changed_case(value: exp.Expr, case: Literal["lower", "upper", "title"]) -> exp.Expr:
     """In lower or upper case, or with a capital at the start of each word (words end at white space)."""
     match case:

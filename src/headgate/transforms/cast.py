@@ -2,25 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field
+from sqlglot import exp
 
-from headgate.core.models import StepOptions
-from headgate.sql.casts import exact_cast
+from headgate.core.errors import Code, FatalError
+from headgate.core.models import Model, StepOptions
+from headgate.sql.casts import Cast, exact_cast, formatted_cast
+from headgate.sql.formats import strptime_format
 from headgate.sql.naming import distinct
-from headgate.sql.shapes import Flag, Project, Shape, StepInput, column
+from headgate.sql.shapes import Flag, OnError, Project, Shape, StepInput, column
 from headgate.sql.types import parse_type
+
+_MOMENTS = ("date", "time", "timestamp", "timestamptz")
+
+
+class CastTo(Model):
+    """What one column becomes."""
+
+    type: str = Field(description="SQL type, such as DATE.")
+    format: Annotated[str, AfterValidator(strptime_format)] | None = Field(
+        default=None, description="How dates and times are written: DD.MM.YYYY or %d.%m.%Y."
+    )
+    on_error: OnError | None = Field(
+        default=None,
+        description="For values that do not convert: fail, quarantine (the row), or null (counted). "
+        "Default that of the step.",
+    )
+
+
+def _as_type(value: Any) -> Any:
+    return {"type": value} if isinstance(value, str) else value
 
 
 class Options(StepOptions):
     """Change the type of columns.
 
-    A value that does not convert, or that would be another one afterwards, makes its row a row error.
+    A value that does not convert, or that would be another one afterwards, makes its row a row error. NULL stays NULL.
     """
 
     type: Literal["cast"]
-    columns: dict[str, str] = Field(min_length=1, description="Column to SQL type, such as DECIMAL(18, 2).")
+    columns: dict[str, Annotated[CastTo, BeforeValidator(_as_type)]] = Field(
+        min_length=1, description="Column to SQL type, such as DECIMAL(18, 2), or to {type, format, on_error}."
+    )
+    on_error: OnError | None = Field(
+        default=None, description="For all columns of the step; default error_handling.on_row_error."
+    )
     round: bool = Field(
         default=False,
         description="Round numbers half away from zero, and cut the time of day off dates, instead of refusing them.",
@@ -32,11 +60,41 @@ def shapes(options: Options, step: StepInput) -> list[Shape]:
     distinct(step.resolve(name) for name in options.columns)
     values = dict(step.keep_all())
     flags = []
-    for wanted, type_name in options.columns.items():
-        name, target = step.resolve(wanted), parse_type(type_name)
-        cast = exact_cast(column(name), parse_type(step.type_of(name)), target, rounded=options.round)
+    for wanted, to in options.columns.items():
+        name = step.resolve(wanted)
+        cast, message = _cast(name, to, options, step)
         values[name] = cast.value
         if cast.wrong is not None:
-            message = f"{name} is a value of {target.name}"
-            flags.append(Flag(f"cast {name}", cast.wrong, (name,), message, cast.clear))
+            on_error = to.on_error or options.on_error
+            flags.append(Flag(f"cast {name}", cast.wrong, (name,), message, cast.clear, on_error))
     return [Project(tuple(values.items()), tuple(flags))]
+
+
+def _cast(name: str, to: CastTo, options: Options, step: StepInput) -> tuple[Cast, str]:
+    source, target = parse_type(step.type_of(name)), parse_type(to.type)
+    message = f"{name} is a value of {target.name}"
+    if to.format is None:
+        return exact_cast(column(name), source, target, rounded=options.round), message
+    if source.family == "text" and target.family in _MOMENTS:
+        cast = formatted_cast(column(name), target, to.format, rounded=options.round)
+        return cast, f"{message} written as {to.format}"
+    if target.family == "text" and source.family in _MOMENTS:
+        written = exp.Anonymous(
+            this="STRFTIME", expressions=[_moment(name, source.family), exp.Literal.string(to.format)]
+        )
+        return Cast(written, None), message
+    raise FatalError(
+        Code.PLAN_INVALID,
+        f"a format is about dates and times as text, but {name} is {source.name} and becomes {target.name}",
+        operation="plan",
+        object=name,
+        hint="leave format out",
+    )
+
+
+def _moment(name: str, family: str) -> exp.Expr:
+    """A time of day is formatted on the first day of the calendar."""
+    if family != "time":
+        return column(name)
+    day = exp.cast(exp.Literal.string("1900-01-01"), exp.DType.DATE)
+    return exp.Add(this=day, expression=column(name))

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, time
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 from sqlglot import exp
 
 from headgate.core.contracts import Column
 from headgate.core.errors import Code, FatalError
-from headgate.core.models import Names, StepOptions
+from headgate.core.models import Model, Names, StepOptions
 from headgate.sql.bounds import matching
 from headgate.sql.casts import exact_cast
+from headgate.sql.fills import Strategy, counted, filled
 from headgate.sql.ordering import deduplicated
-from headgate.sql.shapes import Drop, Flag, Project, Shape, StepInput, column
+from headgate.sql.shapes import Drop, Flag, Note, Project, Shape, StepInput, column
 from headgate.sql.types import SqlType, parse_type
-from headgate.sql.words import changed_case, trimmed
+from headgate.sql.words import changed_case, trimmed, without_specials
 
-Fill = bool | int | float | Decimal | datetime | date | time | str
+Value = bool | int | float | Decimal | datetime | date | time | str
+COUNT = "_hg_times"
 Case = Literal["lower", "upper", "title"]
 
 
@@ -27,39 +30,90 @@ def _as_texts(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+class Fill(Model):
+    """What replaces NULL: a value, or one that comes from the other rows."""
+
+    value: Value | None = Field(default=None, description="A value.")
+    strategy: Strategy | None = Field(
+        default=None,
+        description="zero; mean, median (rounded to the column's type) or mode (of several the smallest) of the rows "
+        "that have a value; forward or backward: the nearest value before or after in order_by.",
+    )
+    by: Names | None = Field(default=None, description="Only rows with equal values of these columns count.")
+    order_by: Names | None = Field(default=None, description="For forward and backward.")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Fill:
+        if (self.value is None) == (self.strategy is None):
+            raise ValueError("a fill is either a value or a strategy")
+        if (self.order_by is not None) != (self.strategy in ("forward", "backward")):
+            raise ValueError("order_by goes with forward and backward, and they need it")
+        if self.by is not None and self.strategy in (None, "zero"):
+            raise ValueError("by goes with a strategy that looks at other rows")
+        return self
+
+
+def _as_fill(value: Any) -> Any:
+    return value if isinstance(value, dict | Fill) else {"value": value}
+
+
+def _as_kept(value: Any) -> Any:
+    """Names alone keep letters, digits and white space."""
+    if isinstance(value, str):
+        return {value: ""}
+    return dict.fromkeys(value, "") if isinstance(value, list | tuple) else value
+
+
 class Options(StepOptions):
-    """Clean values in a fixed order: trim, spellings of NULL, case, convert, fill, drop rows, deduplicate."""
+    """Clean values in a fixed order: trim, special characters, spellings of NULL, case, convert, fill, drop rows,
+    deduplicate. Fills from other rows see the cleaned rows of the whole run.
+    """
 
     type: Literal["clean"]
     trim: bool | Names = Field(default=False, description="Cut white space off: true for all text columns, or names.")
     null_values: Annotated[tuple[str, ...], BeforeValidator(_as_texts)] = Field(
         default=(), description="Texts that mean NULL, in all text columns."
     )
+    remove_special: Annotated[dict[str, str], BeforeValidator(_as_kept)] = Field(
+        default_factory=dict,
+        description="Columns that keep only letters, digits and white space: names, or a mapping of column to other "
+        'characters that stay, such as {email: "@._-"}.',
+    )
     case: dict[str, Case] = Field(default_factory=dict, description="Column to lower, upper or title.")
     convert: dict[str, str] = Field(default_factory=dict, description="Column to SQL type, as in a cast step.")
-    fill: dict[str, Fill] = Field(default_factory=dict, description="Column to the value that replaces NULL.")
+    fill: dict[str, Annotated[Fill, BeforeValidator(_as_fill)]] = Field(
+        default_factory=dict,
+        description="Column to what replaces NULL: a value, or {strategy, by, order_by}; a word alone is a value.",
+    )
     remove_nulls: Names | None = Field(default=None, description="Drop rows with NULL in one of these columns.")
     deduplicate: bool | Names = Field(
         default=False, description="true drops equal rows; names are keys of which one row stays."
     )
     order_by: Names | None = Field(default=None, description="For deduplicate: as in a deduplicate step.")
     keep: Literal["last", "first"] = Field(default="last", description="For deduplicate: which row stays.")
+    missing: Literal["error", "warn"] = Field(
+        default="error", description="Columns that are not there: refuse the plan, or leave them out and say so."
+    )
 
     @model_validator(mode="after")
     def _does_something(self) -> Options:
         work = (self.trim, self.null_values, self.case, self.convert, self.fill, self.remove_nulls, self.deduplicate)
-        if not any(work):
+        if not any(work) and not self.remove_special:
             raise ValueError("a clean step needs something to do: trim, null_values, case, convert, fill, remove_nulls")
         return self
 
 
 def shapes(options: Options, step: StepInput) -> list[Shape]:
-    """At most one projection, one drop and one deduplication."""
-    values, columns, flags = _values(options, step)
-    cleaned = StepInput(columns, step.relations, step.variables, step.cursor, step.on_row_error)
+    """Projections, then at most one drop and one deduplication."""
     found: list[Shape] = []
+    if options.missing == "warn":
+        options, absent = _present(options, step)
+        found += [Note(f'there is no column "{name}", so it is not cleaned') for name in absent]
+    values, columns, flags = _values(options, step)
+    cleaned = replace(step, columns=columns)
     if flags or any(value != column(name) for name, value in values.items()):
         found.append(Project(tuple(values.items()), tuple(flags)))
+    found += _fills(options, cleaned)
     if options.remove_nulls:
         names = [cleaned.resolve(name) for name in options.remove_nulls]
         found.append(Drop(exp.and_(*(exp.Not(this=exp.Is(this=column(n), expression=exp.null())) for n in names))))
@@ -70,21 +124,65 @@ def shapes(options: Options, step: StepInput) -> list[Shape]:
     return found
 
 
+def _present(options: Options, step: StepInput) -> tuple[Options, list[str]]:
+    """The options for the columns that are there, and the names of the others."""
+    known = {name.lower() for name in step.names}
+    absent: list[str] = []
+
+    def there(name: str) -> bool:
+        if name.lower() not in known and name not in absent:
+            absent.append(name)
+        return name.lower() in known
+
+    changes: dict[str, Any] = {}
+    for key in ("trim", "remove_special", "case", "convert", "fill", "remove_nulls", "deduplicate"):
+        match getattr(options, key):
+            case dict() as chosen:
+                changes[key] = {name: value for name, value in chosen.items() if there(name)}
+            case tuple() as names:
+                changes[key] = tuple(name for name in names if there(name)) or (
+                    False if key != "remove_nulls" else None
+                )
+            case _:
+                pass
+    return options.model_copy(update=changes), absent
+
+
+def _fills(options: Options, step: StepInput) -> list[Shape]:
+    """Fills from other rows; the values that modes need are counted in a projection before."""
+    wanted = {step.resolve(name): fill for name, fill in options.fill.items() if fill.strategy is not None}
+    if not wanted:
+        return []
+    groups = {name: [step.resolve(one) for one in fill.by or ()] for name, fill in wanted.items()}
+    modes = [name for name, fill in wanted.items() if fill.strategy == "mode"]
+    counts = [(f"{COUNT}{place}", counted(name, groups[name])) for place, name in enumerate(modes)]
+    values = dict(step.keep_all())
+    for name, fill in wanted.items():
+        assert fill.strategy is not None
+        count = counts[modes.index(name)][0] if name in modes else ""
+        values[name] = filled(name, fill.strategy, groups[name], fill.order_by or (), step, count=count)
+    before: list[Shape] = [Project((*step.keep_all(), *counts))] if counts else []
+    return [*before, Project(tuple(values.items()))]
+
+
 def _values(options: Options, step: StepInput) -> tuple[dict[str, exp.Expr], tuple[Column, ...], list[Flag]]:
     """Each column's value, its type afterwards, and row errors of conversions."""
     trims = {step.resolve(name) for name in options.trim} if not isinstance(options.trim, bool) else None
     cases = {step.resolve(name): case for name, case in options.case.items()}
     converts = {step.resolve(name): type_name for name, type_name in options.convert.items()}
-    fills = {step.resolve(name): value for name, value in options.fill.items()}
+    fills = {step.resolve(name): fill.value for name, fill in options.fill.items()}
+    specials = {step.resolve(name): kept for name, kept in options.remove_special.items()}
     values: dict[str, exp.Expr] = {}
     columns, flags = [], []
     for item in step.columns:
         type_, value = parse_type(item.type), column(item.name)
         text = type_.family == "text"
-        if item.name in (trims or ()) or item.name in cases:
+        if item.name in (trims or ()) or item.name in cases or item.name in specials:
             _require_text(item.name, type_)
         if text and (options.trim if trims is None else item.name in trims):
             value = trimmed(value)
+        if item.name in specials:
+            value = without_specials(value, specials[item.name])
         if text and options.null_values:
             value = _without_spellings(value, options.null_values)
         if item.name in cases:
@@ -97,8 +195,8 @@ def _values(options: Options, step: StepInput) -> tuple[dict[str, exp.Expr], tup
                     Flag(f"clean {item.name}", cast.wrong, (item.name,), f"{item.name} is a value of {target.name}")
                 )
             value, type_ = cast.value, target
-        if item.name in fills:
-            value = _filled(item.name, value, type_, fills[item.name])
+        if (fill := fills.get(item.name)) is not None:
+            value = _filled(item.name, value, type_, fill)
         values[item.name] = value
         columns.append(Column(item.name, type_.name if item.name in converts else item.type))
     return values, tuple(columns), flags
@@ -109,7 +207,7 @@ def _without_spellings(value: exp.Expr, spellings: tuple[str, ...]) -> exp.Expr:
     return exp.Case().when(exp.In(this=value.copy(), expressions=literals), exp.null()).else_(value)
 
 
-def _filled(name: str, value: exp.Expr, type_: SqlType, fill: Fill) -> exp.Expr:
+def _filled(name: str, value: exp.Expr, type_: SqlType, fill: Value) -> exp.Expr:
     literal = matching(name, type_, fill)
     if literal is None:
         raise FatalError(
@@ -129,5 +227,5 @@ def _require_text(name: str, type_: SqlType) -> None:
             f"{name} is {type_.name}, not text",
             operation="plan",
             object=name,
-            hint="leave it out of trim and case",
+            hint="leave it out of trim, case and remove_special",
         )

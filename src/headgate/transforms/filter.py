@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, assert_never
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 from sqlglot import exp
@@ -11,11 +11,15 @@ from headgate.core.errors import Code, FatalError
 from headgate.core.models import StepOptions
 from headgate.sql.bounds import bounded
 from headgate.sql.conditions import above, among, below, equals, keep, type_of
+from headgate.sql.patterns import checked_pattern
 from headgate.sql.shapes import Shape, StepInput, column
 
-Operator = Literal["eq", "ne", "gt", "gte", "lt", "lte", "in", "not_in", "like", "is_null", "not_null"]
+Operator = Literal[
+    "eq", "ne", "gt", "gte", "lt", "lte", "in", "not_in", "between", "not_between", "like", "not_like", "ilike",
+    "contains", "not_contains", "starts_with", "ends_with", "matches", "is_null", "not_null",
+]  # fmt: skip
 _WITHOUT_VALUE = ("is_null", "not_null")
-_WITH_LIST = ("in", "not_in")
+_WITH_LIST = ("in", "not_in", "between", "not_between")
 
 
 class Options(StepOptions):
@@ -25,7 +29,7 @@ class Options(StepOptions):
     condition: str | None = Field(default=None, description="A SQL condition, such as total > 0.")
     field: str | None = Field(default=None, description="Instead of a condition: the column to compare.")
     operator: Operator | None = Field(default=None, description="How to compare it.")
-    value: Any = Field(default=None, description="What to compare it with; a list for in and not_in.")
+    value: Any = Field(default=None, description="What to compare it with; a list for in, not_in and between.")
 
     @model_validator(mode="after")
     def _one_form(self) -> Options:
@@ -46,6 +50,10 @@ class Options(StepOptions):
             raise ValueError(f"{self.operator} needs a value; for NULL there are is_null and not_null")
         if (self.operator in _WITH_LIST) != isinstance(self.value, list | tuple):
             raise ValueError(f"{self.operator} takes " + ("a list" if self.operator in _WITH_LIST else "one value"))
+        if self.operator in ("between", "not_between") and len(self.value) != 2:
+            raise ValueError(f"{self.operator} takes the lowest and the highest value, both inside")
+        if self.operator == "matches":
+            checked_pattern(str(self.value))
 
 
 def shapes(options: Options, step: StepInput) -> list[Shape]:
@@ -81,18 +89,38 @@ def _comparison(name: str, operator: Operator, value: Any, step: StepInput) -> e
             return above(name, type_, value)
         case "lt":
             return below(name, type_, value)
-        case "like":
-            if type_.family != "text" or not isinstance(value, str):
-                raise _not_text(name, type_.name)
-            return exp.Like(this=here, expression=exp.Literal.string(value))
+        case "between":
+            return bounded(here, name, type_, value[0], value[1])
+        case "not_between":
+            return exp.Not(this=exp.paren(bounded(here, name, type_, value[0], value[1])))
         case _:
-            assert_never(operator)
+            if type_.family != "text" or not isinstance(value, str):
+                raise _not_text(name, operator, type_.name)
+            return _text(here, operator, exp.Literal.string(value))
 
 
-def _not_text(name: str, type_name: str) -> FatalError:
+def _text(here: exp.Expr, operator: Operator, text: exp.Expr) -> exp.Expr:
+    match operator:
+        case "like":
+            return exp.Like(this=here, expression=text)
+        case "not_like":
+            return exp.Not(this=exp.Like(this=here, expression=text))
+        case "ilike":
+            return exp.ILike(this=here, expression=text)
+        case "not_contains":
+            return exp.Not(this=exp.Anonymous(this="CONTAINS", expressions=[here, text]))
+        case "contains" | "starts_with" | "ends_with":
+            return exp.Anonymous(this=operator.upper(), expressions=[here, text])
+        case "matches":
+            return exp.Anonymous(this="REGEXP_FULL_MATCH", expressions=[here, text])
+        case _:
+            raise AssertionError(f"{operator} is not about text")
+
+
+def _not_text(name: str, operator: str, type_name: str) -> FatalError:
     return FatalError(
         Code.PLAN_INVALID,
-        f"like compares text with text, but {name} is {type_name}, or the pattern is not text",
+        f"{operator} compares text with text, but {name} is {type_name}, or the value is not text",
         operation="plan",
         object=name,
         hint="quote the pattern, or cast the column first",

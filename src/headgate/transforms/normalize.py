@@ -1,0 +1,183 @@
+"""``normalize``: nested values as columns, lists as tables of their own, numbers on one scale."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+from sqlglot import exp
+
+from headgate.core.contracts import Column
+from headgate.core.errors import Code, FatalError
+from headgate.core.models import Model, Names, StepOptions
+from headgate.sql.casts import exact_cast
+from headgate.sql.failures import attempt
+from headgate.sql.naming import distinct
+from headgate.sql.nested import element_of, fields, is_struct, joined, json_path, split_path, type_tree
+from headgate.sql.scales import Scale, scaled
+from headgate.sql.shapes import Branch, Flag, Project, Reshape, Shape, StepInput, column
+from headgate.sql.types import SqlType, parse_type
+
+ELEMENT = "_hg_element"
+_TEXT = SqlType("VARCHAR", "text")
+
+
+class Explode(Model):
+    """A list column as a table of its own: one row for each element."""
+
+    name: str = Field(description="What targets and rules call its rows: from: NAME.")
+    keys: Names = Field(description="Columns that each row takes along, to find its parent again.")
+    position: str = Field(default="position", description="The column that numbers the elements of a row, from 1.")
+    fields: dict[str, str] = Field(
+        default_factory=dict, description="For JSON: path to SQL type; structs give all their fields."
+    )
+    value: str = Field(default="value", description="The column that holds an element that is no struct or document.")
+
+
+def _as_scale(value: object) -> object:
+    return {"method": value} if isinstance(value, str) else value
+
+
+class Options(StepOptions):
+    """Take nested values apart, and bring numbers to one scale.
+
+    A nested field is called by its path: customer, then city gives customer_city; underscores at the start of a name
+    stay. JSON documents (text, too) need their fields said, since a plan's columns do not depend on rows; a document
+    that is none, or a field that is not of its type, makes its row a row error. Exploded lists leave the rows.
+    """
+
+    type: Literal["normalize"]
+    flatten: bool | Names = Field(default=False, description="Struct columns to take apart: true for all, or names.")
+    fields: dict[str, dict[str, str]] = Field(
+        default_factory=dict, description="JSON column to its fields: path (such as customer.city) to SQL type."
+    )
+    explode: dict[str, Explode] = Field(default_factory=dict, description="List column to the table that it becomes.")
+    scale: dict[str, Annotated[Scale, BeforeValidator(_as_scale)]] = Field(
+        default_factory=dict, description="Column to standard, min_max or robust, over all rows of the run."
+    )
+    separator: str = Field(default="_", max_length=5, description="What stands between the parts of a name.")
+    depth: int | None = Field(default=None, ge=1, description="How many levels of structs; default all.")
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Options:
+        if not (self.flatten or self.fields or self.explode or self.scale):
+            raise ValueError("say flatten, fields, explode or scale")
+        return self
+
+
+def outputs(options: Options) -> list[str]:
+    """Names of the tables that lists become."""
+    return [one.name for one in options.explode.values()]
+
+
+def shapes(options: Options, step: StepInput) -> list[Shape]:
+    """Branches for lists, then one projection, and one more for scales."""
+    lists = {step.resolve(name): one for name, one in options.explode.items()}
+    found: list[Shape] = [_branch(name, one, options, step) for name, one in lists.items()]
+    items, flags = [], []
+    for item in step.columns:
+        if item.name in lists:
+            continue
+        for name, value, flag in _taken_apart(item, options, step):
+            items.append((name, value))
+            flags += [flag] if flag else []
+    distinct(name for name, _ in items)
+    if [name for name, _ in items] != step.names or flags:
+        found.append(Project(tuple(items), tuple(flags)))
+    if options.scale:
+        found.append(_scales(options, [name for name, _ in items], step))
+    return found
+
+
+def _taken_apart(item: Column, options: Options, step: StepInput) -> Iterator[tuple[str, exp.Expr, Flag | None]]:
+    """The columns that one column gives: itself, or its fields."""
+    documents = {step.resolve(name): paths for name, paths in options.fields.items()}
+    flat = options.flatten if isinstance(options.flatten, bool) else [step.resolve(n) for n in options.flatten]
+    type_ = type_tree(item.type)
+    if item.name in documents:
+        yield from _documented(item, documents[item.name], (item.name,), options.separator)
+    elif (flat is True and is_struct(type_)) or (isinstance(flat, list) and item.name in flat):
+        if not is_struct(type_):
+            hint = "say its fields: fields: {…}" if item.type in ("JSON", "VARCHAR") else "leave it out of flatten"
+            raise _refuse(item.name, f"{item.name} is {item.type}, not a struct", hint)
+        for path, value, _ in fields(column(item.name), type_, options.depth):
+            yield joined((item.name, *path), options.separator), value, None
+    else:
+        yield item.name, column(item.name), None
+
+
+def _documented(
+    item: Column, paths: dict[str, str], prefix: tuple[str, ...], separator: str
+) -> Iterator[tuple[str, exp.Expr, Flag | None]]:
+    """The fields of a JSON document, each exactly of its type."""
+    if item.type not in ("JSON", "VARCHAR"):
+        raise _refuse(item.name, f"{item.name} is {item.type}, not JSON", "say flatten for structs, explode for lists")
+    for number, (text, type_name) in enumerate(paths.items()):
+        name, target = joined((*prefix, *split_path(text)), separator), parse_type(type_name)
+        function = "JSON_EXTRACT" if target.name == "JSON" else "JSON_EXTRACT_STRING"
+        read = attempt(
+            exp.Anonymous(this=function, expressions=[column(item.name), exp.Literal.string(json_path(text))])
+        )
+        message = f"{item.name} has {text} as {target.name}"
+        cast = exact_cast(read, SqlType("JSON", "other") if target.name == "JSON" else _TEXT, target)
+        wrong: list[exp.Expr] = (
+            [exp.Not(this=exp.Anonymous(this="JSON_VALID", expressions=[column(item.name)]))] if number == 0 else []
+        )
+        wrong += [cast.wrong] if cast.wrong is not None else []
+        flag = Flag(f"normalize {name}", exp.or_(*wrong), (item.name,), message) if wrong else None
+        yield name, cast.value, flag
+
+
+def _branch(name: str, one: Explode, options: Options, step: StepInput) -> Branch:
+    keys = [step.resolve(key) for key in one.keys]
+    if name in keys:
+        raise _refuse(name, f"{name} is the list itself", "name columns that identify the row in keys")
+    type_ = type_tree(step.type_of(name))
+    inner = element_of(type_)
+    values: exp.Expr = column(name)
+    if inner is None:
+        if step.type_of(name) not in ("JSON", "VARCHAR"):
+            raise _refuse(name, f"{name} is {step.type_of(name)}, not a list", "explode lists and JSON only")
+        inner = type_tree("JSON")
+        values = attempt(exp.Anonymous(this="JSON_EXTRACT", expressions=[values, exp.Literal.string("$[*]")]))
+    opened = {
+        one.position: exp.cast(
+            exp.Anonymous(this="GENERATE_SUBSCRIPTS", expressions=[values.copy(), exp.Literal.number(1)]), exp.DType.INT
+        ),
+        ELEMENT: exp.Anonymous(this="UNNEST", expressions=[values]),
+    }
+    query = exp.select(
+        *(column(key) for key in keys),
+        *(exp.alias_(value, exp.to_identifier(new, quoted=True), quoted=True) for new, value in opened.items()),
+    ).from_(exp.Table(this=exp.to_identifier("input")))
+    kept: list[tuple[str, exp.Expr]] = [(key, column(key)) for key in (*keys, one.position)]
+    flags = []
+    for new, value, flag in _elements(inner, one, options):
+        kept.append((new, value))
+        flags += [flag] if flag else []
+    distinct(new for new, _ in kept)
+    return Branch(one.name, (Reshape(query), Project(tuple(kept), tuple(flags))))
+
+
+def _elements(inner: exp.DataType, one: Explode, options: Options) -> Iterator[tuple[str, exp.Expr, Flag | None]]:
+    if one.fields:
+        yield from _documented(Column(ELEMENT, inner.sql("duckdb")), one.fields, (), options.separator)
+    elif is_struct(inner):
+        for path, value, _ in fields(column(ELEMENT), inner, options.depth):
+            yield joined(path, options.separator), value, None
+    else:
+        yield one.value, column(ELEMENT), None
+
+
+def _scales(options: Options, names: list[str], step: StepInput) -> Project:
+    wanted = {step.resolve(name): scale for name, scale in options.scale.items()}
+    if absent := [name for name in wanted if name not in names]:
+        raise _refuse(absent[0], f'"{absent[0]}" is taken apart', "scale its fields in a step after this one")
+    values = {name: column(name) for name in names}
+    values |= {name: scaled(name, scale, step) for name, scale in wanted.items()}
+    return Project(tuple(values.items()))
+
+
+def _refuse(name: str, why: str, hint: str) -> FatalError:
+    return FatalError(Code.PLAN_INVALID, why, operation="plan", object=name, hint=hint)

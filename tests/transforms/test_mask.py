@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from tests.plan.projects import SmallProject
+
+from headgate.queries.stages import document
+from headgate.transforms import mask
+
+SALT = "grain of salt that is not short"
+
+
+def code(value: str, salt: str = SALT) -> str:
+    return hmac.new(salt.encode(), value.encode(), hashlib.sha256).hexdigest()
+
+
+def masked(project: SmallProject, salt: str = SALT, **columns: Any) -> list[Any]:
+    (project.root / ".env").write_text(f"MASK_SALT='{salt}'\n")
+    project.define(
+        steps=[{"type": "mask", "salt": "${MASK_SALT}", "columns": columns}],
+        target={"table": "out", "mode": "overwrite"},
+    ).run()
+    return project.out("SELECT * FROM out")
+
+
+@pytest.mark.parametrize("salt", [SALT, "s", "long " * 30])
+def test_a_hash_is_hmac_sha256_with_the_salt_and_null_stays_null(project: SmallProject, salt: str) -> None:
+    rows = masked(project, salt, city="hash", total="hash")
+    assert rows[0] == (1, code("Bonn", salt), code("10", salt), "1")
+    assert rows[3][2] is None
+
+
+def test_tokens_are_its_start_with_a_prefix(project: SmallProject) -> None:
+    rows = masked(project, city={"method": "tokenise", "prefix": "city_", "length": 10}, note="redact", total="null")
+    assert rows[0] == (1, "city_" + code("Bonn")[:10], None, "REDACTED")
+    assert rows[3][3] is None
+
+
+def test_no_plan_or_receipt_shows_the_salt(project: SmallProject) -> None:
+    masked(project, city="hash")
+    plan = project.plan()
+    assert SALT not in json.dumps(document(plan), default=str)
+    assert SALT not in repr(plan)
+    assert SALT.encode().hex() not in plan.sql
+    assert all(SALT.encode() not in content for path, content in project.files().items() if path != ".env")
+
+
+def test_two_masks_of_one_plan_have_their_own_salts(project: SmallProject) -> None:
+    (project.root / ".env").write_text("A=first salt\nB=second salt\n")
+    steps = [
+        {"type": "mask", "salt": "${A}", "columns": {"city": "hash"}},
+        {"type": "mask", "salt": "${B}", "columns": {"note": "hash"}},
+    ]
+    project.define(steps=steps).run()
+    assert project.out("SELECT city, note FROM out WHERE id = 1") == [
+        (code("Bonn", "first salt"), code("1", "second salt"))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "expected"),
+    [
+        ("4111111111111111", {"last": 4}, "************1111"),
+        ("Ünder", {"first": 1, "last": 1, "sign": "·"}, "Ü···r"),
+        ("abc", {"first": 2, "last": 1}, "***"),
+        ("", {"first": 1}, ""),
+        (None, {"first": 1}, None),
+    ],
+)
+def test_a_part_keeps_its_ends_and_nothing_of_short_texts(execute: Any, text: Any, options: Any, expected: Any) -> None:
+    outcome = execute(mask, {"columns": {"t": {"method": "partial", **options}}}, {"t": "VARCHAR"}, [(text,)])
+    assert outcome.rows == [(expected,)]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"columns": {"t": "hash"}},
+        {"columns": {"t": "tokenise"}, "salt": ""},
+        {"columns": {"t": "rot13"}},
+        {"columns": {}},
+        {"columns": {"t": {"method": "tokenise", "length": 4}}, "salt": "x"},
+    ],
+)
+def test_what_would_not_hide_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        mask.Options(type="mask", **options)

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given as for_all
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from tests.plan.projects import FILES, SmallProject
+
+from headgate.core.errors import Code, FatalError
+from headgate.transforms import normalize
+
+NESTED = {"id": "INTEGER", "c": "STRUCT(_name VARCHAR, geo STRUCT(lat DOUBLE, tags VARCHAR[]))", "l": "INTEGER[]"}
+ITEMS = {"id": "INTEGER", "items": "STRUCT(sku VARCHAR, price STRUCT(net INTEGER))[]"}
+
+
+def test_nested_fields_are_called_by_their_path(execute: Any) -> None:
+    rows = [(1, {"_name": "a", "geo": {"lat": 1.5, "tags": ["x"]}}, [1]), (2, None, None)]
+    outcome = execute(normalize, {"flatten": True}, NESTED, rows)
+    assert list(outcome.columns) == ["id", "c__name", "c_geo_lat", "c_geo_tags", "l"]
+    assert outcome.rows == [(1, "a", 1.5, ["x"], [1]), (2, None, None, None, None)]
+    shallow = execute(normalize, {"flatten": "c", "depth": 1, "separator": "."}, NESTED, rows)
+    assert list(shallow.columns) == ["id", "c._name", "c.geo", "l"]
+
+
+def test_a_list_becomes_a_table_that_finds_its_parents(execute: Any) -> None:
+    rows = [
+        (1, [{"sku": "a", "price": {"net": 5}}, {"sku": "b", "price": None}, None]),
+        (2, []),
+        (3, None),
+    ]
+    options = {"explode": {"items": {"name": "lines", "keys": ["id"]}}}
+    outcome = execute(normalize, options, ITEMS, rows)
+    assert (outcome.columns, outcome.rows) == ({"id": "INTEGER"}, [(1,), (2,), (3,)])
+    lines = outcome.branches["lines"]
+    assert list(lines.columns) == ["id", "position", "sku", "price_net"]
+    assert lines.rows == [(1, 1, "a", 5), (1, 2, "b", None), (1, 3, None, None)]
+
+
+DOCUMENTS = st.lists(
+    st.one_of(
+        st.none(),
+        st.fixed_dictionaries(
+            {}, optional={"n": st.one_of(st.none(), st.integers(-(2**31), 2**31 - 1)), "t": st.text(max_size=3)}
+        ).map(json.dumps),
+    ),
+    max_size=5,
+)
+
+
+@for_all(DOCUMENTS)
+def test_json_documents_give_the_fields_that_are_said(execute: Any, documents: list[str | None]) -> None:
+    options = {"fields": {"j": {"n": "INTEGER", "t": "VARCHAR", "x.y": "DATE"}}}
+    outcome = execute(normalize, options, {"j": "VARCHAR"}, [(text,) for text in documents])
+    assert list(outcome.columns) == ["j_n", "j_t", "j_x_y"]
+    read = [json.loads(text) if text is not None else {} for text in documents]
+    assert outcome.rows == [(found.get("n"), found.get("t"), None) for found in read]
+    assert outcome.held == []
+
+
+def test_a_document_that_is_none_and_a_field_of_another_type_are_row_errors(execute: Any) -> None:
+    rows = [('{"n": 1.50, "d": "2024-02-29"}',), ('{"n": "x"}',), ("{",), ('{"n": 1, "d": "2024-02-30"}',)]
+    outcome = execute(normalize, {"fields": {"j": {"n": "DECIMAL(6, 2)", "d": "DATE"}}}, {"j": "VARCHAR"}, rows)
+    assert [row[0] for row in outcome.rows] == [Decimal("1.50")]
+    assert [flags for _, flags in outcome.held] == [("normalize j_n",), ("normalize j_n",), ("normalize j_d",)]
+
+
+@for_all(st.lists(st.one_of(st.none(), st.integers(-50, 50)), max_size=12))
+def test_numbers_come_to_one_scale(execute: Any, numbers: list[int | None]) -> None:
+    rows = [(place, number, number, number) for place, number in enumerate(numbers)]
+    columns = {"id": "INTEGER", "s": "INTEGER", "m": "INTEGER", "r": "INTEGER"}
+    options = {"scale": {"s": "standard", "m": "min_max", "r": {"method": "robust"}}}
+    outcome = execute(normalize, options, columns, rows)
+    known = [number for number in numbers if number is not None]
+    for place, *found in outcome.rows:
+        number = numbers[place]
+        if number is None:
+            assert found == [None] * 3
+            continue
+        quarters = statistics.quantiles(known, n=4, method="inclusive") if len(known) > 1 else [number] * 3
+        expected = [
+            share(number - statistics.fmean(known), statistics.pstdev(known)),
+            share(number - min(known), max(known) - min(known)),
+            share(number - statistics.median(known), quarters[2] - quarters[0]),
+        ]
+        assert found == pytest.approx(expected, abs=1e-9)
+
+
+def share(distance: float, width: float) -> float:
+    return 0.0 if math.isclose(width, 0) else distance / width
+
+
+def orders(project: SmallProject) -> SmallProject:
+    lines = [
+        {"id": 1, "customer": {"city": "Bonn"}, "items": [{"sku": "a", "n": 2}, {"sku": "b", "n": 1}]},
+        {"id": 2, "customer": {"city": "Ulm"}, "items": []},
+        {"id": 3, "customer": {"city": "Ulm"}, "items": [{"sku": "a", "n": "many"}]},
+    ]
+    return project.file("orders.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+
+
+STEP: dict[str, Any] = {
+    "type": "normalize",
+    "fields": {"customer": {"city": "VARCHAR"}},
+    "explode": {"items": {"name": "lines", "keys": "id", "fields": {"sku": "VARCHAR", "n": "INTEGER"}}},
+}
+TARGETS = [{"table": "orders"}, {"table": "order_lines", "from": "lines"}]
+
+
+def test_parents_and_children_are_published_in_one_commit_and_counted(project: SmallProject) -> None:
+    orders(project).define(
+        source={**FILES, "path": "*.jsonl"},
+        steps=[STEP],
+        targets=TARGETS,
+        rules=[{"type": "range", "column": "n", "min": 2, "step": "lines", "on_fail": "quarantine"}],
+        error_handling={"on_row_error": "quarantine"},
+    )
+    receipt = project.run()
+    assert project.out("SELECT * FROM orders") == [(1, "Bonn"), (2, "Ulm"), (3, "Ulm")]
+    assert project.out("SELECT * FROM order_lines") == [(1, 1, "a", 2)]
+    rows = receipt.rows
+    assert (rows.extracted, rows.expanded, rows.quarantined, rows.loaded) == (3, 3, 2, 4)
+    assert {entry["rule"] for entry in project.entries()} == {"normalize n", "range"}
+    assert all(project.replay(entry["id"]).is_failure for entry in project.entries())
+
+
+def test_a_child_in_error_fails_the_run_and_touches_no_target(project: SmallProject) -> None:
+    orders(project).define(source={**FILES, "path": "*.jsonl"}, steps=[STEP], targets=TARGETS)
+    failed = project.attempt()
+    assert failed.error_code is Code.ROW_ERROR
+    assert "n is a value" in str(failed.failure) or "has n as INTEGER" in str(failed.failure)
+    assert (
+        not project.root.joinpath("goal.db").exists()
+        or project.out("SELECT name FROM sqlite_master WHERE name LIKE 'order%'") == []
+    )
+
+
+def test_a_target_may_only_name_outputs_that_are_there(project: SmallProject) -> None:
+    orders(project).define(
+        source={**FILES, "path": "*.jsonl"}, steps=[STEP], targets=[{"table": "t", "from": "liness"}]
+    )
+    failed = project.attempt()
+    assert 'there is no step "liness"' in str(failed.failure)
+    assert "lines" in str(failed.failure)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"flatten": "id"}, "not a struct"),
+        ({"flatten": "absent"}, 'column "absent" not found'),
+        ({"explode": {"id": {"name": "x", "keys": "l"}}}, "not a list"),
+        ({"explode": {"l": {"name": "x", "keys": "l"}}}, "is the list itself"),
+        ({"explode": {"l": {"name": "x", "keys": "id", "position": "ID"}}}, "two columns would be called"),
+        ({"fields": {"id": {"a": "INTEGER"}}}, "not JSON"),
+        ({"scale": {"c": "standard"}}, "not a number"),
+        ({"flatten": "c", "scale": {"c": "standard"}}, "is taken apart"),
+    ],
+)
+def test_what_is_not_nested_is_refused(given: Any, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(FatalError, match=message):
+        normalize.shapes(normalize.Options(type="normalize", **options), given(NESTED))
+
+
+@pytest.mark.parametrize("path", ["", "a..b", 'a."b', "a."])
+def test_a_path_with_an_empty_part_is_refused(given: Any, path: str) -> None:
+    with pytest.raises(FatalError, match="is no path"):
+        normalize.shapes(normalize.Options(type="normalize", fields={"j": {path: "INTEGER"}}), given({"j": "JSON"}))
+
+
+def test_names_that_would_meet_are_refused(given: Any) -> None:
+    columns = {"a": "STRUCT(b INTEGER)", "a_b": "INTEGER"}
+    with pytest.raises(FatalError, match="two columns would be called"):
+        normalize.shapes(normalize.Options(type="normalize", flatten=True), given(columns))
+    with pytest.raises(ValidationError):
+        normalize.Options(type="normalize")
