@@ -32,7 +32,7 @@ from headgate.plan.stages import (
 )
 from headgate.plan.trail import Step
 from headgate.plan.trees import any_bit, bigint, is_cte, named, narrowed_sums, record, referring, table, unless
-from headgate.plan.verdicts import among, flag_words, is_alive
+from headgate.plan.verdicts import among, flag_words, is_alive, suspects
 from headgate.sql.shapes import (
     ALIVE,
     Branch,
@@ -196,7 +196,7 @@ class PassBuilder:
                         number, flag.name, "row_error", step, flag.message, wanted, self.applied, held, flag.columns
                     )
                 )
-        suspect = self._suspect(shape, computed, raw)
+        suspect = suspects(self._alive(), shape.flags, computed, raw)
         masks = self._words(holding, MASK, suspect)
         notes = self._words(noting, NOTES, suspect)
         others = [name for name in self.extra if not name.startswith((MASK, NOTES))]
@@ -212,14 +212,6 @@ class PassBuilder:
         own = [column(name) for name in (*passed, *self.extra)]
         self.extra = [*self.extra, held]
         self._push(step, exp.select(*own, named(was, held)), columns, lineage)
-
-    def _suspect(self, shape: Project, computed: dict[exp.Expr, str], raw: dict[str, str]) -> exp.Expr:
-        """The rows to look at: those alive for which not all flags are clear."""
-        alive = self._alive()
-        clear = [referring(flag.clear, computed, raw) for flag in shape.flags if flag.clear is not None]
-        if len(clear) < len(shape.flags):
-            return alive
-        return exp.and_(alive, exp.Not(this=exp.Is(this=exp.paren(exp.and_(*clear)), expression=exp.true())))
 
     def _masks(self) -> tuple[Column, ...]:
         return tuple(Column(name, "BIGINT") for name in self.extra if name.startswith(MASK))

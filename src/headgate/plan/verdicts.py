@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from sqlglot import exp
 
 from headgate.plan.stages import BITS, MASK
-from headgate.plan.trees import bigint
-from headgate.sql.shapes import column
+from headgate.plan.trees import bigint, referring
+from headgate.sql.shapes import Flag, column
 
 
 def is_alive(extra: Sequence[str], table: str | None = None) -> exp.Expr:
@@ -54,6 +54,14 @@ def flag_words(
             total = exp.Add(this=total, expression=other)
         words.append(bigint(exp.Case().when(alive.copy(), total).else_(previous), name))
     return words
+
+
+def suspects(alive: exp.Expr, flags: Sequence[Flag], computed: dict[exp.Expr, str], raw: dict[str, str]) -> exp.Expr:
+    """The rows to look at: those alive for which not all flags are clear."""
+    clear = [referring(flag.clear, computed, raw) for flag in flags if flag.clear is not None]
+    if len(clear) < len(flags):
+        return alive
+    return exp.and_(alive, exp.Not(this=exp.Is(this=exp.paren(exp.and_(*clear)), expression=exp.true())))
 
 
 def among(expression: exp.Expr, alive: exp.Expr) -> exp.Expr:
