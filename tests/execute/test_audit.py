@@ -88,7 +88,7 @@ def test_a_table_is_not_replaced_by_nothing_unless_that_is_meant(project: SmallP
     assert project.define(target=target).run().rows.loaded == 5
     result = project.define(target=target, steps=nothing).attempt()
     assert result.error_code is Code.LOAD_EXECUTION_FAILED
-    assert "replace the whole table by nothing" in (result.error or "")
+    assert "would replace what is there by nothing" in (result.error or "")
     assert len(project.out()) == 5
     assert receipt_of(project.define(target={"table": "out"}, steps=nothing), full_refresh=True).published is False
     assert project.define(target={**target, "allow_empty": True}, steps=nothing).run().published
