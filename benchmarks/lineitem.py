@@ -67,6 +67,34 @@ STEPS = f"""\
 """
 """The same as the part of a pipeline."""
 
+MORE_CHECKS = (
+    "l_extendedprice > 0",
+    "l_orderkey >= 1",
+    "l_partkey BETWEEN 1 AND 200000000",
+    "l_suppkey BETWEEN 1 AND 10000000",
+    "l_linenumber BETWEEN 1 AND 7",
+    "l_shipdate BETWEEN DATE '1992-01-01' AND DATE '1998-12-31'",
+    "l_commitdate BETWEEN DATE '1992-01-01' AND DATE '1998-12-31'",
+    "l_shipinstruct IN ('COLLECT COD', 'DELIVER IN PERSON', 'NONE', 'TAKE BACK RETURN')",
+    "length(l_comment) <= 44",
+    "ship_days BETWEEN 1 AND 30",
+)
+"""Ten more, for the twenty rules that servers are measured with."""
+
+MORE_RULES = """\
+      - {type: range, column: l_extendedprice, min: 0.01}
+      - {type: range, column: l_orderkey, min: 1}
+      - {type: range, column: l_partkey, min: 1, max: 200000000}
+      - {type: range, column: l_suppkey, min: 1, max: 10000000}
+      - {type: range, column: l_linenumber, min: 1, max: 7}
+      - {type: range, column: l_shipdate, min: 1992-01-01, max: 1998-12-31}
+      - {type: range, column: l_commitdate, min: 1992-01-01, max: 1998-12-31}
+      - {type: accepted_values, column: l_shipinstruct, values: [COLLECT COD, DELIVER IN PERSON, NONE, TAKE BACK RETURN]}
+      - {type: expression, condition: "length(l_comment) <= 44"}
+      - {type: range, column: ship_days, min: 1, max: 30}
+"""
+"""The same as the part of a pipeline, after :data:`STEPS`."""
+
 
 def csv_file(scale: float = 1) -> Path:
     """The CSV file at a scale factor (1: 6,001,215 rows, 766 MB), made once."""

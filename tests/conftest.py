@@ -22,6 +22,9 @@ from tests.mermaid.parser import Parser, running_parser
 __all__ = ["mariadb_name", "mariadb_server", "mariadb_url"]
 
 SETTINGS = """
+wal_level = logical
+max_replication_slots = 20
+max_wal_senders = 20
 max_prepared_transactions = 20
 max_connections = 60
 fsync = off

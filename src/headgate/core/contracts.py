@@ -88,7 +88,8 @@ class Scan:
     """An open read. Exactly one of ``batches`` and ``files`` is given.
 
     ``position()`` is called after the last batch and gives the final position (the highest *scanned* value);
-    None means the window's own ``high``. ``close`` releases connections and is always called.
+    None means the window's own ``high``. ``close`` releases connections and is always called. ``whole``: these are all
+    rows that there are, though the mode gives changes only: the source was emptied meanwhile.
     """
 
     schema: SourceSchema
@@ -97,6 +98,11 @@ class Scan:
     position: Callable[[], Mapping[str, Any]] | None = None
     close: Callable[[], None] = lambda: None
     estimated_rows: int | None = None
+    whole: bool = False
+
+
+Lookup = Callable[[Sequence[str], Sequence[tuple[str, ...]], str], Mapping[tuple[str, ...], str | None]]
+"""(names of keys, their values, a column) -> the column's value by key: what a target has, all as text."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +113,9 @@ class ReadContext:
         variables: the values of ``{{ … }}`` names, to be bound.
         on_news: called by a probe that knows there is something new and still has work to do, such as hashing files:
             the run gets ready beside it. May be called often.
+        project: and ``pipeline``: who reads.
+        trial: nothing will be published, so nothing may be left in the source either.
+        lookup: values that the target has of a column, by keys, all as text; for changes that leave values out.
     """
 
     root: Path
@@ -114,6 +123,12 @@ class ReadContext:
     interval: Interval | None = None
     batch_size: int = 100_000
     on_news: Callable[[], None] = lambda: None
+    project: str = ""
+    pipeline: str = ""
+    trial: bool = False
+    lookup: Callable[[Sequence[str], Sequence[tuple[str, ...]], str], Mapping[tuple[str, ...], str | None]] | None = (
+        None
+    )
 
 
 class Source(Protocol):

@@ -18,6 +18,9 @@ def read_context(
     interval: Interval | None,
     variables: Mapping[str, str],
     on_news: Callable[[], None] = lambda: None,
+    *,
+    pipeline: str = "",
+    trial: bool = False,
 ) -> ReadContext:
     """What sources may know of a run; the interval's ends are dates or UTC times."""
     values: dict[str, Any] = {f"var.{name}": value for name, value in variables.items()}
@@ -25,7 +28,9 @@ def read_context(
     if interval is not None:
         start = parse_time(interval.start)
         values |= {"ds": start.date(), "interval_start": start, "interval_end": parse_time(interval.end)}
-    return ReadContext(workspace.project.root, values, interval, workspace.project.defaults.batch_size, on_news)
+    project = workspace.project
+    size = project.defaults.batch_size
+    return ReadContext(project.root, values, interval, size, on_news, project.name, pipeline, trial)
 
 
 def parse_time(text: str) -> datetime:

@@ -116,6 +116,8 @@ def _attempt(
             request.interval,
             {**pipeline.variables, **request.variables},
             on_news=lambda: prepare(workspace.registry, pipeline),
+            pipeline=pipeline.name,
+            trial=request.limit is not None,
         ),
     )
     try:

@@ -14,7 +14,7 @@ from headgate.core.errors import Code, FatalError, HeadgateError, nearest
 from headgate.core.models import WriteOptions
 from headgate.plan.finish import fingerprint, outputs_of, unique_names, with_replayability
 from headgate.plan.loads import marker, write_stage
-from headgate.plan.partial import refuse_partial_groups
+from headgate.plan.partial import refuse_changes, refuse_partial_groups
 from headgate.plan.passes import DIALECT, PassBuilder, narrowed
 from headgate.plan.placement import Sites, place
 from headgate.plan.places import located
@@ -98,6 +98,7 @@ class _Compiler:
     # --------------------------------------------------------------------------------------------- the walk
 
     def plan(self) -> Plan:
+        refuse_changes(self.pipeline.sources[0])
         resume = self.inputs.resume
         start = 0 if resume is None else max(resume.applied, 0)
         if (resume is None or resume.applied < 0) and self.inputs.casts:

@@ -46,7 +46,7 @@ def plan(
     pipeline = workspace.project.pipeline(name)
     store = workspace.stores_of(pipeline)[0]
     state = store.state(workspace.key(name))
-    context = read_context(workspace, "plan", interval, {**pipeline.variables, **(variables or {})})
+    context = read_context(workspace, "plan", interval, {**pipeline.variables, **(variables or {})}, pipeline=name)
     source = workspace.source(pipeline.source_endpoint(0))
     read = pipeline.sources[0]
     mark = state.watermarks.get(source.identity(read)[0])

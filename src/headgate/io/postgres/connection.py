@@ -94,7 +94,11 @@ def place(connection: Connection) -> str:
 
 
 def connect(
-    connection: Connection, *, autocommit: bool = True, settings: Mapping[str, str] | None = None
+    connection: Connection,
+    *,
+    autocommit: bool = True,
+    settings: Mapping[str, str] | None = None,
+    replication: bool = False,
 ) -> psycopg.Connection[tuple[Any, ...]]:
     """Open a session.
 
@@ -102,13 +106,14 @@ def connect(
         connection: where.
         autocommit: False for a transaction that starts with the first statement.
         settings: server settings of this session.
+        replication: speak the protocol of replication too, for this database.
 
     Raises:
         FatalError: AUTHENTICATION_FAILED; CONNECTION_FAILED when it can never work (no such database, TLS refused).
         RetriableError: CONNECTION_FAILED when nothing answers.
     """
     library = driver()
-    text = conninfo(connection, settings)
+    text = conninfo(connection, settings) + (" replication=database" if replication else "")
     try:
         session: psycopg.Connection[tuple[Any, ...]] = library.connect(text, autocommit=autocommit)
     except library.Error as error:

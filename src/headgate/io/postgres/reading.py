@@ -15,7 +15,7 @@ from headgate.io.postgres.connection import Connection, conninfo, missing, place
 from headgate.io.postgres.errors import explain, explain_connecting
 from headgate.io.postgres.statements import Statements
 from headgate.io.postgres.types import ReadColumn, read_column
-from headgate.sql.literals import quote_name
+from headgate.sql.literals import quote_name, quote_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,12 +39,18 @@ class Snapshot:
     Args:
         connection: where.
         name: of the table or query, for errors.
+        exported: the snapshot of another session, to see what that one sees.
     """
 
-    def __init__(self, connection: Connection, name: str) -> None:
+    def __init__(self, connection: Connection, name: str, exported: str = "") -> None:
         self._name = name
         self._session = self._open(connection)
         self._cursors: list[Any] = []
+        if exported:
+            with self._explained():
+                cursor = self._session.cursor()
+                cursor.execute(f"SET TRANSACTION SNAPSHOT {quote_text(exported)}")
+                cursor.close()
 
     def _open(self, connection: Connection) -> Any:
         try:

@@ -11,16 +11,30 @@ from pathlib import Path
 from pydantic import Field
 
 from headgate.core.contracts import Source
-from headgate.core.models import ReadOptions
+from headgate.core.models import Model, ReadOptions
 from headgate.io.postgres import Connection
 
 __all__ = ["Connection", "Read", "open_source"]
+
+
+class Cdc(Model):
+    """How changes are followed."""
+
+    slot: str | None = Field(
+        default=None,
+        pattern=r"^[a-z0-9_]{1,63}$",
+        description="The replication slot, made by the first run; default one for this pipeline and table.",
+    )
+    publication: str | None = Field(
+        default=None, min_length=1, description="The publication that has the table; default one that is made."
+    )
 
 
 class Read(ReadOptions):
     """What is read: ``table`` (also ``schema.table``) or ``query``."""
 
     where: str | None = Field(default=None, description="A condition in PostgreSQL's SQL; :name takes a parameter.")
+    cdc: Cdc | None = Field(default=None, description="For mode cdc: slot and publication.")
     query: str | None = Field(default=None, description="A SELECT in PostgreSQL's SQL; :name takes a parameter.")
 
 

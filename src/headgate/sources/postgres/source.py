@@ -18,7 +18,7 @@ from headgate.io.postgres.connection import place
 from headgate.io.postgres.outlet import PostgresOutlet, site_of, true_value
 from headgate.io.postgres.reading import SNAPSHOT, Snapshot, select_list, source_schema
 from headgate.io.postgres.types import ReadColumn
-from headgate.sources.postgres import windows
+from headgate.sources.postgres import cdc, windows
 from headgate.sources.postgres.subject import Subject
 from headgate.sql.literals import quote_name
 
@@ -55,16 +55,20 @@ class PostgresSource:
         return name, _digest(chosen)
 
     def schema(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> SourceSchema:  # noqa: ARG002
-        subject = Subject(self._statements("schema"), read, context)
+        subject = Subject(self._statements("schema"), read, context, self._connection)
+        if read.mode == "cdc":
+            return cdc.schema(subject)
         return source_schema(subject.columns(), subject.keys())
 
     def probe(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> Window | None:
         with self._snapshot("probe") as statements:
-            subject = Subject(statements, read, context)
+            subject = Subject(statements, read, context, self._connection)
             if read.mode == "full":
                 return Window(
                     identity=windows.interval_of(context), note="everything, in one snapshot", limit=read.max_records
                 )
+            if read.mode == "cdc":
+                return cdc.probe(subject, since)
             if context.interval is not None:
                 return windows.interval_window(subject, since)
             if subject.by_xid(since):
@@ -72,7 +76,9 @@ class PostgresSource:
             return windows.value_window(subject, since)
 
     def scan(self, read: ReadOptions, context: ReadContext, window: Window) -> Scan:
-        subject = Subject(self._statements("scan"), read, context)
+        subject = Subject(self._statements("scan"), read, context, self._connection)
+        if read.mode == "cdc":
+            return cdc.scan(subject, window, read.batch_size or context.batch_size)
         columns = subject.columns()
         schema = source_schema(columns, subject.keys())
         snapshot = Snapshot(self._connection, subject.name)
@@ -91,16 +97,18 @@ class PostgresSource:
             raise
 
     def site(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> Site:
-        subject = Subject(self._statements("plan"), read, context)
+        subject = Subject(self._statements("plan"), read, context, self._connection)
         obstacle = ""
         if read.max_records is not None:
             obstacle = "max_records cuts the rows at a position that the client must see"
+        elif read.mode == "cdc":
+            obstacle = "changes come as messages, which the client turns into rows"
         elif read.mode == "incremental" and context.interval is None and not subject.by_xid(since):
             obstacle = "the cursor's values must be seen by the client, which drops what was read before"
         return site_of(self._connection, subject.server_columns(), obstacle)
 
     def outlet(self, read: ReadOptions, context: ReadContext, window: Window) -> Outlet:
-        subject = Subject(self._statements("scan"), read, context)
+        subject = Subject(self._statements("scan"), read, context, self._connection)
         condition = ""
         if read.mode != "full" and context.interval is not None:
             condition = windows.interval_condition(subject)
@@ -117,7 +125,9 @@ class PostgresSource:
         return PostgresOutlet(self._connection, subject.name, relation, position)
 
     def acknowledge(self, read: ReadOptions, position: Mapping[str, Any]) -> None:
-        """Nothing to do: the server keeps no position for us."""
+        """The server keeps a position for those who follow its changes only."""
+        if read.mode == "cdc":
+            cdc.acknowledge(self._connection, position)
 
     def close(self) -> None:
         if self._session is not None:

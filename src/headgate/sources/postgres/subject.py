@@ -9,11 +9,12 @@ from headgate.core.contracts import ReadContext
 from headgate.core.errors import Code, FatalError, nearest
 from headgate.core.models import Incremental, ReadOptions
 from headgate.io.cursor_values import Kind
-from headgate.io.postgres import Statements, catalogue, changes
+from headgate.io.postgres import Connection, Statements, catalogue, changes
 from headgate.io.postgres.catalogue import ServerColumn
 from headgate.io.postgres.parameters import bind
 from headgate.io.postgres.reading import read_columns, server_columns
 from headgate.io.postgres.types import NAMES, ReadColumn
+from headgate.sources.postgres import Read
 from headgate.sql.literals import quote_name
 from headgate.sql.templates import render_sql
 
@@ -36,9 +37,10 @@ _KINDS: dict[str, Kind] = {
 class Subject:
     """What one read is about, as far as the catalogue tells: relation, columns, condition, cursor."""
 
-    def __init__(self, statements: Statements, read: ReadOptions, context: ReadContext) -> None:
+    def __init__(self, statements: Statements, read: ReadOptions, context: ReadContext, connection: Connection) -> None:
         check(read)
-        self.read, self.context, self.statements = read, context, statements
+        assert isinstance(read, Read)
+        self.read, self.context, self.statements, self.connection = read, context, statements, connection
         self.relation = catalogue.need(statements, read.table, "probe") if read.table else None
         self.source = self.relation.quoted if self.relation else f"({self._sql(read.query or '')}\n) AS q"
         self.name = read.table or "query"
@@ -107,13 +109,13 @@ class Subject:
 def check(read: ReadOptions) -> None:
     if (read.table is None) == (read.query is None):
         raise FatalError(Code.CONFIG_INVALID, "a PostgreSQL source has a table or a query", operation="source")
-    if read.mode not in {"full", "incremental"}:
+    if read.mode not in {"full", "incremental", "cdc"}:
         raise FatalError(
             Code.UNSUPPORTED,
             f"PostgreSQL sources do not have mode: {read.mode}",
             operation="source",
             object=read.table or "query",
-            hint="use mode: full or mode: incremental",
+            hint="use mode: full, incremental or cdc",
         )
     if read.mode == "incremental" and read.incremental is None:
         raise FatalError(

@@ -1,0 +1,250 @@
+"""Changes as Arrow batches: values that the server sent as text, in the types in which a scan would have read them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from datetime import time
+from typing import TYPE_CHECKING, Any
+
+from headgate.core.contracts import Lookup
+from headgate.core.errors import Code, FatalError
+from headgate.io.postgres.catalogue import ServerColumn
+from headgate.io.postgres.pgoutput import UNCHANGED, Change, Described, Value
+from headgate.io.postgres.types import FREE_SCALE, NAMES, ReadColumn, numeric, read_column
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+CHANGE, ORDER = "_change", "_order"
+"""What was done (insert, update, delete), and where it stands among the changes of the run."""
+ROWS = 32_768
+LARGE = 100
+"""Bytes from which on a value may be one that later updates leave unsent."""
+
+
+def cdc_column(column: ServerColumn) -> ReadColumn:
+    """How a column is read, in the snapshot and in changes alike: what the stream has only as text is text."""
+    import pyarrow as pa
+
+    found = read_column(column)
+    if pa.types.is_list(found.arrow) or pa.types.is_interval(found.arrow):
+        name = '"' + column.name.replace('"', '""') + '"'
+        return ReadColumn(column.name, f"{name}::text", pa.string())
+    return found
+
+
+class ChangedRows:
+    """Makes rows of changes.
+
+    Args:
+        columns: what the run reads, as the catalogue has it now.
+        keys: names of the columns that identify a row.
+        table: for errors.
+        lookup: asks the target for values that the stream leaves out; None if it cannot be asked.
+    """
+
+    def __init__(self, columns: Sequence[ServerColumn], keys: Sequence[str], table: str, lookup: Lookup | None) -> None:
+        self._columns, self._keys, self._table, self._lookup = list(columns), list(keys), table, lookup
+        self._reads = [cdc_column(column) for column in columns]
+        self._places: dict[Described, list[int | None]] = {}
+        self._large = _LargeValues()
+        self._order = 0
+        self._key_numbers = [[column.name for column in columns].index(key) for key in keys]
+
+    def schema(self) -> pa.Schema:
+        import pyarrow as pa
+
+        fields = [pa.field(read.name, read.arrow) for read in self._reads]
+        return pa.schema([*fields, pa.field(CHANGE, pa.string()), pa.field(ORDER, pa.int64())])
+
+    def close(self) -> None:
+        self._large.close()
+
+    def batches(self, changes: Iterator[Change]) -> Iterator[pa.RecordBatch]:
+        rows: list[list[Value]] = []
+        kinds: list[str] = []
+        for change in changes:
+            for kind, row in self._rows(change):
+                rows.append(row)
+                kinds.append(kind)
+            if len(rows) >= ROWS:
+                yield self._batch(rows, kinds)
+                rows, kinds = [], []
+        if rows:
+            yield self._batch(rows, kinds)
+
+    # ----------------------------------------------------------------------------------------------- one change
+
+    def _rows(self, change: Change) -> Iterator[tuple[str, list[Value]]]:
+        """The change as rows: an update of the key deletes one row and inserts another."""
+        places = self._places.get(change.table) or self._place(change.table)
+        old = None if change.old is None else [None if p is None else change.old[p] for p in places]
+        if change.kind == "delete":
+            assert old is not None, "the server sends what identifies a deleted row"
+            yield "delete", old
+            return
+        assert change.new is not None, "the server sends a changed row"
+        new: list[Value] = [None if p is None else change.new[p] for p in places]
+        key_before = self._key(old) if old is not None and change.kind == "update" else self._key(new)
+        if UNCHANGED in new:
+            self._complete(new, old, key_before)
+        moved = key_before != self._key(new)
+        if moved and old is not None:
+            yield "delete", [value if n in self._key_numbers else None for n, value in enumerate(old)]
+        self._large.keep(self._key(new), new)
+        yield ("insert" if moved else change.kind), new
+
+    def _key(self, row: list[Value]) -> tuple[str, ...]:
+        return tuple(value.decode() if (value := row[n]) else "" for n in self._key_numbers)
+
+    def _complete(self, new: list[Value], old: list[Value] | None, key: tuple[str, ...]) -> None:
+        """Values that the update left alone: from the old row if the server sends it, else as last seen."""
+        for number, value in enumerate(new):
+            if value is not UNCHANGED:
+                continue
+            if old is not None and old[number] not in (None, UNCHANGED):
+                new[number] = old[number]
+                continue
+            known = self._large.get(key, number)
+            new[number] = known if known is not None else self._asked(number, key)
+
+    def _asked(self, number: int, key: tuple[str, ...]) -> Value:
+        name = self._columns[number].name
+        if self._lookup is not None:
+            found = self._lookup(self._keys, [key], name)
+            if key in found:
+                value = found[key]
+                return None if value is None else value.encode()
+        raise FatalError(
+            Code.EXTRACTION_FAILED,
+            f'an update left the large value of column "{name}" alone, so that the server does not send it, and the'
+            " target cannot tell it",
+            operation="scan",
+            object=self._table,
+            hint=f"ALTER TABLE {self._table} REPLICA IDENTITY FULL, then run with --full-refresh",
+        )
+
+    def _place(self, table: Described) -> list[int | None]:
+        """Where the stream has each column that the run reads; it may have come or gone in mid-stream."""
+        there = {name: n for n, name in enumerate(table.columns)}
+        mine = [column.name for column in self._columns]
+        missing = [name for name in mine if name not in there]
+        unknown = [name for name in there if name not in mine]
+        changed = [
+            column.name
+            for column in self._columns
+            if column.name in there and table.types[there[column.name]] != column.oid and column.oid in NAMES
+        ]
+        if changed or (missing and unknown):
+            what = f'column "{changed[0]}" changed its type' if changed else f'column "{missing[0]}" is not in it'
+            raise FatalError(
+                Code.SCHEMA_MISMATCH,
+                f"the table was changed while its changes were waiting: {what}",
+                operation="scan",
+                object=self._table,
+                hint="begin anew with: headgate run --full-refresh",
+            )
+        self._places[table] = [there.get(name) for name in mine]
+        return self._places[table]
+
+    # ----------------------------------------------------------------------------------------------- many rows
+
+    def _batch(self, rows: list[list[Value]], kinds: list[str]) -> pa.RecordBatch:
+        import pyarrow as pa
+
+        arrays: list[pa.Array[Any]] = []
+        for column, read, values in zip(self._columns, self._reads, zip(*rows, strict=True), strict=True):
+            arrays.append(_array(column, read, values, self._table))
+        arrays.append(pa.array(kinds, pa.string()))
+        arrays.append(pa.array(range(self._order, self._order + len(kinds)), pa.int64()))
+        self._order += len(kinds)
+        return pa.RecordBatch.from_arrays(arrays, schema=self.schema())
+
+
+class _LargeValues:
+    """Large values by key and column, out of memory: an update may leave them unsent later in the same run."""
+
+    def __init__(self) -> None:
+        self._database: sqlite3.Connection | None = None
+
+    def keep(self, key: tuple[str, ...], row: list[Value]) -> None:
+        large = [(repr(key), n, value) for n, value in enumerate(row) if value and len(value) >= LARGE]
+        if not large:
+            return
+        if self._database is None:
+            self._database = sqlite3.connect("", check_same_thread=False)  # a file of its own, gone with it
+            self._database.execute("CREATE TABLE large (key TEXT, n INTEGER, value BLOB, PRIMARY KEY (key, n))")
+        self._database.executemany("INSERT OR REPLACE INTO large VALUES (?, ?, ?)", large)
+
+    def get(self, key: tuple[str, ...], number: int) -> bytes | None:
+        if self._database is None:
+            return None
+        found = self._database.execute("SELECT value FROM large WHERE key = ? AND n = ?", (repr(key), number))
+        row = found.fetchone()
+        return None if row is None else bytes(row[0])
+
+    def close(self) -> None:
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+
+def _array(column: ServerColumn, read: ReadColumn, values: Sequence[Value], table: str) -> pa.Array[Any]:
+    import pyarrow as pa
+
+    kind = NAMES.get(column.oid, "")
+    try:
+        return _converted(kind, column, read, values)
+    except (pa.ArrowException, ValueError):
+        raise FatalError(
+            Code.EXTRACTION_FAILED,
+            f'column "{column.name}" holds a {kind} that Arrow cannot hold (infinity, or a time too far away)',
+            operation="scan",
+            object=table,
+            hint="leave the column out with columns:, or mend the value and run again",
+        ) from None
+
+
+def _converted(kind: str, column: ServerColumn, read: ReadColumn, values: Sequence[Value]) -> pa.Array[Any]:
+    import pyarrow as pa
+
+    match kind:
+        case "bool":
+            return pa.array([None if v is None else v == b"t" for v in values], pa.bool_())
+        case "bytea":
+            return pa.array([bytes.fromhex(v[2:].decode()) if v else None for v in values], pa.binary())
+        case "timestamptz":
+            return _text([_utc(v) for v in values]).cast(pa.timestamp("us")).cast(read.arrow)
+        case "time":
+            return pa.array([time.fromisoformat(v.decode()) if v else None for v in values], read.arrow)
+        case "bpchar":
+            return _text([v.rstrip(b" ") if v else v for v in values])
+        case "numeric" if numeric(column.typmod) is None and read.cast:
+            return _text([_free(v) for v in values])
+        case _:
+            found = _text(values)
+            return found if found.type == read.arrow else found.cast(read.arrow)
+
+
+def _text(values: Sequence[Value]) -> pa.Array[Any]:
+    import pyarrow as pa
+
+    return pa.array(values, pa.binary()).cast(pa.string())
+
+
+def _utc(value: Value) -> Value:
+    """The time of a session in UTC, without its zone."""
+    if not value:
+        return value
+    if not value.endswith(b"+00"):
+        raise ValueError(f"{value!r} is no time in UTC")
+    return value[:-3]
+
+
+def _free(value: Value) -> Value:
+    """As a scan reads a numeric that declares no scale: with too many places it is marked, so that it is no decimal."""
+    if not value:
+        return value
+    places = len(value.partition(b".")[2].rstrip(b"0"))
+    return value if places <= FREE_SCALE else value + f" has more than {FREE_SCALE} decimal places".encode()

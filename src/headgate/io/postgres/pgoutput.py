@@ -1,0 +1,151 @@
+"""What PostgreSQL's plug-in ``pgoutput`` says of a transaction, as rows: the server's binary messages, version 1.
+
+The format is that of the chapter "Logical Replication Message Formats" of PostgreSQL's manual. Values are text, as the
+server writes them; a large value that an update left alone is not sent, and stands here as :data:`UNCHANGED`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from headgate.core.errors import Code, FatalError
+
+Value = bytes | None | Literal[False]
+UNCHANGED: Final = False
+"""A value that the server did not send, because the update left it alone."""
+
+Kind = Literal["insert", "update", "delete", "truncate"]
+_LENGTH = struct.Struct(">i")
+_SHORT = struct.Struct(">h")
+_BEGIN = struct.Struct(">qqi")
+_COMMIT = struct.Struct(">Bqqq")
+_NULL, _TEXT, _SAME = ord("n"), ord("t"), ord("u")
+
+
+@dataclass(frozen=True)
+class Described:
+    """A table as the stream announces it: it may change in mid-stream."""
+
+    oid: int
+    columns: tuple[str, ...]
+    types: tuple[int, ...]
+    keys: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Change:
+    """One change. ``new`` and ``old`` are values in the order of ``table``; ``old`` only where the server sends it.
+
+    Args:
+        kind: what was done.
+        lsn: where its transaction's commit begins: before all positions that lie behind it.
+        number: its place in the stream.
+    """
+
+    kind: Kind
+    table: Described
+    new: list[Value] | None
+    old: list[Value] | None
+    lsn: int
+    number: int
+
+
+class Decoder:
+    """Turns messages into changes. Those of a transaction carry the place of its commit, which Begin tells."""
+
+    def __init__(self) -> None:
+        self.tables: dict[int, Described] = {}
+        self.end = 0
+        """Where the last commit that was seen ends."""
+        self._lsn = self._number = 0
+
+    def changes(self, messages: Iterable[bytes]) -> Iterator[Change]:  # noqa: C901 - one case a message
+        """Raises FatalError for messages that version 1 of the protocol does not have."""
+        for data in messages:
+            match data[:1]:
+                case b"I":
+                    new, _ = _values(data, 6)
+                    yield self._change("insert", data, new, None)
+                case b"U":
+                    yield self._update(data)
+                case b"D":
+                    old, _ = _values(data, 6)
+                    yield self._change("delete", data, None, old)
+                case b"B":
+                    self._lsn = _BEGIN.unpack_from(data, 1)[0]
+                case b"C":
+                    self.end = _COMMIT.unpack_from(data, 1)[2]
+                case b"R":
+                    described = _described(data)
+                    self.tables[described.oid] = described
+                case b"T":
+                    for number in range(_LENGTH.unpack_from(data, 1)[0]):
+                        oid = _LENGTH.unpack_from(data, 6 + 4 * number)[0]
+                        if oid in self.tables:
+                            yield self._changed("truncate", self.tables[oid], None, None)
+                case b"Y" | b"O" | b"M":
+                    pass  # names of types, origins, messages of others
+                case kind:
+                    raise FatalError(
+                        Code.EXTRACTION_FAILED,
+                        f"the server sent a message {kind!r} that this version does not know",
+                        operation="scan",
+                        object="pgoutput",
+                    )
+
+    def _update(self, data: bytes) -> Change:
+        old, place = None, 5
+        if data[5] != ord("N"):
+            old, place = _values(data, 6)
+        new, _ = _values(data, place + 1)
+        return self._change("update", data, new, old)
+
+    def _change(self, kind: Kind, data: bytes, new: list[Value] | None, old: list[Value] | None) -> Change:
+        return self._changed(kind, self.tables[_LENGTH.unpack_from(data, 1)[0]], new, old)
+
+    def _changed(self, kind: Kind, table: Described, new: list[Value] | None, old: list[Value] | None) -> Change:
+        self._number += 1
+        return Change(kind, table, new, old, self._lsn, self._number)
+
+
+def _values(data: bytes, place: int) -> tuple[list[Value], int]:
+    """The values of a row, and where it ends."""
+    found: list[Value] = []
+    (count,) = _SHORT.unpack_from(data, place)
+    place += 2
+    unpack, append = _LENGTH.unpack_from, found.append
+    for _ in range(count):
+        kind = data[place]
+        if kind == _TEXT:
+            start = place + 5
+            place = start + unpack(data, place + 1)[0]
+            append(data[start:place])
+        elif kind == _NULL:
+            append(None)
+            place += 1
+        elif kind == _SAME:
+            append(UNCHANGED)
+            place += 1
+        else:
+            raise FatalError(Code.EXTRACTION_FAILED, "the server sent binary values", operation="scan")
+    return found, place
+
+
+def _described(data: bytes) -> Described:
+    (oid,) = _LENGTH.unpack_from(data, 1)
+    place = data.index(b"\0", 5) + 1
+    place = data.index(b"\0", place) + 1  # behind schema and name
+    (count,) = _SHORT.unpack_from(data, place + 1)
+    place += 3
+    names, types, keys = [], [], []
+    for number in range(count):
+        if data[place] & 1:
+            keys.append(number)
+        end = data.index(b"\0", place + 1)
+        names.append(data[place + 1 : end].decode())
+        types.append(_LENGTH.unpack_from(data, end + 1)[0] & 0xFFFFFFFF)
+        place = end + 9
+    return Described(oid, tuple(names), tuple(types), tuple(keys))
