@@ -19,7 +19,7 @@ def filled(readme: str, document: dict[str, Any]) -> str:
     Raises:
         ValueError: when the report has no row of headgate, or the README no place for its figures.
     """
-    rows = [row for row in document["rows"] if row["name"].startswith("headgate")]
+    rows = [row for row in document["rows"] if row["name"].startswith("headgate: filter")]
     if len(rows) != 1 or rows[0]["ratio"] is None:
         raise ValueError("the report has no ratio of headgate: measure without --limit-only")
     for place, text in (("time", f"{rows[0]['ratio']:.1f}"), ("memory", f"{rows[0]['peak_mb']:,.0f} MB")):

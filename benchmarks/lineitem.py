@@ -89,7 +89,9 @@ MORE_RULES = """\
       - {type: range, column: l_linenumber, min: 1, max: 7}
       - {type: range, column: l_shipdate, min: 1992-01-01, max: 1998-12-31}
       - {type: range, column: l_commitdate, min: 1992-01-01, max: 1998-12-31}
-      - {type: accepted_values, column: l_shipinstruct, values: [COLLECT COD, DELIVER IN PERSON, NONE, TAKE BACK RETURN]}
+      - type: accepted_values
+        column: l_shipinstruct
+        values: [COLLECT COD, DELIVER IN PERSON, NONE, TAKE BACK RETURN]
       - {type: expression, condition: "length(l_comment) <= 44"}
       - {type: range, column: ship_days, min: 1, max: 30}
 """

@@ -13,7 +13,7 @@ from headgate.config.load import load_project
 from headgate.core.registry import PackageRegistry
 
 README = Path(__file__).resolve().parents[2] / "README.md"
-ROW = {"name": "headgate: 3 columns, 10 rules", "ratio": 2.449, "peak_mb": 1432.7}
+ROW = {"name": "headgate: filter, 3 columns, 20 rules", "ratio": 2.449, "peak_mb": 1432.7}
 
 PROJECT = """
 version: 1
