@@ -295,8 +295,8 @@ class TestFailures:
             new_rows(database, Read(query="SELECT nextval('s') AS id"), None)
 
     def test_modes_that_it_lacks_are_refused(self, database: Database) -> None:
-        with pytest.raises(FatalError, match="mode: cdc") as refusal:
-            new_rows(database, Read(table="orders", mode="cdc"), None)
+        with pytest.raises(FatalError, match="mode: delta") as refusal:
+            new_rows(database, Read(table="orders", mode="delta"), None)
         assert refusal.value.code is Code.UNSUPPORTED
 
 
