@@ -43,6 +43,7 @@ class Window:
         high: the position that becomes the watermark; a scan may complete it (see ``Scan.position``).
         note: how exactness is reached, for ``plan`` and people.
         limit: read at most so many rows, in cursor order.
+        warnings: what somebody should look at; the receipt has them.
     """
 
     identity: Mapping[str, Any] | None
@@ -50,6 +51,7 @@ class Window:
     high: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
     limit: int | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ A source or a store offers them beside its ordinary contract; what it does not o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -90,3 +90,13 @@ class SitedStore(Protocol):
     """A store whose writers are intakes."""
 
     def site(self) -> Site: ...
+
+
+@runtime_checkable
+class KeyedStore(Protocol):
+    """A store that can be asked for single values."""
+
+    def values(
+        self, table: str, keys: Sequence[str], wanted: Sequence[tuple[str, ...]], column: str
+    ) -> Mapping[tuple[str, ...], str | None]:
+        """The column's value for each key that is there; keys and values are text."""

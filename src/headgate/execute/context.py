@@ -65,6 +65,8 @@ class Run:
     window: Window | None = None
     gathered: Gathered | None = None
     replaces: str = ""
+    whole: bool = False
+    """The rows are all that there are, though the source's mode gives changes only: they replace what is there."""
     claims: dict[str, Claim] = field(default_factory=dict)
     transactions: dict[str, Transaction] = field(default_factory=dict)
     session: EngineSession | None = None

@@ -93,6 +93,7 @@ def gather(
         inputs = Inputs(
             tuple(scans),
             casts if casts is not None else schemas[main].casts if main in schemas else {},
+            schemas[main].keys if main in schemas else (),
             tuple(store.name for store in workspace.stores_of(pipeline)),
             context.variables,
             resume,

@@ -13,6 +13,7 @@ from headgate.execute.audit import audit
 from headgate.execute.context import Run
 from headgate.execute.gather import Relation
 from headgate.execute.held import HeldRows
+from headgate.execute.lookups import context_with_lookup
 from headgate.execute.move import move
 from headgate.execute.pour import ENGINE_ROWS, Counter, Pour, drain
 from headgate.execute.publish import acknowledge, clean, publish
@@ -145,7 +146,8 @@ class Interpreter:
         run = self.run
         window = run.window if relation.source == 0 else None
         source = run.workspace.source(relation.endpoint)
-        opened = source.scan(relation.read, run.context, window or FULL)
+        opened = source.scan(relation.read, context_with_lookup(run, relation.read), window or FULL)
+        run.whole = run.whole or opened.whole
         if relation.source is not None and window is not None:
             run.positions[relation.source] = window.high
         return opened

@@ -49,7 +49,7 @@ def _load(run: Run, write: Write, schema: pa.Schema) -> tuple[Load, Adapt | None
         write.table, write.mode, schema, write.keys, target.create, target.evolve == "evolve", target, replaces,
         partition=write.partition,
     )  # fmt: skip
-    if run.request.full_refresh:
+    if run.request.full_refresh or (run.whole and write.mode != "append"):
         return _refreshed(write, load)
     if write.delete_missing:
         _check_whole(run, write)

@@ -115,7 +115,7 @@ def _watermarks(run: Run) -> tuple[Watermark, ...]:
         read = run.pipeline.sources[index]
         source = run.workspace.source(run.pipeline.source_endpoint(index))
         name, fingerprint = source.identity(read)
-        column = read.incremental.column if read.incremental else None
+        column = read.incremental.column if read.incremental else "lsn" if read.mode == "cdc" else None
         value: Any = position.get("value")
         found.append(Watermark(name, fingerprint, position, column, value, run.run_id))
     return tuple(found)

@@ -186,6 +186,7 @@ def _prepare(run: Run, finished: Receipt | None) -> Receipt | None:
         outcome["new"] = run.window is not None
     if run.window is None:
         return _skipped(run, "nothing new")
+    run.warnings += run.window.warnings
     if run.window.identity is None and finished is not None and not run.request.force:
         return finished
     run.execution_id = _execution(run)

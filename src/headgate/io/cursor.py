@@ -56,11 +56,14 @@ class Found:
         maximum: the highest cursor; None if there is none.
         count: rows that meet :meth:`Cursor.start_condition`.
         nulls: rows whose cursor is NULL.
+        ahead: rows whose cursor lies in the future of the source's clock. The others are counted without them: they
+            wait until their time, or everything that comes before it would be behind the watermark.
     """
 
     maximum: Value | None
     count: int
     nulls: int = 0
+    ahead: int = 0
 
 
 @dataclass(frozen=True)
@@ -161,6 +164,8 @@ class Cursor:
         """
         if self.options.nulls == "fail" and found.nulls:
             raise self.null_cursor(found.nulls)
+        if found.ahead:
+            _log.warning("%s: %s", self.options.column, _waiting(found))
         nulls = found.nulls if self.options.nulls == "include" else 0
         if not self._anything_new(found, nulls, rows):
             return None
@@ -178,6 +183,7 @@ class Cursor:
             high={"value": high, "type": self.kind},
             note=self._note(found),
             limit=self.limit,
+            warnings=tuple(f"{self.options.column}: {text}" for text in self._alerts(found)),
         )
 
     def _anything_new(self, found: Found, nulls: int, rows: Callable[[], Iterable[Sequence[Any]]] | None) -> bool:
@@ -212,9 +218,12 @@ class Cursor:
             parts.append(f"rows that come more than {self.lag} late are not found")
         if self.options.nulls == "ignore" and found.nulls:
             parts.append(f"{found.nulls} rows without a cursor are ignored")
-        if self._backwards(found):
-            parts.append(f"warning: the cursor went back from {self.value}; the watermark stays")
-        return "; ".join(parts)
+        return "; ".join([*parts, *(f"warning: {text}" for text in self._alerts(found))])
+
+    def _alerts(self, found: Found) -> list[str]:
+        """What somebody should look at, though the run is right without."""
+        alerts = [f"the cursor went back from {self.value}; the watermark stays"] if self._backwards(found) else []
+        return [*alerts, *([_waiting(found)] if found.ahead else [])]
 
     def null_cursor(self, rows: int) -> FatalError:
         return FatalError(
@@ -233,6 +242,11 @@ class Cursor:
     def deliver(self, batches: pa.RecordBatchReader, window: Window) -> Delivery:
         """The new rows of a scan; ``batches`` may hold rows outside of the window, which are dropped."""
         return Delivery(self, batches, window)
+
+
+def _waiting(found: Found) -> str:
+    rows = "1 row lies" if found.ahead == 1 else f"{found.ahead} rows lie"
+    return f"{rows} in the future of the source's clock and will be read when their time has come"
 
 
 @dataclass

@@ -12,9 +12,10 @@ from headgate.config.models import Pipeline
 from headgate.core.contracts import BindingError, Column, Registry, TypeBinder
 from headgate.core.errors import Code, FatalError, HeadgateError, nearest
 from headgate.core.models import WriteOptions
+from headgate.plan.changes import follow, followed, refuse_losing
 from headgate.plan.finish import fingerprint, outputs_of, unique_names, with_replayability
 from headgate.plan.loads import marker, write_stage
-from headgate.plan.partial import refuse_changes, refuse_partial_groups
+from headgate.plan.partial import refuse_partial_groups
 from headgate.plan.passes import DIALECT, PassBuilder, narrowed
 from headgate.plan.placement import Sites, place
 from headgate.plan.places import located
@@ -56,6 +57,7 @@ class Inputs:
 
     scans: tuple[Scan, ...]
     casts: Mapping[str, str] = field(default_factory=dict)
+    keys: tuple[str, ...] = ()
     stores: tuple[str, ...] = ()
     variables: Mapping[str, Any] = field(default_factory=dict)
     resume: Resume | None = None
@@ -98,11 +100,12 @@ class _Compiler:
     # --------------------------------------------------------------------------------------------- the walk
 
     def plan(self) -> Plan:
-        refuse_changes(self.pipeline.sources[0])
         resume = self.inputs.resume
         start = 0 if resume is None else max(resume.applied, 0)
         if (resume is None or resume.applied < 0) and self.inputs.casts:
             self._cast_source()
+        if resume is None and followed(self.pipeline):
+            self._follow()
         if resume is not None and resume.at_rules and 0 < start < len(self.steps):
             self._close(start - 1)
         for index in range(start, len(self.steps)):
@@ -124,11 +127,19 @@ class _Compiler:
             raise located(error, self.pipeline, ("source",)) from error.__cause__
         self.builder.applied = 0
 
+    def _follow(self) -> None:
+        try:
+            follow(self.pipeline, self.builder, self.inputs.keys)
+        except HeadgateError as error:
+            raise located(error, self.pipeline, ("targets", 0)) from error.__cause__
+
     def _step(self, index: int) -> None:
         options, name = self.steps[index], self.names[index]
         self.builder.applied = index
         shapes = self.registry.module("transforms", options.type).shapes(options, self._input())
         refuse_partial_groups(self.pipeline.sources[0], options, shapes)
+        if followed(self.pipeline):
+            refuse_losing(shapes, name)
         for shape in shapes:
             match shape:
                 case Call():
@@ -287,7 +298,8 @@ class _Compiler:
         lineage = tuple((item.name, tuple(sorted(builder.lineage.get(item.name, ())))) for item in columns)
         for number, target in self._written(name, last=last):
             store = self.inputs.stores[number]
-            stage = write_stage(self.pipeline, number, target, relation, store, columns)
+            told = followed(self.pipeline)
+            stage = write_stage(self.pipeline, number, target, relation, store, columns, followed=told)
             self.stages.append(replace(stage, lineage=lineage))
 
     # --------------------------------------------------------------------------------------------- parts

@@ -18,9 +18,20 @@ def marker(target: int) -> str:
 
 
 def write_stage(
-    pipeline: Pipeline, number: int, target: WriteOptions, relation: str, store: str, columns: tuple[Column, ...]
+    pipeline: Pipeline,
+    number: int,
+    target: WriteOptions,
+    relation: str,
+    store: str,
+    columns: tuple[Column, ...],
+    *,
+    followed: bool = False,
 ) -> Write:
-    """The stage. Raises FatalError PLAN_INVALID, with file and line, for columns that are not there."""
+    """The stage. ``followed``: the source itself says which rows delete their key.
+
+    Raises:
+        FatalError: PLAN_INVALID, with file and line, for columns that are not there.
+    """
     wanted = _Names(pipeline, number, target.table, columns)
     mode: Mode = "overwrite" if target.mode == "snapshot" else target.mode
     if target.delete_missing:
@@ -39,7 +50,7 @@ def write_stage(
         partition,
         between[0] if between else "",
         wanted.new("snapshot_column", target.snapshot_column) if target.mode == "snapshot" else "",
-        marker(number) if target.delete_when is not None else "",
+        marker(number) if target.delete_when is not None or followed else "",
         target.delete_missing,
         _history(target, wanted) if target.mode == "scd2" else None,
         effective[0] if effective else "",

@@ -51,15 +51,3 @@ def refuse_partial_groups(source: ReadOptions, options: StepOptions, shapes: Seq
             object=options.name or options.type,
             hint="say groups: complete at the source if a batch always holds whole groups, or use mode: full",
         )
-
-
-def refuse_changes(source: ReadOptions) -> None:
-    """Changes name rows that are to be deleted, and a plan cannot say so yet. Raises FatalError UNSUPPORTED."""
-    if source.mode == "cdc":
-        raise FatalError(
-            Code.UNSUPPORTED,
-            "mode: cdc reads changes, which no target can be given yet",
-            operation="plan",
-            object=source.table or "",
-            hint="use mode: incremental",
-        )

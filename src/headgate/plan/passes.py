@@ -75,6 +75,8 @@ class PassBuilder:
     keys: dict[str, Secret] = field(default_factory=dict)
     setwise: int | None = None
     """The last step that looked at all rows."""
+    exempt: exp.Expr | None = None
+    """True for rows that only name a key to be deleted: rules ask nothing of them."""
     trail: list[Step] = field(default_factory=list)
     ruled: list[tuple[Rule, RowRule]] = field(default_factory=list)
 
@@ -311,7 +313,9 @@ class PassBuilder:
             holds = shape.holds.copy().transform(
                 lambda node: alive.copy() if isinstance(node, exp.Column) and node.name == ALIVE else node
             )
-            broken = exp.Not(this=exp.paren(holds))
+            broken: exp.Expr = exp.Not(this=exp.paren(holds))
+            if self.exempt is not None:
+                broken = exp.and_(exp.Not(this=self.exempt.copy()), broken)
             probe = shape.holds.copy().transform(
                 lambda node: exp.true() if isinstance(node, exp.Column) and node.name == ALIVE else node
             )

@@ -107,14 +107,30 @@ def value_window(subject: Subject, since: Mapping[str, Any] | None) -> Window | 
     cursor = _cursor(subject, since)
     column = subject.cursor_sql(cursor.kind)
     start = cursor.start_condition(column, _render)
-    maximum, count, nulls = subject.statements.query(
-        f"SELECT (SELECT max({column})::text FROM {subject.source}{subject.where()}),"
-        f" (SELECT count(*) FROM {subject.source}{subject.where(start)}),"
-        f" (SELECT count(*) FROM {subject.source}{subject.where(f'{column} IS NULL')})"
+    come = _come(column, cursor.kind)
+    maximum, count, nulls, ahead = subject.statements.query(
+        f"SELECT (SELECT max({column})::text FROM {subject.source}{subject.where(come)}),"
+        f" (SELECT count(*) FROM {subject.source}{subject.where(start, come)}),"
+        f" (SELECT count(*) FROM {subject.source}{subject.where(f'{column} IS NULL')}),"
+        + (f" (SELECT count(*) FROM {subject.source}{subject.where(f'NOT {come}')})" if come else " 0")
     )[0]
-    found = Found(None if maximum is None else coerce(maximum, cursor.kind, subject.incremental.column), count, nulls)
+    highest = None if maximum is None else coerce(maximum, cursor.kind, subject.incremental.column)
+    found = Found(highest, count, nulls, ahead)
     rows = partial(_edge_rows, subject, start) if subject.incremental.key else None
     return cursor.window(found, rows)
+
+
+def _come(column: str, kind: Kind) -> str:
+    """SQL for times that have come, by the server's clock: what has no zone may be in any, up to 14 hours ahead."""
+    match kind:
+        case "timestamptz":
+            return f"({column} <= now())"
+        case "timestamp":
+            return f"({column} <= now() AT TIME ZONE 'UTC' + interval '14 hours')"
+        case "date":
+            return f"({column} <= (now() AT TIME ZONE 'UTC' + interval '14 hours')::date)"
+        case _:
+            return ""
 
 
 def _edge_rows(subject: Subject, start: str) -> list[tuple[Any, ...]]:
@@ -122,7 +138,8 @@ def _edge_rows(subject: Subject, start: str) -> list[tuple[Any, ...]]:
     column = subject.incremental.column
     names = [column, *(subject.incremental.key or ())]
     chosen = read_columns(subject.statements, subject.source, names)
-    either = f"({start} OR {quote_name(column)} IS NULL)"
+    come = _come(subject.cursor_sql(subject.known_kind()), subject.known_kind())
+    either = f"({start}{f' AND {come}' if come else ''} OR {quote_name(column)} IS NULL)"
     return subject.statements.query(
         "SELECT " + ", ".join(item.expression for item in chosen) + f" FROM {subject.source}{subject.where(either)}"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from headgate.io import parked
 from headgate.io.postgres import Connection, Statements, catalogue, connect
 from headgate.io.postgres.connection import place
 from headgate.io.postgres.outlet import site_of
+from headgate.sql.literals import quote_name
 from headgate.targets.postgres import sessions
 from headgate.targets.postgres.transaction import PostgresTransaction
 
@@ -42,6 +43,7 @@ class PostgresStore:
         self._connection = connection
         self._session: psycopg.Connection[Any] | None = None
         self._transactions: list[PostgresTransaction] = []
+        self._selects: dict[tuple[str, tuple[str, ...], str], str] = {}
 
     def test(self) -> str:
         version = self._statements("test").value("SELECT current_setting('server_version')")
@@ -97,6 +99,17 @@ class PostgresStore:
         columns = catalogue.columns(statements, f"SELECT * FROM {relation.quoted}")
         schema = pa.schema([pa.field(column.name, described(column)) for column in columns])
         return TableInfo(schema, catalogue.primary_key(statements, relation))
+
+    def values(
+        self, table: str, keys: Sequence[str], wanted: Sequence[tuple[str, ...]], column: str
+    ) -> Mapping[tuple[str, ...], str | None]:
+        statements = self._statements("read", table)
+        asked = (table, tuple(keys), column)
+        if asked not in self._selects:
+            self._selects[asked] = _keyed_select(statements, *asked)
+        select = self._selects[asked]
+        found = ((key, statements.query(select, key)) for key in wanted) if select else ()
+        return {key: rows[0][0] for key, rows in found if len(rows) == 1}
 
     def tables(self) -> list[str]:
         return catalogue.tables(self._statements("tables"))
@@ -213,3 +226,19 @@ class PostgresStore:
             ledgers.create(statements)
             for statement in (ledgers.data_table("BYTEA"), *parked.TABLES):
                 statements.execute(statement)
+
+
+def _keyed_select(statements: Statements, table: str, keys: tuple[str, ...], column: str) -> str:
+    """A SELECT of one value by its key, which an index serves; empty when table or columns are not there."""
+    relation = catalogue.find(statements, table)
+    types = dict(
+        statements.query(
+            "SELECT attname, format_type(atttypid, NULL) FROM pg_catalog.pg_attribute"
+            " WHERE attrelid = ? AND attnum > 0 AND NOT attisdropped",
+            (relation.oid if relation else 0,),
+        )
+    )
+    if relation is None or not {*keys, column} <= types.keys():
+        return ""
+    match = " AND ".join(f"{quote_name(key)} = ?::{types[key]}" for key in keys)
+    return f"SELECT {quote_name(column)}::text FROM {relation.quoted} WHERE {match}"
