@@ -21,6 +21,8 @@ PIPELINE = "moves"
 SOURCES: tuple[SourceSide, ...] = (CsvSource(), SqliteSource(), PostgresSource(), PythonSource())
 TARGETS: tuple[TargetSide, ...] = (SqliteTarget(), FolderTarget(), LakeTarget(), PostgresTarget())
 MODES = ("append", "overwrite", "upsert")
+MERGES = ("merge", "scd2")
+"""Modes that look at the whole table: with one source each, for they differ from an upsert in the target only."""
 
 
 def kept(rows: list[Row]) -> list[Row]:
@@ -56,7 +58,7 @@ class Scenario:
         for side in (self.target, *self.followers):
             if side.connection(url):
                 connections[side.alias] = side.connection(url)
-        keys = {"keys": ["id"]} if self.mode == "upsert" else {}
+        keys = {"keys": ["id"]} if self.mode in ("upsert", *MERGES) else {}
         return {
             "version": 1,
             "project": "crash",
@@ -78,7 +80,7 @@ class Scenario:
 
     def expected(self, changes: list[list[Row]]) -> Counter[Row]:
         """The target's rows once every change was published. ``changes`` were each published by a run of their own."""
-        if self.mode == "append":
+        if self.mode in ("append", "scd2"):  # a history has a version for each change
             return Counter(kept([row for batch in changes for row in batch]))
         if self.mode == "overwrite":
             return Counter(kept(self.source.now(changes)))
@@ -128,14 +130,14 @@ class World:
 
 
 def changes_for(mode: str, batches: int, rows: int = 40) -> list[list[Row]]:
-    """Batches of changes: new rows, in upserts also new versions of old ones; some filtered, some held."""
+    """Batches of changes: new rows, in upserts and the like also new versions of old ones; some filtered, some held."""
     made: list[list[Row]] = []
     seq = 0
     for batch in range(batches):
         current: list[Row] = []
         for number in range(rows):
             seq += 1
-            overlap = mode == "upsert" and batch > 0 and number % 2 == 0
+            overlap = mode in ("upsert", *MERGES) and batch > 0 and number % 2 == 0
             identity = number if overlap else batch * rows + number
             amount = -1 if number % 7 == 3 else 1000 if number % 11 == 5 else (seq * 37) % 900 + 1
             current.append((identity, seq, amount))

@@ -9,9 +9,10 @@ import pytest
 from tests.crash import harness
 from tests.crash.conftest import SEED, MakeWorld
 from tests.crash.oracle import check_after
-from tests.crash.scenarios import MODES, PIPELINE, SOURCES, TARGETS, Scenario, World
+from tests.crash.scenarios import MERGES, MODES, PIPELINE, SOURCES, TARGETS, Scenario, World
 
 SCENARIOS = [Scenario(source, mode, target) for target in TARGETS for mode in MODES for source in SOURCES]
+SCENARIOS += [Scenario(SOURCES[1], mode, target) for target in TARGETS for mode in MERGES]
 STRIDE = 8
 
 RUN = ["run", "lock", "probe", "plan", "record", "claim", "clean", "begin", "scan", "stage", "audit", "hold", "publish"]

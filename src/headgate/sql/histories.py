@@ -56,7 +56,7 @@ def matches(versions: Versions) -> str:
         f" GROUP BY {names(sides.keys, 's')}"
     )
     kind = (
-        "CASE WHEN hg_at <> hg_last OR (hg_current = 0 AND hg_until > hg_at)"
+        "CASE WHEN hg_at <> hg_last OR (hg_current = 0 AND hg_until >= hg_at)"
         " OR hg_since > hg_at OR (hg_since = hg_at AND (hg_same = 0 OR hg_marked = 1)) THEN 'hard'"
         " WHEN hg_marked = 1 THEN CASE WHEN hg_current = 1 THEN 'close' ELSE 'none' END"
         " WHEN hg_current = 0 THEN 'new' WHEN hg_same = 1 THEN 'none' ELSE 'change' END"
