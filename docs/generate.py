@@ -27,6 +27,7 @@ from headgate.core.models import ConnectionOptions, Incremental, ReadOptions, Ru
 from headgate.core.models import size as read_size
 from headgate.core.registry import PackageRegistry
 from headgate.core.secrets import Secret
+from headgate.diagrams.pages.advice import advice_file
 
 FOLDER = Path(__file__).parent / "reference"
 GENERATED = "<!-- Written by docs/generate.py (make docs): change the models, not this page. -->\n"
@@ -42,7 +43,7 @@ PIPELINE_LINKS = {"error_handling": "error-handling", "monitoring": "monitoring"
 
 
 TEXTS = Path(__file__).parent / "texts"
-ADVICE: dict[str, dict[str, str]] = yaml.safe_load((TEXTS / "errors.yml").read_text(encoding="utf-8"))
+ADVICE: dict[str, dict[str, str]] = yaml.safe_load(advice_file().read_text(encoding="utf-8"))
 EXAMPLES: dict[str, dict[str, str]] = yaml.safe_load((TEXTS / "examples.yml").read_text(encoding="utf-8"))
 PAGES: dict[str, str] = {
     path.stem: path.read_text(encoding="utf-8").strip() + "\n" for path in sorted(TEXTS.glob("*.md"))

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from headgate.cli import kept, look, pictures, project, runs
+from headgate.cli import kept, look, pages, pictures, project, runs
 from headgate.cli.command import Program, command, outer
 from headgate.cli.demo import demo
 
@@ -57,6 +57,8 @@ _add(
         "query": look.query,
         "health": look.health,
         "diagram": pictures.diagram,
+        "docs": pages.docs,
+        "recommend": pages.recommend,
         "schema": project.schema,
     },
 )
@@ -69,6 +71,8 @@ quarantine: Commands = {
     "discard": kept.quarantine_discard,
 }
 app.add_typer(_add(_app("Rows that were held back."), quarantine), name="quarantine")
+checklist: Commands = {"show": pages.checklist_show, "answer": pages.checklist_answer}
+app.add_typer(_add(_app("What must be known and true before data is relied on."), checklist), name="checklist")
 connections: Commands = {"list": look.connections_list, "test": look.connections_test}
 app.add_typer(_add(_app("Where data comes from and goes to."), connections), name="connections")
 config: Commands = {

@@ -25,6 +25,7 @@ AnyCommand = (
     | m.ExtractData
     | m.LoadData
     | m.TransformData
+    | m.AnswerChecklist
 )
 
 
@@ -57,6 +58,10 @@ def _handle(command: AnyCommand, workspace: Workspace) -> Result[Any]:
             from headgate.commands import run
 
             return run.replay(command, workspace)
+        case m.AnswerChecklist():
+            from headgate.commands import answers
+
+            return answers.answer(command, workspace)
         case m.ExtractData() | m.LoadData() | m.TransformData():
             from headgate.commands import single
 

@@ -119,3 +119,10 @@ class TransformData(Command):
     input_source: str = Field(min_length=1)
     output_destination: str = Field(min_length=1)
     transformation_rules: tuple[dict[str, Any], ...] = Field(min_length=1)
+
+
+class AnswerChecklist(Command):
+    """Answer an item of the checklist, in the project's ``requirements.yml``; an empty answer takes it back."""
+
+    key: str = Field(min_length=1)
+    answer: str = Field(max_length=2000)

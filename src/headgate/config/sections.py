@@ -14,6 +14,7 @@ from headgate.core.secrets import Secret
 Schedule = Annotated[str, AfterValidator(check_schedule)]
 Timezone = Annotated[str, AfterValidator(check_timezone)]
 PipelineType = Literal["batch", "stream", "hybrid", "elt"]
+Purpose = Literal["warehouse", "reporting", "migration", "consolidation", "master_data"]
 AlertEvent = Literal["failed", "refused", "degraded", "sla", "success"]
 
 
@@ -94,11 +95,19 @@ class Alerts(Model):
     alerts: tuple[Alert, ...] = Field(default=(), description="Who is told of every pipeline.")
 
 
+class Contacts(Model):
+    """Whom to ask and to wake, besides the owner."""
+
+    on_call: str | None = Field(default=None, description="Who is called when a run fails.")
+    escalation: str | None = Field(default=None, description="Who is called when nobody answers.")
+
+
 class Monitoring(Model):
     """What is watched and who is told."""
 
     sla: Sla | None = Field(default=None, description="What is promised.")
     alerts: tuple[Alert, ...] = Field(default=(), description="Who is told, besides the project's alerts.")
+    dashboard: str | None = Field(default=None, description="Where its figures are watched, for the documentation.")
 
 
 class State(Model):
@@ -121,7 +130,9 @@ class Header(Model):
 
     type: PipelineType = Field(default="batch", description="How it runs.")
     description: str | None = Field(default=None, description="What it is for.")
+    purpose: Purpose | None = Field(default=None, description="What kind of work it does, for the documentation.")
     owner: str | None = Field(default=None, description="Who answers for it.")
+    contacts: Contacts = Field(default_factory=Contacts, description="Whom to ask and to wake, besides the owner.")
     schedule: Schedule | None = Field(default=None, description="Five cron fields, such as 0 2 * * *.")
     timezone: Timezone | None = Field(default=None, description="The schedule's zone; default that of the project.")
     tags: tuple[str, ...] = Field(default=(), description="For --select tag:x.")
