@@ -15,7 +15,9 @@ alerts:
 pipelines:
   orders:
     description: Every order once, with its total.
+    purpose: warehouse
     owner: data-team
+    contacts: {on_call: Ann, escalation: Bob}
     schedule: "0 2 * * *"
     source: {connection: inbox, path: "orders/*.csv", mode: incremental, batch_size: 10000}
     transformations:
@@ -35,6 +37,7 @@ pipelines:
       retry: {max_attempts: 3, base: 1s, factor: 2, cap: 60s}
     monitoring:
       sla: {duration: 30m}
+      dashboard: https://example.com/board
       alerts: [{type: email, recipients: [oncall@example.com], on: [refused, success]}]
   daily_sales:
     depends_on: [orders]

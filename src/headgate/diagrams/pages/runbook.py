@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass
 
 from headgate.core.errors import Code
+from headgate.core.models import ReadOptions
 from headgate.diagrams.pipelines.chain import Chain
 from headgate.sql.literals import quote_name
 
@@ -79,12 +80,17 @@ def recovery(chain: Chain) -> list[Step]:
             f"headgate run {name}",
         ),
         Step("Replace data and watermark by a full read, in one commit:", f"headgate run {name} --full-refresh"),
-        Step(
-            "Do the days between two dates again; the watermark stays:",
-            f"headgate run {name} --start 2024-01-01 --end 2024-02-01 --force",
-        ),
         Step("Try it on a few rows, without publishing:", f"headgate run {name} --limit 100"),
     ]
+    if any(_knows_time(source.read) for source in chain.sources):
+        interval = f"headgate run {name} --start 2024-01-01 --end 2024-02-01 --force"
+        steps.insert(2, Step("Do the time between two dates again; the watermark stays:", interval))
     if any(read.read.mode != "full" for read in chain.sources):
         steps.append(Step("How far was read?", f"headgate state show {name}"))
     return steps
+
+
+def _knows_time(read: ReadOptions) -> bool:
+    """Whether what is read depends on the time that a run is for."""
+    texts = (read.query, read.where, getattr(read, "path", None), *read.parameters.values())
+    return read.incremental is not None or any("{{" in str(text) for text in texts)
