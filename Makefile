@@ -88,6 +88,7 @@ bench: $(VENV)/.bench ## Benchmarks, each against the limit in the same run
 	$(BIN)/python -m benchmarks.startup -o .cache/bench/startup.json
 	$(BIN)/python -m benchmarks.csv_to_parquet -o .cache/bench/csv_to_parquet.json
 	$(BIN)/python -m benchmarks.postgres_to_postgres -o .cache/bench/postgres_to_postgres.json
+	$(BIN)/python -m benchmarks.scd2 -o .cache/bench/scd2.json
 
 .PHONY: figures
 figures: setup ## Put what the last bench measured into README.md

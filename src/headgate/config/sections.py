@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from headgate.config.schedules import check_schedule, check_timezone
 from headgate.core.models import Duration, Model, Names, Size
@@ -34,8 +34,12 @@ class ErrorHandling(Model):
     max_error_percentage: float | None = Field(
         default=None, ge=0, le=100, description="Fail when more of the rows than this are bad."
     )
-    on_row_error: Literal["fail", "quarantine"] = Field(
-        default="fail", description="Whether a row that cannot be converted fails the run or is held back."
+    on_row_error: Annotated[
+        Literal["fail", "quarantine", "null", "log"], BeforeValidator(lambda value: "null" if value is None else value)
+    ] = Field(
+        default="fail",
+        description="A row with a value that does not fit fails the run, is held back, goes on with NULL for the "
+        "value (null), or does that and is kept beside as it was (log).",
     )
     retry: Retry = Field(default_factory=Retry, description="When and how often to try again.")
 

@@ -51,7 +51,7 @@ class QuarantineEntry:
     pipeline: str
     rule: str
     rows: int
-    status: str = "held"  # held | replayed | discarded | evidence
+    status: str = "held"  # held | replayed | discarded | logged (went on with NULL) | evidence
     held_at: str = ""
     step: int = 0
     location: str = ""

@@ -89,7 +89,7 @@ def _pass_count(result: PassResult) -> tuple[StepCount, Counter[str]]:
         expanded = max(tally.seen - rows_in, 0)
     counts = Counter({name: count for name, count in dropped.items() if count})
     noted = {
-        _noted(note): tally.noted[note.bit] for note in transform.verdict.notes if note.action in ("null", "count")
+        _noted(note): tally.noted[note.bit] for note in transform.verdict.notes if note.erred or note.action == "count"
     }
     noted = {name: count for name, count in noted.items() if count}
     step = StepCount(transform.relation, rows_in, tally.good, dict(counts), expanded, noted)
@@ -97,7 +97,7 @@ def _pass_count(result: PassResult) -> tuple[StepCount, Counter[str]]:
 
 
 def _noted(note: NoteFlag) -> str:
-    return f"{note.name} became NULL" if note.action == "null" else f"{note.name} {note.message}"
+    return f"{note.name} became NULL" if note.erred else f"{note.name} {note.message}"
 
 
 def _row_rules(run: Run) -> dict[int, CheckResult]:
@@ -109,7 +109,7 @@ def _row_rules(run: Run) -> dict[int, CheckResult]:
             if flag.kind == "rule":
                 failed[flag.name] = result.tally.broken[flag.bit]
         for note in result.transform.verdict.notes:
-            if note.action not in ("null", "count"):
+            if not (note.erred or note.action == "count"):
                 failed[note.name] = result.tally.noted[note.bit]
         for rule in result.check.rules:
             if rule.name in failed:
@@ -146,11 +146,12 @@ def _judge_rows(run: Run, stage: Audit, rejected: int) -> None:
             hint="mend the source, or set error_handling: {on_row_error: quarantine} to hold such rows back",
         )
     limit = stage.max_error_percentage
-    held = run.rows.quarantined
-    if limit is not None and run.rows.extracted and held * 100 > limit * run.rows.extracted:
+    held, erred = run.rows.quarantined, sum(result.tally.erred for result in run.passes)
+    if limit is not None and run.rows.extracted and (held + erred) * 100 > limit * run.rows.extracted:
+        also = f", {erred} went on with values that did not fit" if erred else ""
         raise FatalError(
             Code.ERROR_RATE_EXCEEDED,
-            f"{held} of {run.rows.extracted} rows were held back, more than {limit} %",
+            f"{held} of {run.rows.extracted} rows were held back{also}, more than {limit} %",
             operation="check",
             object=run.pipeline.name,
             hint="look at the rows with headgate quarantine list, or raise error_handling.max_error_percentage",

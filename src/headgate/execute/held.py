@@ -50,12 +50,17 @@ class HeldRows:
         self._add(key, flag.bit, held.rows, f"{place}:{flag.step}", flag.applied, replayable=replayable)
 
     def note(self, relation: str, noted: Noted) -> None:
-        """Keep some rows of a rule that fails the run."""
-        key = (relation, noted.flag.name, "evidence")
+        """Keep some rows of a rule that fails the run, and all that went on with a NULL, as they were."""
+        flag = noted.flag
+        if flag.action == "log":
+            key = (relation, flag.name, "logged")
+            self._add(key, flag.bit, noted.rows, f"step:{flag.step}", 0, replayable=False, status="logged")
+            return
+        key = (relation, flag.name, "evidence")
         room = EVIDENCE_ROWS - (self._files[key].entry.rows if key in self._files else 0)
         if room > 0:
             some = noted.rows.slice(0, room)
-            self._add(key, noted.flag.bit, some, f"rules:{relation}", 0, replayable=False, status="evidence")
+            self._add(key, flag.bit, some, f"rules:{relation}", 0, replayable=False, status="evidence")
 
     def take_rejected(self, lines: Iterable[Rejected], scan: FileScan, columns: list[str], *, replayable: bool) -> int:
         """Keep lines of files that could not be read into their columns; how many.
@@ -125,7 +130,8 @@ class HeldRows:
 
         Numbered in the order of passes and rules, not of rows, so that equal runs give equal numbers.
         """
-        ordered = sorted(self._files.values(), key=lambda kept: (kept.entry.status != "held", kept.place))
+        order = ["held", "logged", "evidence"]
+        ordered = sorted(self._files.values(), key=lambda kept: (order.index(kept.entry.status), kept.place))
         for number, kept in enumerate(ordered, start=1):
             kept.entry = replace(kept.entry, id=f"{self.run_id[:12]}-{number}")
             if kept.entry.status == status:

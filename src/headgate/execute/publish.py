@@ -94,7 +94,7 @@ def clean(run: Run, stage: Clean) -> None:
 def _hold(run: Run) -> tuple[QuarantineEntry, ...]:
     """Hand the quarantine's files to the authoritative store, whose commit they are part of."""
     assert run.held is not None
-    entries = list(run.held.entries("held"))
+    entries = [*run.held.entries("held"), *run.held.entries("logged")]
     if not entries:
         return ()
     transaction = run.transactions[run.authority.name]

@@ -371,7 +371,7 @@ def _with_evidence(run: Run, done: Receipt) -> Receipt:
 
     try:
         run.held.close()
-        entries = [*run.held.entries("held"), *run.held.entries("evidence")]
+        entries = [entry for status in ("held", "logged", "evidence") for entry in run.held.entries(status)]
         kept = keep_evidence(run.workspace.state / "evidence", entries)
     except HeadgateError as lost:
         return done.with_(targets=(), warnings=(*done.warnings, f"the evidence could not be kept: {lost.message}"))

@@ -29,6 +29,8 @@ class Tally:
     """Rows by every hold flag they raised."""
     noted: Counter[int] = field(default_factory=Counter)
     """Rows by every note flag they raised."""
+    erred: int = 0
+    """Rows that were not held, and in which some value did not fit: each row once."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Held:
 
 @dataclass(frozen=True)
 class Noted:
-    """Rows that broke a rule that fails the run: evidence."""
+    """Rows that broke a rule that fails the run, as evidence; or rows that went on with a NULL, as they were."""
 
     flag: NoteFlag
     rows: pa.RecordBatch
@@ -95,36 +97,26 @@ class Splitter:
         bad = bad.filter(pc.invert(gone))
         if bad.num_rows == 0:
             return
-        words = [bad.column(name).to_pylist() for name in (*self._masks, *self._notes)]
-        by_mask: dict[tuple[int, ...], list[int]] = {}
-        for index, mask in enumerate(zip(*words, strict=True)):
-            by_mask.setdefault(mask, []).append(index)
-        for mask, indices in by_mask.items():
+        for mask, rows in _alike(bad, [*self._masks, *self._notes]):
             flags = [flag for flag in self.verdict.holds if mask[flag.bit // BITS] >> flag.bit % BITS & 1]
             notes = mask[len(self._masks) :]
             also = [note for note in self.verdict.notes if notes[note.bit // BITS] >> note.bit % BITS & 1]
             for flag in flags:
-                self.tally.broken[flag.bit] += len(indices)
-            self.tally.held[flags[0].bit] += len(indices)
+                self.tally.broken[flag.bit] += rows.num_rows
+            self.tally.held[flags[0].bit] += rows.num_rows
             broken: list[HoldFlag | NoteFlag] = [*flags, *also]
             reasons = [f"{reason.name}: {reason.message}" for reason in broken]
-            yield Held(flags[0], self._as_held(bad.take(_indices(indices)), flags[0], reasons))
+            yield Held(flags[0], self._as_held(rows, flags[0], reasons))
 
     def _as_held(self, rows: pa.RecordBatch, flag: HoldFlag, reasons: list[str]) -> pa.RecordBatch:
         """The rows as they were at the step that held them back."""
-        import pyarrow as pa
-
-        if flag.held:
-            was = cast("pa.ListArray[Any]", rows.column(flag.held)).flatten()
-            rows = pa.RecordBatch.from_struct_array(cast("pa.StructArray", was))
-        else:
-            rows = rows.select(self.columns)
-        return with_reasons(rows, [reasons] * rows.num_rows)
+        return with_reasons(_as_it_was(rows, flag.held) if flag.held else rows.select(self.columns), reasons)
 
     def _note(self, batch: pa.RecordBatch) -> Iterator[Noted]:
         import pyarrow as pa
         import pyarrow.compute as pc
 
+        self._count_erred(batch)
         for word, name in enumerate(self._notes):
             column = batch.column(name)
             if not _is_set(column):
@@ -135,18 +127,60 @@ class Splitter:
                     if flag.bit // BITS == word and mask >> flag.bit % BITS & 1:
                         self.tally.noted[flag.bit] += count
             for flag in self.verdict.notes:
-                if flag.bit // BITS == word and flag.action == "fail":
+                if flag.bit // BITS == word and flag.action in ("fail", "log"):
                     hit = pc.not_equal(pc.bit_wise_and(column, pa.scalar(1 << flag.bit % BITS)), pa.scalar(0))
-                    rows = batch.filter(hit).select(self.columns)
+                    rows = batch.filter(hit)
+                    rows = _as_it_was(rows, flag.held) if flag.held else rows.select(self.columns)
                     if rows.num_rows:
-                        yield Noted(flag, with_reasons(rows, [[f"{flag.name}: {flag.message}"]] * rows.num_rows))
+                        yield Noted(flag, with_reasons(rows, [f"{flag.name}: {flag.message}"]))
+
+    def _count_erred(self, batch: pa.RecordBatch) -> None:
+        """Rows that go on, or were dropped, with a value that did not fit."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        words: dict[int, int] = {}
+        for flag in self.verdict.notes:
+            if flag.erred:
+                words[flag.bit // BITS] = words.get(flag.bit // BITS, 0) | 1 << flag.bit % BITS
+        erred: Any = None
+        for word, bits in words.items():
+            column = batch.column(self._notes[word])
+            hit = pc.not_equal(pc.bit_wise_and(column, pa.scalar(bits)), pa.scalar(0))
+            erred = hit if erred is None else pc.or_(erred, hit)
+        for name in self._masks if erred is not None else ():
+            erred = pc.and_(erred, pc.less_equal(batch.column(name), pa.scalar(0)))
+        self.tally.erred += erred.true_count if erred is not None else 0
 
 
-def with_reasons(rows: pa.RecordBatch, reasons: list[list[str]]) -> pa.RecordBatch:
-    """The rows with a last column that lists why each was held."""
+def with_reasons(rows: pa.RecordBatch, reasons: list[str]) -> pa.RecordBatch:
+    """The rows with a last column that lists why they were held."""
     import pyarrow as pa
 
-    return rows.append_column(REASONS, pa.array(reasons, pa.list_(pa.string())))
+    listed: Any = pa.repeat(pa.scalar(reasons, pa.list_(pa.string())), rows.num_rows)
+    return rows.append_column(REASONS, listed)
+
+
+def _as_it_was(rows: pa.RecordBatch, held: str) -> pa.RecordBatch:
+    """Rows as they were before the step that keeps them in the column ``held``."""
+    import pyarrow as pa
+
+    was = cast("pa.ListArray[Any]", rows.column(held)).flatten()
+    return pa.RecordBatch.from_struct_array(cast("pa.StructArray", was))
+
+
+def _alike(rows: pa.RecordBatch, words: list[str]) -> Iterator[tuple[tuple[int, ...], pa.RecordBatch]]:
+    """The rows by the values of their words, without a Python object a row."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    groups = pa.Table.from_batches([rows.select(words)]).group_by(words, use_threads=False).aggregate([])
+    for mask in zip(*(groups.column(word).to_pylist() for word in words), strict=True):
+        hit: Any = None
+        for word, value in zip(words, mask, strict=True):
+            same = pc.equal(rows.column(word), pa.scalar(value))
+            hit = same if hit is None else pc.and_(hit, same)
+        yield mask, rows if groups.num_rows == 1 else rows.filter(hit)
 
 
 def _is_set(column: pa.Array[Any]) -> bool:
@@ -154,9 +188,3 @@ def _is_set(column: pa.Array[Any]) -> bool:
 
     bounds = pc.min_max(column)
     return bool(bounds["min"].as_py() or bounds["max"].as_py())
-
-
-def _indices(indices: list[int]) -> pa.Array[Any]:
-    import pyarrow as pa
-
-    return pa.array(indices, pa.int64())

@@ -186,9 +186,10 @@ class PassBuilder:
         passed: dict[str, exp.Expr] = {name: column(name) for name, _ in shape.columns}
         for flag in shape.flags:
             condition, wanted = referring(flag.condition, computed, raw), flag.on_error or action
-            if wanted == "null":
-                noting.append((len(self.notes), condition))
-                self.notes.append(NoteFlag(len(self.notes), f"{step}: {flag.name}", flag.message, "null"))
+            if wanted in ("null", "log"):
+                bit, was = len(self.notes), held if wanted == "log" else ""
+                noting.append((bit, condition))
+                self.notes.append(NoteFlag(bit, f"{step}: {flag.name}", flag.message, wanted, was, step))
                 passed |= {name: unless(condition, name) for name in flag.columns if name in passed}
             else:
                 number = len(self.holds)
@@ -203,17 +204,20 @@ class PassBuilder:
         notes = self._words(noting, NOTES, suspect)
         others = [name for name in self.extra if not name.startswith((MASK, NOTES))]
         everything = [*masks, *notes, *(column(name) for name in others)]
-        kept_raw = [column(name) for name in raw.values()] if holding else []
+        logged = [note.bit for note in self.notes if note.held == held]
+        kept_raw = [column(name) for name in raw.values()] if holding or logged else []
         selected = [named(value, name) for name, value in passed.items()]
         self._push(step, exp.select(*selected, *everything, *kept_raw), columns, lineage)
         self.extra = [*(word.alias for word in (*masks, *notes)), *others]
-        if not holding:
+        if not kept_raw:
             return
         # In a list of one: an empty list costs nothing to hand over, a NULL struct costs each of its columns.
-        was = exp.Case().when(any_bit(range(first, len(self.holds))), exp.Array(expressions=[record(raw)]))
+        asked = [any_bit(range(first, len(self.holds)))] if holding else []
+        asked += [any_bit(logged, NOTES)] if logged else []
+        kept_row = exp.Case().when(exp.or_(*asked), exp.Array(expressions=[record(raw)]))
         own = [column(name) for name in (*passed, *self.extra)]
         self.extra = [*self.extra, held]
-        self._push(step, exp.select(*own, named(was, held)), columns, lineage)
+        self._push(step, exp.select(*own, named(kept_row, held)), columns, lineage)
 
     def _masks(self) -> tuple[Column, ...]:
         return tuple(Column(name, "BIGINT") for name in self.extra if name.startswith(MASK))

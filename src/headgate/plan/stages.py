@@ -18,7 +18,7 @@ KEY_COLUMNS = (Column("inner", "BLOB"), Column("outer", "BLOB"))
 BITS = 62
 """Flags in one BIGINT word."""
 
-Action = Literal["fail", "quarantine", "warn", "record", "null", "count"]
+Action = Literal["fail", "quarantine", "warn", "record", "null", "log", "count"]
 
 
 Counted = Literal["rows", "groups", "reshaped"]
@@ -58,13 +58,21 @@ class HoldFlag:
 class NoteFlag:
     """Bit ``bit`` of the note words: a row rule that fails the run, warns or is only recorded.
 
-    Steps note too: values that became NULL because they do not fit (null), rows without a match (count).
+    Steps note too: values that became NULL because they do not fit (null; log: and ``held``, the column that has the
+    row as it was, is kept beside), rows without a match (count).
     """
 
     bit: int
     name: str
     message: str
     action: Action
+    held: str = ""
+    step: str = ""
+
+    @property
+    def erred(self) -> bool:
+        """Whether such a row is a row error, though it goes on."""
+        return self.action in ("null", "log")
 
 
 @dataclass(frozen=True)
@@ -87,7 +95,9 @@ class Verdict:
 
     @property
     def held_columns(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(flag.held for flag in self.holds if flag.held))
+        return tuple(
+            dict.fromkeys(name for name in (*(f.held for f in self.holds), *(f.held for f in self.notes)) if name)
+        )
 
 
 @dataclass(frozen=True)

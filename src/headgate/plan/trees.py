@@ -56,14 +56,14 @@ def unless(condition: exp.Expr, name: str) -> exp.Expr:
     return exp.Case().when(exp.paren(condition.copy()), exp.null()).else_(column(name))
 
 
-def any_bit(bits: Iterable[int]) -> exp.Expr:
-    """Whether a row is held for one of the flags."""
+def any_bit(bits: Iterable[int], prefix: str = MASK) -> exp.Expr:
+    """Whether one of the flags is set: a row is held for it or, with NOTES for ``prefix``, noted."""
     by_word: dict[int, int] = {}
     for bit in bits:
         by_word[bit // BITS] = by_word.get(bit // BITS, 0) | 1 << bit % BITS
     tests = []
     for word, mask in by_word.items():
-        name = column(MASK if word == 0 else f"{MASK}{word}")
+        name = column(prefix if word == 0 else f"{prefix}{word}")
         found = exp.NEQ(
             this=exp.paren(exp.BitwiseAnd(this=name.copy(), expression=exp.Literal.number(mask))),
             expression=exp.Literal.number(0),

@@ -19,7 +19,7 @@ from headgate.sql import expressions
 from headgate.sql.templates import render_sql
 
 Reason = Literal["filtered", "unmatched", "deduplicated"]
-OnError = Literal["fail", "quarantine", "null"]
+OnError = Literal["fail", "quarantine", "null", "log"]
 
 ALIVE = "_hg_alive"
 """A column that rules may name: true for rows that are still good. The plan puts the verdict in its place."""
