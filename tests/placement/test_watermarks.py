@@ -223,3 +223,12 @@ def test_a_cap_is_never_overshot_and_the_rest_is_read_next(shop: Movers) -> None
     shop.write(source={**incremental(BY_TABLE), "max_records": 7})
     assert [shop.run().rows.extracted for _ in range(3)] == [7, 7, 6]
     assert same(shop)
+
+
+def test_an_empty_run_leaves_the_watermark(shop: Movers) -> None:
+    receipt = shop.run()
+    select = "SELECT source, cursor_column, cursor_value, run_id FROM headgate_watermarks"
+    before = shop.rows(select)
+    assert [(source, column, run) for source, column, _, run in before] == [("t", "at", receipt.run_id)]
+    assert shop.run().status.value == "skipped"
+    assert shop.rows(select) == before
