@@ -68,6 +68,7 @@ class Write(WriteOptions):
 class Calculate(StepOptions):
     type: Literal["calculate"]
     columns: dict[str, str] = Field(min_length=1, description="Name: expression.")
+    condition: str | None = Field(default=None, description="Where.")
 
 
 class Rename(StepOptions):
@@ -90,6 +91,8 @@ class Clean(StepOptions):
     trim: bool | Names = Field(default=False, description="Columns.")
     case: dict[str, Literal["lower", "upper", "title"]] = Field(default_factory=dict, description="Column: case.")
     null_values: tuple[str, ...] = Field(default=(), description="Texts.")
+    convert: dict[str, str] = Field(default_factory=dict, description="Column: type.")
+    remove_special: Names | None = Field(default=None, description="Columns.")
     fill: dict[str, Any] = Field(default_factory=dict, description="Column: value.")
     remove_nulls: Names | None = Field(default=None, description="Columns.")
     deduplicate: Names | None = Field(default=None, description="Keys.")
@@ -105,7 +108,14 @@ class Deduplicate(StepOptions):
 class Aggregate(StepOptions):
     type: Literal["aggregate"]
     group_by: tuple[str, ...] = Field(default=(), description="Columns.")
-    metrics: dict[str, str] = Field(min_length=1, description="Name: aggregate.")
+    metrics: dict[str, str] = Field(default_factory=dict, description="Name: aggregate.")
+    aggregations: dict[str, Names] = Field(default_factory=dict, description="Column: functions.")
+
+
+class Categorize(StepOptions):
+    type: Literal["categorize"]
+    column: str = Field(description="Column.")
+    categories: tuple[dict[str, Any], ...] = Field(description="Categories.")
 
 
 class Join(StepOptions):

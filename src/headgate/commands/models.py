@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from headgate.core.models import Model
 
@@ -114,11 +114,30 @@ class LoadData(Command):
 
 
 class TransformData(Command):
-    """Run steps over a table of the lake or a file into a table of the lake, as a one-stage plan."""
+    """Run steps over a table of the lake or a file into a table of the lake, as a one-stage plan.
+
+    ``error_handling``: a row that cannot be transformed fails the command, is skipped (held in the quarantine and
+    counted), or is logged (it stays, with NULL for what could not be computed, and the receipt says how many).
+    """
 
     input_source: str = Field(min_length=1)
     output_destination: str = Field(min_length=1)
-    transformation_rules: tuple[dict[str, Any], ...] = Field(min_length=1)
+    transformation_rules: tuple[dict[str, Any], ...]
+    chunk_size: int = Field(default=10_000, ge=1, le=1_000_000)
+    error_handling: Literal["fail", "skip", "log"] = "fail"
+    max_error_percentage: float = Field(default=5.0, ge=0, le=100)
+    expected_output_schema: dict[str, str] = Field(default_factory=dict)
+    validate_output: bool = True
+    data_quality_rules: tuple[dict[str, Any] | str, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_rules(self) -> TransformData:
+        if not self.transformation_rules:
+            raise ValueError("At least one transformation rule is required")
+        for index, rule in enumerate(self.transformation_rules):
+            if "rule_type" in rule and not rule.get("source_columns"):
+                raise ValueError(f"source_columns required for rule {index}")
+        return self
 
 
 class AnswerChecklist(Command):

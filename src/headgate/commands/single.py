@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any, assert_never
 
+from headgate.commands import transform
 from headgate.commands.models import ExtractData, LoadData, TransformData
 from headgate.commands.run import attempt
 from headgate.config.dump import dump
@@ -31,6 +32,8 @@ def run_single(command: ExtractData | LoadData | TransformData, workspace: Works
     """
     name, definition = _pipeline(command, workspace)
     with _extended(workspace, name, definition) as extended:
+        if isinstance(command, TransformData):
+            return transform.run_transform(command, extended, name)
         return attempt(extended, name, RunRequest())
 
 
@@ -51,11 +54,7 @@ def _pipeline(command: ExtractData | LoadData | TransformData, workspace: Worksp
             return _load(command, workspace)
         case TransformData():
             name = _name("transform", command.output_destination)
-            return name, {
-                "source": _from_data(command.input_source),
-                "transformations": [dict(rule) for rule in command.transformation_rules],
-                "target": {"table": command.output_destination, "mode": "overwrite"},
-            }
+            return name, transform.definition(command, _from_data(command.input_source))
         case _:
             assert_never(command)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 from headgate.config.renames import as_items, flatten, rename, replace, section_of
 from headgate.config.report import Path, Report
@@ -25,6 +26,8 @@ _KEYS: dict[str, dict[str, str]] = {
     "join": {"join_table": "table", "lookup_table": "table", "join_key": "on", "join_keys": "on", "join_on": "on",
              "keys": "on", "join_type": "how"},
 }  # fmt: skip
+_DESCRIBED = ("filter", "aggregate", "join", "pivot", "unpivot", "window", "sql", "clean", "deduplicate", "normalize")
+"""Kinds that say their columns elsewhere; ``source_columns`` of a rule record only describes them."""
 _NAMES = ("field", "name", "column", "target", "from", "old")
 _VALUES = ("formula", "expression", "type", "to", "new")
 _OPERATORS = {
@@ -64,8 +67,12 @@ def canonical_step(step: Section, report: Report, path: Path) -> None:
             _aggregate(step, report, path)
         case "join":
             _join(step)
+        case "unpivot" if "columns" not in step and "source_columns" in step:
+            step.move("source_columns", "columns")
         case _:
-            return
+            pass
+    if kind in _DESCRIBED and "source_columns" in step:
+        step.take("source_columns")
 
 
 def _columns(step: Section, kind: str, report: Report, path: Path) -> None:
@@ -149,38 +156,50 @@ def _aggregate(step: Section, report: Report, path: Path) -> None:
     if isinstance(step.get("group_by"), str):
         line = step.line_of("group_by")
         step.put("group_by", as_items(step["group_by"], line), line)
-    if "aggregations" not in step or "metrics" in step:
+    if "source_columns" in step and not {"aggregations", "metrics"} & step.keys():
+        line = step.line_of("source_columns")
+        function, made = step.take("function") if "function" in step else "sum", Section(step.file, line)
+        for column in as_items(step["source_columns"], line):
+            made.put(str(column), as_items(function, line), line)
+        step.put("aggregations", made, line)
+    if not isinstance(step.get("aggregations"), Items):
         return
+    _listed(step, report, path)
+
+
+def _listed(step: Section, report: Report, path: Path) -> None:
+    """``[{field, function, alias}]``: what has a name of its own is a metric, the others are short names."""
     line, given = step.line_of("aggregations"), step.take("aggregations")
-    metrics = Section(step.file, line)
-    for column, function, name, where in _aggregations(given, line):
+    metrics, short = Section(step.file, line), Section(step.file, line)
+    for column, function, name, where in _aggregations(given):
         expression = _FUNCTIONS.get(str(function).lower())
-        if expression is None or not isinstance(column, str):
-            report.note(f'"{function}" is not an aggregate here', path, f"known: {', '.join(_FUNCTIONS)}", line=where)
-        else:
-            wanted = name if isinstance(name, str) else f"{column}_{str(function).lower()}"
+        if not isinstance(column, str) or not isinstance(function, str):
+            report.note("expected: {field: NAME, function: NAME}", path, "or aggregations: {NAME: [sum]}", line=where)
+        elif isinstance(name, str) and expression is not None:
             quoted = "*" if column == "*" else '"' + column.replace('"', '""') + '"'
-            metrics.put(wanted, expression.format(quoted), where)
-    step.put("metrics", metrics, line)
+            metrics.put(name, expression.format(quoted), where)
+        elif isinstance(name, str):
+            hint = f"known with an alias: {', '.join(_FUNCTIONS)}"
+            report.note(f'"{function}" is not an aggregate here', path, hint, line=where)
+        else:
+            functions = short[column] if column in short else as_items(function, where)
+            if column in short:
+                functions.add(function, where)
+            short.put(column, functions, where)
+    if metrics and "metrics" not in step:
+        step.put("metrics", metrics, line)
+    if short:
+        step.put("aggregations", short, line)
 
 
-def _aggregations(given: Value, line: int) -> Iterable[tuple[Value, Value, Value, int]]:
-    match given:
-        case Section():
-            for column, functions in given.items():
-                where = given.line_of(column)
-                for function in as_items(functions, where):
-                    yield column, function, None, where
-        case Items():
-            for index, one in enumerate(given):
-                where = given.line_of(index)
-                if isinstance(one, Section):
-                    named = one.get("field", one.get("column"))
-                    yield named, one.get("function", one.get("agg")), one.get("alias", one.get("name")), where
-                else:
-                    yield None, one, None, where
-        case _:
-            yield None, given, None, line
+def _aggregations(given: Items) -> Iterable[tuple[Value, Value, Value, int]]:
+    for index, one in enumerate(given):
+        where = given.line_of(index)
+        if isinstance(one, Section):
+            named = one.get("field", one.get("column"))
+            yield named, one.get("function", one.get("agg")), one.get("alias", one.get("name")), where
+        else:
+            yield None, one, None, where
 
 
 def _join(step: Section) -> None:
@@ -208,19 +227,33 @@ def cleaning_steps(rules: Section, report: Report, path: Path) -> list[Section]:
     return [step] if len(step) > 1 else []
 
 
+_STRATEGIES = {
+    "fill_zero": "zero", "zero": "zero", "fill_mean": "mean", "mean": "mean", "fill_median": "median",
+    "median": "median", "fill_mode": "mode", "mode": "mode", "forward_fill": "forward", "ffill": "forward",
+    "backward_fill": "backward", "bfill": "backward",
+}  # fmt: skip
+
+
 def _nulls(step: Section, value: Section, report: Report, path: Path) -> None:
+    """Strategies and literal values share one place here, so that a word like a strategy is not taken for data."""
     fill, dropped = Section(step.file, value.line), Items(value.line)
     for column, strategy in value.items():
         line = value.line_of(column)
-        match strategy:
-            case "drop":
-                dropped.add(column, line)
-            case "fill_zero":
-                fill.put(column, 0, line)
-            case "fill_mean" | "fill_median" | "forward_fill":
-                report.note(f"{strategy} is not there yet", (*path, column), "fill with a value", line=line)
-            case _:
-                fill.put(column, strategy, line)
+        known = _STRATEGIES.get(strategy) if isinstance(strategy, str) else None
+        if strategy == "drop":
+            dropped.add(column, line)
+        elif known in ("forward", "backward"):
+            hint = "fill: {NAME: {strategy: forward, order_by: NAME}}"
+            report.note(f"{strategy} needs an order", (*path, column), hint, line=line)
+        elif known == "zero":
+            fill.put(column, 0, line)
+        elif known is not None:
+            fill.put(column, section_of([("strategy", known)], step.file, line), line)
+        elif isinstance(strategy, str) and (near := get_close_matches(strategy, [*_STRATEGIES, "drop"], 1, 0.8)):
+            hint = f'did you mean "{near[0]}"? If the text itself is meant, write {{value: {strategy}}}'
+            report.note(f'"{strategy}" is no strategy', (*path, column), hint, line=line)
+        else:
+            fill.put(column, strategy, line)
     if fill:
         step.put("fill", fill, value.line)
     if dropped:
@@ -234,7 +267,7 @@ def _conversions(step: Section, value: Section, report: Report, path: Path) -> N
 
 
 def _strings(step: Section, value: Section, report: Report, path: Path) -> None:
-    trim, case = Items(value.line), Section(step.file, value.line)
+    trim, case, special = Items(value.line), Section(step.file, value.line), Items(value.line)
     for column, operations in value.items():
         line = value.line_of(column)
         for operation in as_items(operations, line):
@@ -243,13 +276,17 @@ def _strings(step: Section, value: Section, report: Report, path: Path) -> None:
                     trim.add(column, line)
                 case "lower" | "upper" | "title":
                     case.put(column, operation, line)
+                case "remove_special_chars" | "remove_special":
+                    special.add(column, line)
                 case _:
-                    hint = "known: strip, lower, upper, title"
-                    report.note(f"{operation} is not there yet", (*path, column), hint, line=line)
+                    hint = "known: strip, lower, upper, title, remove_special_chars"
+                    report.note(f'"{operation}" is not known', (*path, column), hint, line=line)
     if trim:
         step.put("trim", trim, value.line)
     if case:
         step.put("case", case, value.line)
+    if special:
+        step.put("remove_special", special, value.line)
 
 
 def business_steps(rules: Section, report: Report, path: Path) -> list[Section]:
@@ -262,6 +299,8 @@ def business_steps(rules: Section, report: Report, path: Path) -> list[Section]:
         if kind == "filter":
             conditions = as_items(value, line)
             steps += [section_of([("type", kind), ("condition", one)], rules.file, line) for one in conditions]
+        elif kind == "categorize":
+            steps += _categories(value, report, (*path, key))
         else:
             steps.append(section_of([("type", kind), ("columns", value)], rules.file, line))
     for key in rules:
@@ -269,3 +308,40 @@ def business_steps(rules: Section, report: Report, path: Path) -> list[Section]:
             hint = "known: derived_columns, filters, categorizations"
             report.note(f'unknown key "{key}"', (*path, key), hint, line=rules.line_of(key))
     return steps
+
+
+def _categories(value: Value, report: Report, path: Path) -> list[Section]:
+    """``{income: {Low: {min: 0, max: 30000}, Medium: {min: 30001}}}``: bands that were written as closed become half
+    open, and reach to the next where less than 1 lies between."""
+    if not isinstance(value, Section):
+        report.note("expected: {COLUMN: {CATEGORY: {min, max}, a list of values, or a condition}}", path, "")
+        return []
+    steps = []
+    for column, categories in value.items():
+        line, found = value.line_of(column), Items(value.line_of(column))
+        for name, what in categories.items() if isinstance(categories, Section) else ():
+            where = categories.line_of(name)
+            one = section_of([("name", name)], value.file, where)
+            match what:
+                case Section():
+                    for key in what:
+                        one.put({"max": "below"}.get(key, key), what[key], what.line_of(key))
+                case Items():
+                    one.put("values", what, where)
+                case _:
+                    one.put("condition", what, where)
+            found.add(one, where)
+        _meet([one for one in found if "min" in one or "below" in one])
+        steps.append(section_of([("type", "categorize"), ("column", column), ("categories", found)], value.file, line))
+    return steps
+
+
+def _meet(bands: list[Section]) -> None:
+    numbers = [one for one in bands if isinstance(one.get("min"), int | float)]
+    starts = sorted(one["min"] for one in numbers)
+    for one in bands:
+        end = one.get("below")
+        if isinstance(end, int | float):
+            following = [start for start in starts if end <= start <= end + 1]
+            if following:
+                one["below"] = following[0]

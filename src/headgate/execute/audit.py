@@ -127,13 +127,13 @@ def _result(rule: Rule, failed: int, observed: str) -> CheckResult:
 def _judge_rows(run: Run, stage: Audit, rejected: int) -> None:
     """Steps may be stricter or milder than the pipeline, so each flag says whether its rows fail the run."""
     errors = rejected if run.pipeline.error_handling.on_row_error == "fail" else 0
-    first = REJECTED if errors else ""
+    first, step = REJECTED if errors else "", run.pipeline.name
     for result in run.passes:
         for flag in result.transform.verdict.holds:
             count = result.tally.held[flag.bit]
             if flag.kind == "row_error" and flag.action == "fail" and count:
                 errors += count
-                first = first or flag.name
+                first, step = (first, step) if first else (flag.name, flag.step)
     if errors:
         assert run.held is not None
         row = run.held.first_of(first)
@@ -142,7 +142,7 @@ def _judge_rows(run: Run, stage: Audit, rejected: int) -> None:
             f"{errors} of {run.rows.extracted} rows could not be read into their types; the first: "
             f"{_shown(row)}{_why(row)}",
             operation="check",
-            object=run.pipeline.name,
+            object=step,
             hint="mend the source, or set error_handling: {on_row_error: quarantine} to hold such rows back",
         )
     limit = stage.max_error_percentage

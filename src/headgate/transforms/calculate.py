@@ -26,6 +26,10 @@ class Options(StepOptions):
     columns: dict[str, str | int | float | bool] = Field(
         min_length=1, description="Column to SQL expression. An expression that raises makes its row a row error."
     )
+    condition: str | None = Field(
+        default=None,
+        description="Compute only where this is true; elsewhere columns keep their value, new ones are NULL.",
+    )
 
 
 def shapes(options: Options, step: StepInput) -> list[Shape]:
@@ -38,6 +42,12 @@ def shapes(options: Options, step: StepInput) -> list[Shape]:
     for wanted, written in options.columns.items():
         text = str(written)
         parsed = _parse(text, step, [*step.names, *options.columns], earlier)
+        if options.condition is not None:
+            before = earlier.get(wanted.lower()) or (
+                column(spelling[wanted.lower()]) if wanted.lower() in spelling else None
+            )
+            met = exp.paren(step.expression(options.condition))
+            parsed = exp.Case().when(met, parsed).else_(before.copy() if before else exp.null())
         if can_fail(parsed, step.columns):
             flags.append(Flag(f"calculate {wanted}", failed(parsed), (wanted,), f"{wanted} can be computed: {text}"))
             parsed = attempt(parsed)
