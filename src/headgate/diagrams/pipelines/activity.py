@@ -113,7 +113,7 @@ class _Drawing:
         reasons = [f"break {', '.join(holding)}"] if holding else []
         reasons += ["cannot be converted"] if unread else []
         named = "rows" if link.name == EXTRACTED else f"rows of {link.name}"
-        decision = self._decide(f"held {link.name}", f"Do {named} {' or '.join(reasons)}?", NO)
+        decision = self._decide(f"held {link.name}", f"Are there {named} that {' or '.join(reasons)}?", NO)
         hold = f"hold {link.name}"
         self.sketch.node(hold, "Hold them back, with reasons", Role.WARNING, ("they can be replayed",))
         count = self.receipt.rows.quarantined if self.receipt else 0

@@ -99,10 +99,10 @@ def _said(options: StepOptions) -> Iterator[str]:
         if data.pop("connection", None):
             yield f"of {getattr(options, 'connection', '')}"
     for name, value in data.items():
-        yield from _option(name, value)
+        yield from _option(name, value, options.type)
 
 
-def _option(name: str, value: Any) -> Iterator[str]:
+def _option(name: str, value: Any, kind: str) -> Iterator[str]:
     match name, value:
         case "group_by", _:
             yield f"GROUP BY {_value(value)}"
@@ -116,7 +116,7 @@ def _option(name: str, value: Any) -> Iterator[str]:
             yield name
         case _, Mapping():
             for key, item in value.items():
-                yield short(f"{key} → {_value(item)}" if name in ("cast", "rename") else f"{key} = {_value(item)}")
+                yield short(f"{key} → {_value(item)}" if kind in ("cast", "rename") else f"{key} = {_value(item)}")
         case _:
             yield short(f"{name}: {_value(value)}")
 
