@@ -108,3 +108,19 @@ def test_an_unknown_entry_is_not_found(headgate: Call, command: str) -> None:
     answer = headgate("quarantine", command, "nonsense", "-o", "json")
     assert answer.status == 2
     assert answer.json["error"]["code"] == "NOT_FOUND"
+
+
+def test_held_rows_are_exported_mended_and_expired(headgate: Call, project: Path) -> None:
+    headgate("run", "orders")
+    (entry,) = headgate("quarantine", "list", "-o", "json").json
+    answer = headgate("quarantine", "export", entry["id"], str(project / "bad.csv"), "-o", "json")
+    assert answer.json == {"id": entry["id"], "file": str(project / "bad.csv"), "rows": 1}
+    columns = (project / "bad.csv").read_text().splitlines()[0].split(",")
+    wrong = headgate("quarantine", "mend", entry["id"], "-o", "json")
+    assert (wrong.status, wrong.json["error"]["code"]) == (2, "USAGE")
+    assert "--set" in wrong.json["error"]["hint"]
+    assert headgate("quarantine", "mend", entry["id"], "--set", f"nonsense{columns[0]}='1'").status == 2
+    assert headgate("quarantine", "expire", "--older-than", "soon").status == 2
+    assert headgate("quarantine", "expire", "--older-than", "30d", "-o", "json").json["expired"] == []
+    assert headgate("quarantine", "expire", "--older-than", "0s").out == "1 entries expired\n"
+    assert headgate("quarantine", "list", "-o", "json").json[0]["status"] == "expired"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -99,6 +100,81 @@ def quarantine_replay(face: Face, entry: EntryArgument) -> None:
     with face.listening() as listeners, face.workspace(listeners) as workspace:
         result = handle(ReplayQuarantine(entry_id=entry), workspace)
     finish(face, [result], alone=True)
+
+
+def quarantine_mend(
+    face: Face,
+    entry: EntryArgument,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="COLUMN=EXPRESSION", help="A column's new value, in SQL; may be given often."),
+    ] = None,
+    sql: Annotated[str | None, typer.Option(metavar="SELECT", help="Or one SELECT over input, all columns.")] = None,
+) -> None:
+    """Change rows that were held back by SQL, and send them through the rest of the plan again, in one commit."""
+    from pydantic import ValidationError
+
+    from headgate.cli.runs import finish
+    from headgate.commands.handle import handle
+    from headgate.commands.models import MendQuarantine
+    from headgate.core.errors import Code, FatalError
+
+    pairs = [one.partition("=") for one in set_ or ()]
+    try:
+        values = {
+            name.strip(): text.strip() for name, equals, text in pairs if equals and name.strip() and text.strip()
+        }
+        if len(values) < len(pairs):
+            raise ValueError("a column is set twice, or there is no COLUMN=EXPRESSION")
+        command = MendQuarantine(entry_id=entry, values=values, sql=sql)
+    except (ValidationError, ValueError) as error:
+        detail = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        hint = "--set COLUMN=EXPRESSION, or --sql 'SELECT … FROM input'"
+        raise FatalError(Code.USAGE, detail, operation="mend", object=entry, hint=hint) from None
+    with face.listening() as listeners, face.workspace(listeners) as workspace:
+        result = handle(command, workspace)
+    finish(face, [result], alone=True)
+
+
+def quarantine_export(
+    face: Face,
+    entry: EntryArgument,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file: .csv, .jsonl or .parquet.")],
+) -> None:
+    """Write rows that were held back, with their reasons, into a file."""
+    from headgate.queries.exports import export
+
+    with face.workspace() as workspace:
+        rows = export(workspace, entry, file)
+    if face.json:
+        face.document({"id": entry, "file": str(file), "rows": rows})
+    else:
+        face.line(f"{rows:,} rows in {file}")
+
+
+def quarantine_expire(
+    face: Face,
+    older_than: Annotated[str, typer.Option(metavar="DURATION", help="Such as 30d: held longer ago than that.")],
+    names: NamesArgument = None,
+) -> None:
+    """Let go of rows that were held back long ago."""
+    from headgate.commands.handle import handle
+    from headgate.commands.models import ExpireQuarantine
+    from headgate.core.errors import Code, FatalError
+    from headgate.core.models import duration
+
+    try:
+        age = duration(older_than)
+    except ValueError as error:
+        raise FatalError(Code.USAGE, str(error), operation="expire", hint="--older-than 30d") from None
+    with face.workspace() as workspace:
+        done = handle(ExpireQuarantine(older_than=age, pipelines=tuple(names or ())), workspace).unwrap()
+    if face.json:
+        face.document(done)
+        return
+    face.line(f"{len(done['expired'])} entries expired")
+    if done["unknown"]:
+        face.line(f"of {len(done['unknown'])} nobody knows the age: their runs are not in the history")
 
 
 def quarantine_discard(face: Face, entry: EntryArgument) -> None:

@@ -67,8 +67,11 @@ app.add_typer(_add(_app("How far published runs have read."), state), name="stat
 quarantine: Commands = {
     "list": kept.quarantine_list,
     "show": kept.quarantine_show,
+    "export": kept.quarantine_export,
+    "mend": kept.quarantine_mend,
     "replay": kept.quarantine_replay,
     "discard": kept.quarantine_discard,
+    "expire": kept.quarantine_expire,
 }
 app.add_typer(_add(_app("Rows that were held back."), quarantine), name="quarantine")
 checklist: Commands = {"show": pages.checklist_show, "answer": pages.checklist_answer}

@@ -18,6 +18,8 @@ AnyCommand = (
     | m.SetWatermark
     | m.ResetWatermark
     | m.ReplayQuarantine
+    | m.MendQuarantine
+    | m.ExpireQuarantine
     | m.DiscardQuarantine
     | m.CreatePipeline
     | m.UpdatePipeline
@@ -54,7 +56,7 @@ def _handle(command: AnyCommand, workspace: Workspace) -> Result[Any]:
             from headgate.commands import run
 
             return run.run(command, workspace)
-        case m.ReplayQuarantine():
+        case m.ReplayQuarantine() | m.MendQuarantine():
             from headgate.commands import run
 
             return run.replay(command, workspace)
@@ -74,6 +76,10 @@ def _handle(command: AnyCommand, workspace: Workspace) -> Result[Any]:
             from headgate.commands import state
 
             return state.change(command, workspace)
+        case m.ExpireQuarantine():
+            from headgate.commands import state
+
+            return state.expire(command, workspace)
         case m.DiscardQuarantine():
             from headgate.commands import state
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -59,6 +60,30 @@ class ReplayQuarantine(Command):
     """Send rows that were held back through the rest of the plan again."""
 
     entry_id: str = Field(min_length=1)
+
+
+class MendQuarantine(Command):
+    """Change rows that were held back by SQL, and send them through the rest of the plan again, in one commit.
+
+    Either ``values``, an expression a column, or ``sql``, one SELECT over ``input``.
+    """
+
+    entry_id: str = Field(min_length=1)
+    values: dict[str, str] = Field(default_factory=dict)
+    sql: str | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> MendQuarantine:
+        if bool(self.values) == bool(self.sql):
+            raise ValueError("say how: values (an expression a column), or sql")
+        return self
+
+
+class ExpireQuarantine(Command):
+    """Mark rows that were held back longer ago than ``older_than`` as not wanted."""
+
+    older_than: timedelta = Field(ge=timedelta(0))
+    pipelines: tuple[str, ...] = ()
 
 
 class DiscardQuarantine(Command):

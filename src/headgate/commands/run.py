@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from headgate.commands.models import ReplayQuarantine, RunPipeline
+from headgate.commands.models import MendQuarantine, ReplayQuarantine, RunPipeline
 from headgate.core.errors import Code, FatalError
 from headgate.core.results import Result
-from headgate.execute.context import RunRequest
+from headgate.execute.context import Mend, RunRequest
 from headgate.execute.intervals import interval_of
 from headgate.execute.runner import RunFailed, run_pipeline
 from headgate.execute.workspace import Workspace
@@ -23,8 +23,7 @@ def run(command: RunPipeline, workspace: Workspace) -> Result[Any]:
         command.publish and command.branch is None,
         command.branch,
         command.force,
-        None,
-        command.variables,
+        variables=command.variables,
     )
     return attempt(workspace, pipeline.name, request)
 
@@ -37,13 +36,14 @@ def attempt(workspace: Workspace, pipeline: str, request: RunRequest) -> Result[
         return Result.fail(failed.error, failed.receipt)
 
 
-def replay(command: ReplayQuarantine, workspace: Workspace) -> Result[Any]:
-    """Replay one entry, found among the stores of all pipelines."""
+def replay(command: ReplayQuarantine | MendQuarantine, workspace: Workspace) -> Result[Any]:
+    """Replay one entry, mended or as it is; it is looked for in the stores of all pipelines."""
+    mend = Mend(command.values, command.sql or "") if isinstance(command, MendQuarantine) else None
     for name, pipeline in workspace.project.pipelines.items():
         store = workspace.stores_of(pipeline)[0]
         entries = store.quarantine(workspace.project.name)
         if any(entry.id == command.entry_id and entry.pipeline == name for entry in entries):
-            return attempt(workspace, name, RunRequest(replay=command.entry_id))
+            return attempt(workspace, name, RunRequest(replay=command.entry_id, mend=mend))
     raise FatalError(
         Code.NOT_FOUND,
         "no such entry",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from headgate.commands.models import DiscardQuarantine, ResetWatermark, SetWatermark
+from headgate.commands.models import DiscardQuarantine, ExpireQuarantine, ResetWatermark, SetWatermark
 from headgate.core.errors import Code, FatalError
 from headgate.core.ledger import Watermark
 from headgate.core.results import Result
+from headgate.execute.quarantine import found_entries
 from headgate.execute.workspace import Workspace
 from headgate.runs.evidence import discard_evidence
 
@@ -42,6 +43,27 @@ def change(command: SetWatermark | ResetWatermark, workspace: Workspace) -> Resu
             mark = Watermark(name, fingerprint, position, read.incremental.column, command.value, "set by hand")
             store.set_watermark(key, mark, name)
     return Result.ok({"pipeline": pipeline.name, "sources": chosen})
+
+
+def expire(command: ExpireQuarantine, workspace: Workspace) -> Result[Any]:
+    """Let go of what was held long ago; the value lists the entries. How old they are, the history of runs knows."""
+    limit = workspace.clock() - command.older_than
+    began = {run.run_id: run.started_at for run in workspace.history.runs(workspace.project.name, (), 1_000_000)}
+    gone: list[str] = []
+    unknown: list[str] = []
+    for found in found_entries(workspace, command.pipelines):
+        entry = found.entry
+        if entry.status not in ("held", "logged", "evidence"):
+            continue
+        if entry.run_id not in began:
+            unknown.append(entry.id)
+        elif began[entry.run_id] <= limit:
+            if found.store is None:
+                discard_evidence(workspace.state / "evidence", entry.id)
+            elif found.store.resolve([entry.id], "expired") == 0:
+                continue
+            gone.append(entry.id)
+    return Result.ok({"expired": gone, "unknown": unknown})
 
 
 def discard(command: DiscardQuarantine, workspace: Workspace) -> Result[Any]:

@@ -51,7 +51,7 @@ class QuarantineEntry:
     pipeline: str
     rule: str
     rows: int
-    status: str = "held"  # held | replayed | discarded | logged (went on with NULL) | evidence
+    status: str = "held"  # held | replayed | discarded | expired | logged (went on with NULL) | evidence
     held_at: str = ""
     step: int = 0
     location: str = ""
@@ -161,4 +161,4 @@ INSERT_QUARANTINE = (
     " (id, run_id, project, pipeline, rule_name, row_count, status, held_at, step, location, replayable)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-RESOLVE_QUARANTINE = "UPDATE headgate_quarantine SET status = ? WHERE id = ? AND status = 'held'"
+RESOLVE_QUARANTINE = "UPDATE headgate_quarantine SET status = ? WHERE id = ? AND status IN ('held', 'logged')"

@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Mend:
+    """How held rows are changed before they are replayed: an expression a column, or one SELECT over ``input``."""
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    sql: str = ""
+
+
+@dataclass(frozen=True)
 class RunRequest:
     """What the user asked for, beyond the pipeline itself."""
 
@@ -33,6 +41,7 @@ class RunRequest:
     branch: str | None = None
     force: bool = False
     replay: str | None = None
+    mend: Mend | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -43,6 +43,9 @@ class Gathered:
     plan: Plan
     relations: Mapping[str, Relation]
     schemas: Mapping[str, SourceSchema] = field(default_factory=dict)
+    mending: str = ""
+    """SQL that mends the rows of a replay; their own columns are then ``held``."""
+    held: tuple[str, ...] = ()
 
 
 def relations_of(workspace: Workspace, pipeline: Pipeline) -> list[Relation]:

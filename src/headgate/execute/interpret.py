@@ -14,9 +14,11 @@ from headgate.execute.context import Run
 from headgate.execute.gather import Relation
 from headgate.execute.held import HeldRows
 from headgate.execute.lookups import context_with_lookup
+from headgate.execute.mending import HELD, check_whole
 from headgate.execute.move import move
 from headgate.execute.pour import ENGINE_ROWS, Counter, Pour, drain
 from headgate.execute.publish import acknowledge, clean, publish
+from headgate.execute.replay import entry_of
 from headgate.io.ledger import fenced
 from headgate.plan.stages import (
     Acknowledge,
@@ -83,6 +85,9 @@ class Interpreter:
             case Audit():
                 self._drain()
                 self._finish_reading()
+                if run.request.mend is not None:
+                    entry = entry_of(run)
+                    check_whole(self.counter.extracted, entry.rows, entry.id)
                 with run.emitter.during(Step.AUDIT):
                     audit(run, stage, self.rejected)
             case Publish():
@@ -157,8 +162,9 @@ class Interpreter:
         import pyarrow as pa
 
         run = self.run
-        entry = next(e for e in run.authority.quarantine(run.key.project) if e.id == run.request.replay)
-        names = [item.name for item in stage.columns]
+        entry = entry_of(run)
+        assert run.gathered is not None
+        names = list(run.gathered.held) or [item.name for item in stage.columns]
         batches = (batch.select(names) for batch in run.authority.held(entry))
         first = next(batches, None)
         if first is None:
@@ -198,6 +204,10 @@ class Interpreter:
             run.session.register(stage.relation, opened)
             return
         reader = opened.batches
+        if run.gathered is not None and run.gathered.mending:
+            run.session.register(HELD, opened)
+            reader = run.session.stream(run.gathered.mending, ENGINE_ROWS)
+            opened = OpenScan(SourceSchema(reader.schema))
         if reader is None:
             everything = f"{stage.relation}_all"
             run.session.register(everything, opened)

@@ -8,6 +8,7 @@ from headgate.core.ledger import QuarantineEntry
 from headgate.execute.context import Run
 from headgate.execute.gather import Gathered, gather, relations_of
 from headgate.execute.held import REJECTED
+from headgate.execute.mending import mending
 from headgate.execute.split import REASONS
 from headgate.plan.compile import Resume
 
@@ -66,12 +67,16 @@ def gather_replay(run: Run) -> Gathered:
         schema = schema.remove(schema.get_field_index(name))
     binder = run.workspace.engine().binder()
     try:
-        held = binder.columns(schema)
+        held, mend_sql = binder.columns(schema), ""
+        if run.request.mend is not None:
+            mend_sql, held = mending(run.request.mend, held, binder)
         casts = _casts(run, held) if entry.step < 0 else {}
     finally:
         binder.close()
     resume = Resume(entry.step, entry.held_at.startswith("rules:"))
-    return gather(run.workspace, run.pipeline, run.context, run.state, resume=resume, held=held, casts=casts)
+    found = gather(run.workspace, run.pipeline, run.context, run.state, resume=resume, held=held, casts=casts)
+    found.mending, found.held = mend_sql, tuple(schema.names)
+    return found
 
 
 def _casts(run: Run, held: tuple[Column, ...]) -> dict[str, str]:

@@ -138,11 +138,13 @@ class FolderStore:
         changed: list[str] = []
 
         def resolved(head: Manifest) -> Manifest:
-            changed[:] = [e.id for _, e in head.quarantine if e.id in entry_ids and e.status == "held"]
+            changed[:] = [e.id for _, e in head.quarantine if e.id in entry_ids and e.status in ("held", "logged")]
             entries = ((p, replace(e, status=status) if e.id in changed else e) for p, e in head.quarantine)
             return replace(head, number=head.number + 1, quarantine=tuple(entries))
 
-        if any(entry.id in entry_ids and entry.status == "held" for _, entry in self._chain.head().quarantine):
+        if any(
+            entry.id in entry_ids and entry.status in ("held", "logged") for _, entry in self._chain.head().quarantine
+        ):
             self._chain.commit("by-hand", resolved)
         return len(changed)
 

@@ -1,0 +1,69 @@
+"""Held rows are mended by SQL on their way back into the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from headgate.core.contracts import BindingError, Column, TypeBinder
+from headgate.core.errors import Code, FatalError, nearest
+from headgate.execute.context import Mend
+from headgate.sql.expressions import parse_select
+from headgate.sql.literals import quote_name
+from headgate.sql.shapes import StepInput
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+
+HELD = "input"
+"""What SQL calls the held rows."""
+
+
+def mending(mend: Mend, held: Sequence[Column], binder: TypeBinder) -> tuple[str, tuple[Column, ...]]:
+    """The SELECT that mends rows with the columns ``held``, and the columns that it gives: the same, in their order.
+
+    Raises:
+        FatalError: USAGE for columns or expressions that do not fit.
+    """
+    query = _select(mend, held)
+    try:
+        found = binder.bind(query, {HELD: held})
+    except BindingError as error:
+        raise _wrong(
+            error.message, nearest(error.missing, [item.name for item in held]) if error.missing else ""
+        ) from error
+    by_name = {item.name: item for item in found}
+    if len(found) != len(held) or set(by_name) != {item.name for item in held}:
+        raise _wrong(
+            "the query must give the columns of the held rows, no more and no less",
+            "its columns: " + ", ".join(item.name for item in held),
+        )
+    names = [item.name for item in held]
+    return f"SELECT {', '.join(map(quote_name, names))} FROM ({query})", tuple(by_name[name] for name in names)
+
+
+def _select(mend: Mend, held: Sequence[Column]) -> str:
+    if mend.sql:
+        query: exp.Expr = parse_select(mend.sql, [HELD])
+        return query.sql("duckdb")
+    step = StepInput(tuple(held))
+    values = {name: quote_name(name) for name in step.names}
+    for name, text in mend.values.items():
+        values[step.resolve(name)] = step.expression(text).sql("duckdb")
+    return f"SELECT {', '.join(f'{value} AS {quote_name(name)}' for name, value in values.items())} FROM {HELD}"
+
+
+def _wrong(message: str, hint: str) -> FatalError:
+    return FatalError(Code.USAGE, message, operation="mend", hint=hint)
+
+
+def check_whole(mended: int, held: int, entry: str) -> None:
+    """Raise unless mending gave as many rows as were held: none may vanish, none may be made up."""
+    if mended != held:
+        raise FatalError(
+            Code.USAGE,
+            f"mending gave {mended} rows of {held}",
+            operation="mend",
+            object=entry,
+            hint="a query may change rows, not drop or add them; discard rows that are not wanted",
+        )
