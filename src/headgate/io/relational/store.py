@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 class RelationalStore:
     """One open database. Reading has no side effects; the first claim creates the ledger's tables."""
 
-    def __init__(self, name: str, backend: Backend[Any]) -> None:
-        self.name = name
+    def __init__(self, name: str, backend: Backend[Any], close: Callable[[], None] = lambda: None) -> None:
+        self.name, self._finish = name, close
         self._backend = backend
         self._kept: Session | None = None
         self._transactions: list[RelationalTransaction] = []
@@ -162,6 +162,7 @@ class RelationalStore:
         if self._kept is not None:
             self._kept.close()
             self._kept = None
+        self._finish()
 
     def _create_ledger(self, session: Session) -> None:
         if _has_ledger(session):

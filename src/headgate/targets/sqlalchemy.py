@@ -1,0 +1,28 @@
+"""Any database with a SQLAlchemy dialect as a target: the slow but general way.
+
+Rows are staged by INSERT and merged by portable statements in the transaction that writes the ledger. A lease in a
+table is the lock: a run that died lets go of it after some seconds. Tried on SQLite, MariaDB and PostgreSQL.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from headgate.core.contracts import Store
+from headgate.core.models import WriteOptions
+from headgate.io.alchemy import Connection
+
+__all__ = ["Connection", "Write", "open_store"]
+
+
+class Write(WriteOptions):
+    """A table of the database, also ``schema.table``. The user needs to create tables, for staging too."""
+
+
+def open_store(name: str, connection: Connection, root: Path) -> Store:
+    from headgate.io.alchemy.backend import AlchemyBackend
+    from headgate.io.alchemy.engines import engine
+    from headgate.io.relational.store import RelationalStore
+
+    made = engine(connection, root)
+    return RelationalStore(name, AlchemyBackend(made), made.dispose)

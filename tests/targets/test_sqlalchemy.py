@@ -1,0 +1,64 @@
+"""Databases through SQLAlchemy as targets: SQLite, MariaDB, PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from headgate.core.contracts import BASIC, Capability, Store
+from headgate.core.secrets import Secret
+from headgate.targets import sqlalchemy
+from headgate.testing.place import Place
+from headgate.testing.stores import StoreContract
+
+
+class Through(StoreContract):
+    __test__ = False
+    capabilities: ClassVar[frozenset[Capability]] = BASIC
+
+    @pytest.fixture
+    def url(self) -> str:
+        raise NotImplementedError("each database has its own")
+
+    @pytest.fixture
+    def open_store(self, url: str, tmp_path: Path) -> Callable[[], Store]:
+        connection = sqlalchemy.Connection(url=Secret(url))
+        return lambda: sqlalchemy.open_store("warehouse", connection, tmp_path)
+
+    @pytest.mark.parametrize(
+        "mode",
+        ["upsert", pytest.param("append", marks=pytest.mark.long), pytest.param("overwrite", marks=pytest.mark.long)],
+    )
+    def test_killed_at_any_step_a_run_is_whole_or_absent_and_the_next_completes_it(
+        self, place: Place, mode: str
+    ) -> None:
+        super().test_killed_at_any_step_a_run_is_whole_or_absent_and_the_next_completes_it(place, mode)
+
+
+class TestSqlite(Through):
+    __test__ = True
+    signed_zero = False
+
+    @pytest.fixture
+    def url(self) -> str:
+        return "sqlite:///out.db"
+
+
+class TestMariadb(Through):
+    __test__ = True
+    signed_zero = False
+
+    @pytest.fixture
+    def url(self, mariadb_url: str) -> str:
+        return mariadb_url.replace("mysql://", "mysql+pymysql://") + "&charset=utf8mb4"
+
+
+class TestPostgres(Through):
+    __test__ = True
+
+    @pytest.fixture
+    def url(self, postgres_url: str) -> str:
+        return postgres_url.replace("postgresql://", "postgresql+psycopg://")
