@@ -68,7 +68,7 @@ def test_every_broken_rule_is_told_with_its_first_row(project: SmallProject) -> 
     ]
     result = project.define(rules=rules).attempt()
     assert result.error_code is Code.QUALITY_CHECK_FAILED
-    for text in ("not_null: expected", "id=4", "positive: expected", "id=5", "row_count: expected", "observed 5 rows"):
+    for text in ("not_null at headgate.yml:", "id=4", "positive at", "id=5", "row_count at", "observed 5 rows"):
         assert text in (result.error or "")
     receipt = result.value
     assert receipt is not None

@@ -56,4 +56,4 @@ def test_a_plan_shows_its_sql_and_counts_its_scans(project: SmallProject) -> Non
     assert plan.sql.count("-- ") == 2
     assert 'GROUP BY\n    "city"' in plan.sql
     rules: list[dict[str, Any]] = [{"type": "row_count", "min": 1}, {"type": "unique", "columns": "city"}]
-    assert project.define(steps=[first, aggregate], rules=rules).plan().scans == 3
+    assert project.define(steps=[first, aggregate], rules=rules).plan().scans == 3, "rows are counted as they pass"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
@@ -10,11 +11,31 @@ import pytest
 from sqlglot import exp
 
 from headgate.core.contracts import Column
-from headgate.sql.shapes import ALIVE, RowRule, SetRule, StepInput
+from headgate.sql.shapes import ALIVE, Measure, Measured, RowRule, SetRule, StepInput
 
 
 def step_input(columns: Mapping[str, str]) -> StepInput:
     return StepInput(tuple(Column(*item) for item in columns.items()))
+
+
+NOW = datetime(2024, 3, 1, 12, tzinfo=UTC)
+
+
+def measure(
+    connection: Any,
+    module: Any,
+    options: Any,
+    columns: Mapping[str, str],
+    rows: Sequence[tuple[Any, ...]],
+    past: Sequence[Mapping[str, Any]] = (),
+) -> tuple[int, str]:
+    """(failing rows, observed text) of a rule that is judged from aggregates."""
+    values = module.values(options, step_input(columns), past)
+    selected = ", ".join(["COUNT(*)", *(value.sql("duckdb") for value in values)])
+    _, *found = connection.execute(f"SELECT {selected} FROM input").fetchone()
+    nulls = {name: sum(row[place] is None for row in rows) for place, name in enumerate(columns)}
+    judged = module.verdict(options, Measured(len(rows), nulls, tuple(found), NOW, past))
+    return judged.failed, judged.observed
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +72,8 @@ def judge() -> Iterator[Callable[..., Any]]:
             if isinstance(rule, SetRule):
                 assert set(rule.columns) <= set(columns)
                 return connection.execute(rule.query.sql("duckdb")).fetchone()
+            if isinstance(rule, Measure):
+                return measure(connection, module, module.Options(type=kind, **options), columns, rows)
             assert isinstance(rule, RowRule)
             holds = rule.holds.transform(
                 lambda node: exp.column("_ok") if isinstance(node, exp.Column) and node.name == ALIVE else node

@@ -10,7 +10,12 @@ _KINDS = {
     "null_check": "not_null", "no_nulls": "not_null", "not_null_check": "not_null", "range_check": "range",
     "duplicate_check": "unique", "uniqueness": "unique", "uniqueness_check": "unique", "no_duplicates": "unique",
     "row_count_check": "row_count", "completeness_check": "completeness", "allowed_values": "accepted_values",
-    "pattern": "regex", "custom": "expression", "custom_sql": "expression",
+    "pattern": "regex", "custom": "expression", "custom_sql": "expression", "referential_integrity": "referential",
+    "referential_integrity_check": "referential", "foreign_key": "referential", "relationships": "referential",
+    "aggregation": "aggregate", "aggregate_check": "aggregate", "recency": "freshness", "freshness_check": "freshness",
+    "anomaly": "volume", "row_count_anomaly": "volume", "reconcile": "compare", "reconciliation": "compare",
+    "date_range_check": "date_range", "custom_python": "python",
+    "schema_check": "schema", "schema_validation": "schema",
 }  # fmt: skip
 _KEYS: dict[str, dict[str, str]] = {
     "not_null": {"fields": "columns", "required_columns": "columns"},
@@ -19,16 +24,28 @@ _KEYS: dict[str, dict[str, str]] = {
     "range": {"min_value": "min", "max_value": "max", "minimum": "min", "maximum": "max"},
     "accepted_values": {"allowed_values": "values", "valid_values": "values", "allowed": "values"},
     "regex": {"regex": "pattern"},
-    "row_count": {"min_rows": "min", "max_rows": "max", "min_count": "min", "max_count": "max"},
+    "row_count": {"min_rows": "min", "max_rows": "max", "min_count": "min", "max_count": "max", "expected": "equals",
+                  "tolerance": "allowed_difference"},
+    "referential": {"fields": "columns", "foreign_key": "columns", "valid_values": "values", "to": "table"},
+    "date_range": {"min_date": "min", "max_date": "max", "start": "min", "end": "max"},
+    "aggregate": {"expression": "condition"},
+    "freshness": {"max_delay": "max_age"},
+    "sql": {"sql": "query"},
     "expression": {"expression": "condition", "sql": "condition"},
 }  # fmt: skip
-_SEVERAL = ("not_null", "unique", "completeness")
+_SEVERAL = ("not_null", "unique", "completeness", "referential")
+_WHOLE = ("row_count", "expression", "aggregate", "sql")
+_COMMON = {
+    "max_failures": "max_failed", "max_failed_rows": "max_failed", "gate": "stage", "level": "severity",
+    "action": "on_fail", "on_failure": "on_fail",
+}  # fmt: skip
 
 
 def canonical_rule(rule: Section, report: Report, path: Path) -> None:
     """Rewrite one rule in place."""
     rename(rule, {"rule_type": "type", "check": "type", "rule_name": "name"}, report, path)
     flatten(rule, "parameters", report, path)
+    rename(rule, _COMMON, report, path)
     if "type" not in rule and "name" in rule:
         rule.move("name", "type")
     replace(rule, "type", _KINDS)
@@ -38,7 +55,7 @@ def canonical_rule(rule: Section, report: Report, path: Path) -> None:
     rename(rule, _KEYS.get(kind, {}), report, path)
     if kind in _SEVERAL:
         _several(rule, report, path)
-    elif kind in _KEYS and kind not in ("row_count", "expression"):
+    elif kind in _KEYS and kind not in _WHOLE:
         rename(rule, {"field": "column"}, report, path)
         if "column" not in rule and isinstance(rule.get("columns"), str):
             rule.move("columns", "column")

@@ -41,6 +41,10 @@ class ErrorHandling(Model):
         description="A row with a value that does not fit fails the run, is held back, goes on with NULL for the "
         "value (null), or does that and is kept beside as it was (log).",
     )
+    validation: Literal["enforce", "warn", "off"] = Field(
+        default="enforce",
+        description="What rules that fail do: enforce refuses the run, warn only tells, off checks none of them.",
+    )
     retry: Retry = Field(default_factory=Retry, description="When and how often to try again.")
 
 

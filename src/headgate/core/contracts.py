@@ -304,6 +304,14 @@ class Transaction(Protocol):
         """Forget everything staged; may be called twice and after a failed publish."""
 
 
+@runtime_checkable
+class Previews(Protocol):
+    """A transaction that can show a table before it is published; rules of ``stage: load`` need it."""
+
+    def preview(self, table: str, columns: Sequence[str]) -> Scan:
+        """Columns of the table *as it will be after publish*, perhaps as text; those that it lacks are NULL."""
+
+
 class Store(Protocol):
     """One open target: tables and the ledger that changes with them. Built by ``open_store(options, root)``.
 

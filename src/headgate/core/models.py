@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _SIZES = {"B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "TB": 1000**4, "KIB": 1024, "MIB": 1024**2, "GIB": 1024**3}
@@ -70,6 +72,36 @@ class Severity:
 
 
 OnFail = Literal["fail", "quarantine", "warn", "record"]
+Gate = Literal["extract", "transform", "load"]
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How many rows may break a rule before it counts as broken: a number of rows, or a share of those judged."""
+
+    rows: int | None = None
+    percent: Decimal | None = None
+
+    def allows(self, failed: int, judged: int) -> bool:
+        """Whether ``failed`` of ``judged`` rows are few enough."""
+        if self.rows is not None:
+            return failed <= self.rows
+        return self.percent is not None and failed * 100 <= self.percent * judged
+
+    def __str__(self) -> str:
+        return f"{self.rows} rows" if self.percent is None else f"{self.percent.normalize():f} %"
+
+
+def tolerance(value: Any) -> Any:
+    """``10`` as rows, ``0.5%`` as a share."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*", str(value)) if isinstance(value, int | str) else None
+    if isinstance(value, bool) or found is None or (not found[2] and "." in found[1]):
+        raise ValueError(f"{value!r} is no number of rows and no share; write 10 or 0.5%")
+    if not found[2]:
+        return Tolerance(rows=int(found[1]))
+    if Decimal(found[1]) > 100:
+        raise ValueError(f"{value} is more than all rows")
+    return Tolerance(percent=Decimal(found[1]))
 
 
 class RuleOptions(Model):
@@ -83,8 +115,40 @@ class RuleOptions(Model):
     on_fail: OnFail | None = Field(
         default=None, description="Default by severity: error fails, warning warns, info records."
     )
+    stage: Gate = Field(
+        default="transform",
+        description="The gate that it stands at: extract (rows as they were read), transform (rows of a step, before "
+        "they are loaded) or load (the target's table as it will be).",
+    )
     step: str | None = Field(default=None, description="The named step whose rows are checked; default the last one.")
+    max_failed: int | str | None = Field(
+        default=None, description="So many rows (10) or such a share (0.5%) may break the rule before it is broken."
+    )
+    enabled: bool = Field(default=True, description="Whether it is checked; if not, receipts show it as skipped.")
     description: str | None = Field(default=None, description="Why the rule is there.")
+
+    @field_validator("max_failed")
+    @classmethod
+    def _is_tolerance(cls, value: int | str | None) -> int | str | None:
+        if value is not None:
+            tolerance(value)
+        return value
+
+    @model_validator(mode="after")
+    def _one_gate(self) -> RuleOptions:
+        if self.stage == "extract" and self.step is not None:
+            raise ValueError("stage: extract is before every step; drop step, or stage")
+        if self.stage == "load" and self.on_fail == "quarantine":
+            raise ValueError(
+                "rows of a table as it will be cannot be held back; use stage: transform, or on_fail: fail"
+            )
+        return self
+
+    @property
+    def tolerance(self) -> Tolerance:
+        """How many rows may break the rule."""
+        allowed: Tolerance = Tolerance(rows=0) if self.max_failed is None else tolerance(self.max_failed)
+        return allowed
 
     @property
     def action(self) -> OnFail:

@@ -100,12 +100,32 @@ class StepCount:
 
 @dataclass(frozen=True)
 class CheckResult:
+    """What one rule found.
+
+    Args:
+        judged: the rows that it looked at.
+        skipped: it is switched off, and was not checked.
+        evaluated: false where there was nothing to compare with yet, or where it could not be evaluated.
+        sample: keys of the first rows that break it.
+        remembered: what later runs compare with.
+        score: how good, 0 to 1, for rules that are not about single rows.
+    """
+
     rule: str
     severity: str
     passed: bool
     failed_rows: int = 0
     message: str = ""
     on_fail: str = "fail"
+    kind: str = ""
+    stage: str = "transform"
+    judged: int = 0
+    skipped: bool = False
+    evaluated: bool = True
+    sample: tuple[Mapping[str, Any], ...] = ()
+    observed: str = ""
+    remembered: Mapping[str, Any] = field(default_factory=dict)
+    score: float | None = None
 
 
 @dataclass(frozen=True)
@@ -152,6 +172,7 @@ class Receipt:
     quarantine: tuple[str, ...] = ()
     plan_hash: str = ""
     warnings: tuple[str, ...] = ()
+    quality: Mapping[str, Any] | None = None
 
     @property
     def duration_seconds(self) -> float:
@@ -184,7 +205,9 @@ class Receipt:
             rows=Rows(**document["rows"]),
             steps=tuple(StepCount(**step) for step in document.get("steps", ())),
             watermark=WatermarkChange(**watermark) if watermark else None,
-            checks=tuple(CheckResult(**check) for check in document["checks"]),
+            checks=tuple(
+                CheckResult(**{**check, "sample": tuple(check.get("sample", ()))}) for check in document["checks"]
+            ),
             targets=tuple(TableCommit(**target) for target in document["targets"]),
             published=document["published"],
             error=document["error"],
@@ -192,6 +215,7 @@ class Receipt:
             quarantine=tuple(document.get("quarantine", ())),
             plan_hash=document.get("plan_hash", ""),
             warnings=tuple(document.get("warnings", ())),
+            quality=document.get("quality"),
         )
 
 

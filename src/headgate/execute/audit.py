@@ -8,10 +8,12 @@ from typing import Any
 
 from headgate.core.errors import Code, FatalError
 from headgate.core.runs import CheckResult, Rows, StepCount
+from headgate.execute.checks import evaluate
 from headgate.execute.context import PassResult, Run
 from headgate.execute.held import REJECTED
+from headgate.execute.metrics import metrics
 from headgate.execute.split import REASONS
-from headgate.plan.stages import Audit, NoteFlag, Rule, Write
+from headgate.plan.stages import Audit, NoteFlag, Write
 
 
 def audit(run: Run, stage: Audit, rejected: int) -> None:
@@ -26,17 +28,11 @@ def audit(run: Run, stage: Audit, rejected: int) -> None:
         FatalError: ACCOUNTING_FAILED, ROW_ERROR, ERROR_RATE_EXCEEDED or QUALITY_CHECK_FAILED.
     """
     _account(run, rejected)
-    results = _row_rules(run)
-    for check in stage.sets:
-        failed, observed = run.observed.get(check.rule.place) or _asked(run, check.sql)
-        results[check.rule.place] = _result(check.rule, int(failed or 0), f"observed {observed}")
-    for table_check in stage.tables:
-        write = next(s for s in run.plan.stages if isinstance(s, Write) and s.target == table_check.target)
-        failed = run.transactions[write.store].duplicates(write.table, table_check.columns)
-        results[table_check.rule.place] = _result(table_check.rule, failed, "")
-    run.checks = [results[place] for place in sorted(results)]
+    found = evaluate(run, stage)
+    run.checks = list(found.values())
+    run.quality = metrics(run)
     _judge_rows(run, stage, rejected)
-    _judge_rules(run)
+    _judge_rules(run, found)
     _judge_empty(run)
 
 
@@ -100,30 +96,6 @@ def _noted(note: NoteFlag) -> str:
     return f"{note.name} became NULL" if note.erred else f"{note.name} {note.message}"
 
 
-def _row_rules(run: Run) -> dict[int, CheckResult]:
-    """Results of the rules that were judged row by row."""
-    results: dict[int, CheckResult] = {}
-    for result in run.passes:
-        failed: dict[str, int] = {}
-        for flag in result.transform.verdict.holds:
-            if flag.kind == "rule":
-                failed[flag.name] = result.tally.broken[flag.bit]
-        for note in result.transform.verdict.notes:
-            if not (note.erred or note.action == "count"):
-                failed[note.name] = result.tally.noted[note.bit]
-        for rule in result.check.rules:
-            if rule.name in failed:
-                results[rule.place] = _result(rule, failed[rule.name], "")
-    return results
-
-
-def _result(rule: Rule, failed: int, observed: str) -> CheckResult:
-    message = ""
-    if failed:
-        message = f"expected {rule.message}" + (f"; {observed}" if observed else "")
-    return CheckResult(rule.name, rule.severity, failed == 0, failed, message, rule.action)
-
-
 def _judge_rows(run: Run, stage: Audit, rejected: int) -> None:
     """Steps may be stricter or milder than the pipeline, so each flag says whether its rows fail the run."""
     errors = rejected if run.pipeline.error_handling.on_row_error == "fail" else 0
@@ -158,16 +130,19 @@ def _judge_rows(run: Run, stage: Audit, rejected: int) -> None:
         )
 
 
-def _judge_rules(run: Run) -> None:
-    broken = [check for check in run.checks if not check.passed and check.on_fail == "fail"]
+def _judge_rules(run: Run, found: Mapping[int, CheckResult]) -> None:
+    broken = {place: check for place, check in found.items() if _refuses(run, place, check)}
     if not broken:
         return
     assert run.held is not None
     details = []
-    for check in broken:
+    for place, check in broken.items():
         row = run.held.first_of(check.rule)
-        example = f", the first {_shown(row)}" if row else ""
-        details.append(f"{check.rule}: {check.message} ({check.failed_rows} rows{example})")
+        example = f", the first {_shown(row)}" if row else f", such as {_keys(check.sample[0])}" if check.sample else ""
+        file, line = run.pipeline.where(("quality_rules", place))
+        at = f"{file}:{line}" if line else file
+        count = "" if not check.evaluated else " (1 row" if check.failed_rows == 1 else f" ({check.failed_rows} rows"
+        details.append(f"{check.rule} at {at}: {check.message}{count}{f'{example})' if count else ''}")
     raise FatalError(
         Code.QUALITY_CHECK_FAILED,
         "; ".join(details),
@@ -175,6 +150,19 @@ def _judge_rules(run: Run) -> None:
         object=run.pipeline.name,
         hint="nothing was published; mend the rows, or set on_fail: quarantine to hold such rows back",
     )
+
+
+def _refuses(run: Run, place: int, check: CheckResult) -> bool:
+    """Whether the run may not publish; rows that are held back are no reason, unless they are too many."""
+    if check.passed:
+        return False
+    limited = run.pipeline.quality_rules[place].max_failed is not None
+    return check.on_fail == "fail" or (check.on_fail == "quarantine" and limited)
+
+
+def _keys(row: Mapping[str, Any]) -> str:
+    text = ", ".join(f"{name}={value!r}" for name, value in row.items())
+    return text if len(text) <= 300 else text[:297] + "..."
 
 
 def _judge_empty(run: Run) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from headgate.plan.stages import CallCheck
+
 
 def probe_call(call: Call, columns: Sequence[Column], binder: TypeBinder, root: Path) -> tuple[tuple[Column, ...], str]:
     """The columns a step gives: those declared, or what the function makes of a table without rows."""
@@ -22,6 +24,7 @@ def probe_call(call: Call, columns: Sequence[Column], binder: TypeBinder, root: 
 
     digest = source_hash(call.function, root)
     if call.columns:
+        load_function(call.function, root)
         return tuple(Column(name, kind) for name, kind in call.columns.items()), digest
     empty = binder.arrow(columns).empty_table()
     result = _call(load_function(call.function, root), empty, call.function, root)
@@ -128,3 +131,61 @@ def _fit(table: pa.Table, schema: pa.Schema, reference: str) -> pa.Table:
             Code.TRANSFORMATION_FAILED, str(error), operation="transform", object=reference,
             hint="declare the types with columns:",
         ) from error  # fmt: skip
+
+
+def judge_rows(check: CallCheck, reader: pa.RecordBatchReader, root: Path, shown: int) -> tuple[int, int, list[Any]]:
+    """Ask a function of the user's which rows hold: (failing rows, rows judged, the first failing rows).
+
+    It gives a truth value a row (NULL passes), or one for all the rows that it was given.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from headgate.io.userland import load_function, user_error
+
+    function = load_function(check.function, root)
+    failed = judged = 0
+    sample: list[Any] = []
+    tables = [reader.read_all()] if check.scope == "table" else (pa.Table.from_batches([one]) for one in reader)
+    for rows in tables:
+        judged += rows.num_rows
+        try:
+            holds = _truths(function(_given(function, rows)), rows.num_rows, check.function)
+        except FatalError:
+            raise
+        except Exception as error:  # whatever the user's code raises becomes one clear error
+            raise FatalError(
+                Code.TRANSFORMATION_FAILED, user_error(error, root), operation="check", object=check.function
+            ) from error
+        if isinstance(holds, bool):
+            failed += 0 if holds else max(rows.num_rows, 1)
+            continue
+        broken = rows.filter(pc.equal(holds, pa.scalar(value=False)))
+        failed += broken.num_rows
+        sample += broken.slice(0, max(shown - len(sample), 0)).to_pylist()
+    return failed, judged, sample
+
+
+def _truths(result: Any, rows: int, reference: str) -> pa.Array[Any] | bool:
+    import pyarrow as pa
+
+    if isinstance(result, bool):
+        return result
+    if type(result).__module__.partition(".")[0] == "polars":
+        result = result.to_arrow()
+    try:
+        holds = result.combine_chunks() if isinstance(result, pa.ChunkedArray) else result
+        if not isinstance(holds, pa.Array):
+            holds = pa.array(holds, from_pandas=True)
+        if pa.types.is_boolean(holds.type) and len(holds) == rows:
+            return holds
+        found = f"{len(holds)} values of type {holds.type} for {rows} rows"
+    except (pa.ArrowException, TypeError, ValueError):
+        found = f"a {type(result).__name__}"
+    raise FatalError(
+        Code.TRANSFORMATION_FAILED,
+        f"it returned {found}",
+        operation="check",
+        object=reference,
+        hint="return True or False for each row (an Arrow, Polars or pandas column, or a list), or one for all rows",
+    )

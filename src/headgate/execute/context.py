@@ -85,6 +85,7 @@ class Run:
     """Answers of rules over all rows that are known already, by the rule's place."""
     scans: list[Scan] = field(default_factory=list)
     checks: list[CheckResult] = field(default_factory=list)
+    quality: Mapping[str, Any] | None = None
     steps: list[StepCount] = field(default_factory=list)
     rows: Rows = field(default_factory=Rows)
     positions: dict[int, Mapping[str, Any]] = field(default_factory=dict)

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from headgate.config.models import Endpoint, Pipeline
 from headgate.core.contracts import Column, ReadContext, SourceSchema, TypeBinder, Window
+from headgate.core.errors import HeadgateError
 from headgate.core.ledger import PipelineState
 from headgate.core.models import ReadOptions
 from headgate.core.sites import Site, SitedSource, SitedStore
 from headgate.execute.workspace import Workspace
 from headgate.plan.compile import Inputs, Resume, compile_plan
 from headgate.plan.placement import Sites
+from headgate.plan.places import located
 from headgate.plan.stages import Plan, Scan
 
 if TYPE_CHECKING:
-    from headgate.sql.shapes import Call
+    from headgate.sql.shapes import Call, SideRead
 
 MAIN = "source"
 
@@ -34,6 +36,7 @@ class Relation:
     source: int | None = None
     side: int | None = None
     unique: tuple[str, ...] = ()
+    place: tuple[str, int] | None = None
 
 
 @dataclass
@@ -55,17 +58,31 @@ def relations_of(workspace: Workspace, pipeline: Pipeline) -> list[Relation]:
         name = read.name or (MAIN if index == 0 else f"{MAIN}_{index + 1}")
         found.append(Relation(name, pipeline.source_endpoint(index), read, source=index))
     names = {relation.name for relation in found}
-    for index, step in enumerate(pipeline.transformations):
-        module = workspace.registry.module("transforms", step.type)
-        wanted = module.side(step) if hasattr(module, "side") else None
-        if wanted is None or wanted.name in names:
+    for place, wanted in _looked_up(workspace, pipeline):
+        if wanted.name in names:
             continue
         endpoint = workspace.endpoint(connection=wanted.connection, path=wanted.path)
         options = {"table": wanted.table, "path": wanted.path, "columns": wanted.columns or None}
         read = workspace.read_options(endpoint, **{key: value for key, value in options.items() if value is not None})
-        found.append(Relation(wanted.name, endpoint, read, side=index, unique=wanted.unique))
+        found.append(Relation(wanted.name, endpoint, read, side=place[1], unique=wanted.unique, place=place))
         names.add(wanted.name)
     return found
+
+
+def _looked_up(workspace: Workspace, pipeline: Pipeline) -> Iterator[tuple[tuple[str, int], SideRead]]:
+    """What steps and rules read beside the sources, each with its place in the pipeline."""
+    for index, step in enumerate(pipeline.transformations):
+        module = workspace.registry.module("transforms", step.type)
+        wanted = module.side(step) if hasattr(module, "side") else None
+        if wanted is not None:
+            yield ("transformations", index), wanted
+    if pipeline.error_handling.validation == "off":
+        return
+    for index, rule in enumerate(pipeline.quality_rules):
+        module = workspace.registry.module("quality", rule.type)
+        if rule.enabled and hasattr(module, "sides"):
+            for wanted in module.sides(rule):
+                yield ("quality_rules", index), wanted
 
 
 def gather(
@@ -89,7 +106,10 @@ def gather(
             if resume is not None and relation.source == 0:
                 scans.append(Scan(relation.name, "quarantine", "held rows", tuple(held), source=None))
                 continue
-            scan, schema = _scan(workspace, relation, context, state, binder, window)
+            try:
+                scan, schema = _scan(workspace, relation, context, state, binder, window)
+            except HeadgateError as error:
+                raise (located(error, pipeline, relation.place) if relation.place else error) from error.__cause__
             schemas[relation.name] = schema
             scans.append(scan)
         main = relations[0].name

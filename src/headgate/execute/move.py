@@ -82,7 +82,7 @@ def _moved(run: Run, stage: Move, parts: _Parts, outlet: Outlet) -> None:
         intake.close()
         outcome["rows"] = rows
     with run.emitter.during(Step.AUDIT, relation=stage.relation):
-        tally = Tally(seen=int(counted[0]) if counted else rows, good=rows)
+        tally = Tally(seen=int(counted[0]) if counted else rows, good=rows, measured=False)
         for drop, count in zip(parts.transform.verdict.drops, counted[1:], strict=True):
             tally.dropped[drop.code] = int(count)
         tally.noted = _noted(stage, parts, intake, rows)

@@ -74,8 +74,9 @@ def drain(run: Run, pour: Pour, counter: Counter) -> None:
         run.session.materialise(name, _key(secret))
     reader = _open(run, transform)
     good = _good_schema(reader.schema)
+    shown = {rule.name: tuple(dict.fromkeys((*check.keys, *rule.columns))) for rule in check.rules}
     markers = [write.marker for write in pour.writes if write.marker]
-    splitter = Splitter(transform.verdict, good.names, reader.schema, markers)
+    splitter = Splitter(transform.verdict, good.names, reader.schema, markers, shown)
     writers = [open_writer(run, write, good, selects=bool(markers)) for write in pour.writes]
     spools = {keep.spool: _Spool(run, keep, good) for keep in pour.keeps}
     with run.emitter.during(Step.STAGE, relation=transform.relation) as outcome:

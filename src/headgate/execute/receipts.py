@@ -45,4 +45,5 @@ def receipt(run: Run, status: Status, *, published: bool, message: str = "") -> 
         quarantine=tuple(entry.id for entry, _ in run.held.entries("held")) if run.held else (),
         plan_hash=run.gathered.plan.hash if run.gathered else "",
         warnings=tuple(run.warnings),
+        quality=run.quality,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 REASONS = "_reasons"
+SAMPLE = 5
+"""Rows shown of each rule that some break."""
+_WIDE = 8
 
 
 @dataclass
@@ -31,6 +34,14 @@ class Tally:
     """Rows by every note flag they raised."""
     erred: int = 0
     """Rows that were not held, and in which some value did not fit: each row once."""
+    nulls: Counter[str] = field(default_factory=Counter)
+    """NULLs among the good rows, by column."""
+    failing: int = 0
+    """Rows that broke a rule, each once; those held by a rule among them."""
+    samples: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Keys of the first rows that broke a rule, by the rule."""
+    measured: bool = True
+    """Whether the rows came by, so that NULLs and failing rows were counted."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +64,17 @@ class Splitter:
     """Splits the batches of one pass. ``columns`` are those of its good rows, which also have the ``carried`` ones."""
 
     def __init__(
-        self, verdict: Verdict, columns: Sequence[str], schema: pa.Schema, carried: Sequence[str] = ()
+        self,
+        verdict: Verdict,
+        columns: Sequence[str],
+        schema: pa.Schema,
+        carried: Sequence[str] = (),
+        shown: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.verdict, self.columns = verdict, list(columns)
         self._given = [*columns, *carried]
+        self._shown = shown or {}
+        """What is shown of a row that breaks a rule, by the rule."""
         self.tally = Tally()
         self._masks, self._notes = verdict.mask_columns, verdict.note_columns
         self._grouped = GROUP in schema.names
@@ -70,11 +88,11 @@ class Splitter:
         tally = self.tally
         tally.seen += batch.num_rows
         if self._plain:
-            tally.good += batch.num_rows
-            return batch, [], []
+            return self._good(batch), [], []
         if self._grouped:
             tally.grouped += pc.sum(batch.column(GROUP)).as_py() or 0
         noted = list(self._note(batch)) if self._notes else []
+        tally.failing += self._noted_rows(batch)
         good = batch.select(self._given)
         held: list[Held] = []
         if any(_is_set(batch.column(name)) for name in self._masks):
@@ -83,8 +101,34 @@ class Splitter:
                 keep = pc.and_(keep, pc.equal(batch.column(name), pa.scalar(0)))
             good = good.filter(keep)
             held = list(self._judge(batch.filter(pc.invert(keep))))
-        tally.good += good.num_rows
-        return good, held, noted
+        return self._good(good), held, noted
+
+    def _good(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        self.tally.good += rows.num_rows
+        for name, column in zip(rows.schema.names, rows.columns, strict=True):
+            if column.null_count:
+                self.tally.nulls[name] += column.null_count
+        return rows
+
+    def _noted_rows(self, batch: pa.RecordBatch) -> int:
+        """Rows that broke a rule which holds no rows."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        found = None
+        for word, name in enumerate(self._notes):
+            mask = sum(1 << n.bit % BITS for n in self.verdict.notes if n.bit // BITS == word and _of_rule(n))
+            if mask and _is_set(batch.column(name)):
+                hit = pc.not_equal(pc.bit_wise_and(batch.column(name), pa.scalar(mask)), pa.scalar(0))
+                found = hit if found is None else pc.or_(found, hit)
+        return int(found.true_count) if found is not None else 0
+
+    def _sample(self, name: str, rows: pa.RecordBatch) -> None:
+        kept = self.tally.samples.setdefault(name, [])
+        if len(kept) < SAMPLE:
+            wanted = [column for column in self._shown.get(name, ()) if column in rows.schema.names]
+            some = rows.slice(0, SAMPLE - len(kept)).select(wanted or rows.schema.names[:_WIDE])
+            kept += some.to_pylist()
 
     def _judge(self, bad: pa.RecordBatch) -> Iterator[Held]:
         import pyarrow as pa
@@ -106,7 +150,13 @@ class Splitter:
             self.tally.held[flags[0].bit] += rows.num_rows
             broken: list[HoldFlag | NoteFlag] = [*flags, *also]
             reasons = [f"{reason.name}: {reason.message}" for reason in broken]
-            yield Held(flags[0], self._as_held(rows, flags[0], reasons))
+            ruled = [flag for flag in flags if flag.kind == "rule"]
+            if ruled and not any(_of_rule(note) for note in also):
+                self.tally.failing += rows.num_rows
+            held = self._as_held(rows, flags[0], reasons)
+            for flag in ruled:
+                self._sample(flag.name, held)
+            yield Held(flags[0], held)
 
     def _as_held(self, rows: pa.RecordBatch, flag: HoldFlag, reasons: list[str]) -> pa.RecordBatch:
         """The rows as they were at the step that held them back."""
@@ -127,12 +177,17 @@ class Splitter:
                     if flag.bit // BITS == word and mask >> flag.bit % BITS & 1:
                         self.tally.noted[flag.bit] += count
             for flag in self.verdict.notes:
-                if flag.bit // BITS == word and flag.action in ("fail", "log"):
-                    hit = pc.not_equal(pc.bit_wise_and(column, pa.scalar(1 << flag.bit % BITS)), pa.scalar(0))
-                    rows = batch.filter(hit)
-                    rows = _as_it_was(rows, flag.held) if flag.held else rows.select(self.columns)
-                    if rows.num_rows:
-                        yield Noted(flag, with_reasons(rows, [f"{flag.name}: {flag.message}"]))
+                kept = flag.action in ("fail", "log")
+                shown = _of_rule(flag) and len(self.tally.samples.get(flag.name, ())) < SAMPLE
+                if flag.bit // BITS != word or not (kept or shown):
+                    continue
+                hit = pc.not_equal(pc.bit_wise_and(column, pa.scalar(1 << flag.bit % BITS)), pa.scalar(0))
+                rows = batch.filter(hit)
+                rows = _as_it_was(rows, flag.held) if flag.held else rows.select(self.columns)
+                if rows.num_rows and shown:
+                    self._sample(flag.name, rows)
+                if rows.num_rows and kept:
+                    yield Noted(flag, with_reasons(rows, [f"{flag.name}: {flag.message}"]))
 
     def _count_erred(self, batch: pa.RecordBatch) -> None:
         """Rows that go on, or were dropped, with a value that did not fit."""
@@ -151,6 +206,11 @@ class Splitter:
         for name in self._masks if erred is not None else ():
             erred = pc.and_(erred, pc.less_equal(batch.column(name), pa.scalar(0)))
         self.tally.erred += erred.true_count if erred is not None else 0
+
+
+def _of_rule(note: NoteFlag) -> bool:
+    """Steps note too."""
+    return not (note.erred or note.action == "count")
 
 
 def with_reasons(rows: pa.RecordBatch, reasons: list[str]) -> pa.RecordBatch:

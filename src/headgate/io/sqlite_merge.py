@@ -5,14 +5,17 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headgate.core.errors import Code, FatalError
 from headgate.core.runs import TableCommit
-from headgate.io import merging, sqlite, sqlite_types
+from headgate.io import merging, sqlite, sqlite_rows, sqlite_types
 from headgate.io.sqlite_staging import StagedTable
 from headgate.sql.literals import literal as sql_literal
 from headgate.sql.literals import quote_name
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def merge(connection: sqlite3.Connection, staged: StagedTable, commit: str) -> TableCommit:
@@ -131,6 +134,18 @@ def expected(connection: sqlite3.Connection, staged: StagedTable) -> TableCommit
 
 def duplicates(connection: sqlite3.Connection, staged: StagedTable, columns: Sequence[str]) -> int:
     """Rows, of the table as it will be, whose ``columns`` occur more than once and are not NULL."""
+    names = ", ".join(f"c{place}" for place in range(len(columns)))
+    filled = " AND ".join(f"c{place} IS NOT NULL" for place in range(len(columns)))
+    grouped = (
+        f"SELECT count(*) AS n FROM ({result(connection, staged, columns)}) WHERE {filled}"
+        f" GROUP BY {names} HAVING count(*) > 1"
+    )
+    (found,) = connection.execute(f"SELECT coalesce(sum(n), 0) FROM ({grouped})").fetchone()
+    return int(found)
+
+
+def result(connection: sqlite3.Connection, staged: StagedTable, columns: Sequence[str]) -> str:
+    """SQL of the table as it will be, its columns called c0, c1 and so on."""
     target, source = f"main.{quote_name(staged.table)}", f"staging.{staged.relation}"
     kept = {column.name.lower(): column.name for column in sqlite.columns(connection, staged.table)}
     incoming = {name.lower(): name for name in staged.names}
@@ -142,13 +157,18 @@ def duplicates(connection: sqlite3.Connection, staged: StagedTable, columns: Seq
                 f" WHERE NOT EXISTS (SELECT 1 FROM {source} AS incoming WHERE {_same_keys(staged, 'kept', 'incoming')})"
             )
         parts.append(f"SELECT {_listed(columns, kept)} FROM {target} AS kept{stays}")
-    names = ", ".join(f"c{place}" for place in range(len(columns)))
-    filled = " AND ".join(f"c{place} IS NOT NULL" for place in range(len(columns)))
-    grouped = (
-        f"SELECT count(*) AS n FROM ({' UNION ALL '.join(parts)}) WHERE {filled} GROUP BY {names} HAVING count(*) > 1"
-    )
-    (found,) = connection.execute(f"SELECT coalesce(sum(n), 0) FROM ({grouped})").fetchone()
-    return int(found)
+    return " UNION ALL ".join(parts)
+
+
+def preview(connection: sqlite3.Connection, staged: StagedTable, columns: Sequence[str]) -> pa.RecordBatchReader:
+    """Columns of the table as it will be, as its cells are."""
+    names = ", ".join(f"c{place} AS {quote_name(name)}" for place, name in enumerate(columns))
+    relation = f"(SELECT {names} FROM ({result(connection, staged, columns)}))"
+    known = [sqlite.TableColumn(name, "") for name in columns]
+    found = sqlite_rows.read_columns(connection, known, relation, quote_name)
+    listed = ", ".join(quote_name(name) for name in columns)
+    statement = f"SELECT {listed} FROM {relation}"
+    return sqlite_rows.read(connection.cursor(), statement, {}, found, 100_000, staged.table)
 
 
 def duplicates_now(connection: sqlite3.Connection, table: str, columns: Sequence[str]) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from headgate.core.contracts import Load, Writer
+from headgate.core.contracts import Load, Scan, SourceSchema, Writer
 from headgate.core.errors import Code, FatalError, HeadgateError
 from headgate.core.events import Emitter, Step
 from headgate.core.ledger import Claim, LedgerRecord, QuarantineEntry
@@ -58,6 +59,16 @@ class SqliteTransaction:
                 return sqlite_merge.duplicates_now(connection, table, columns)
         with self._attached(write=False) as connection:
             return sqlite_merge.duplicates(connection, staged, columns)
+
+    def preview(self, table: str, columns: Sequence[str]) -> Scan:
+        stack = contextlib.ExitStack()
+        try:
+            connection = stack.enter_context(self._attached(write=False))
+            batches = sqlite_merge.preview(connection, self._staged(table), columns)
+        except BaseException:
+            stack.close()
+            raise
+        return Scan(SourceSchema(batches.schema), batches=batches, close=stack.close)
 
     def hold(self, entry: QuarantineEntry, file: Path) -> None:
         self._staging.hold(entry, file)

@@ -24,7 +24,6 @@ from headgate.plan.stages import (
     INTERNAL,
     KEY_COLUMNS,
     Acknowledge,
-    Audit,
     Check,
     Claim,
     Clean,
@@ -32,6 +31,7 @@ from headgate.plan.stages import (
     Keep,
     Plan,
     Publish,
+    Rule,
     Scan,
     Stage,
     Transform,
@@ -79,6 +79,11 @@ def compile_plan(
     return _Compiler(project, pipeline, inputs, registry, binder, probe).plan()
 
 
+def _judging(function: str) -> Call:
+    """A Python rule as a call, as far as its fingerprint goes."""
+    return Call(function, columns={"holds": "BOOLEAN"})
+
+
 class _Compiler:
     def __init__(
         self, project: str, pipeline: Pipeline, inputs: Inputs, registry: Registry, binder: TypeBinder, probe: Probe
@@ -90,7 +95,8 @@ class _Compiler:
         self.names = unique_names(
             [step.name or step.type for step in self.steps], {scan.relation for scan in inputs.scans}
         )
-        self.rules = RuleBook(pipeline, registry, self._target_step)
+        self.rules = RuleBook(pipeline, registry, self._target_step, lambda function: probe(_judging(function), ())[1])
+        self.gated: tuple[Rule, ...] = ()
         self.wanted = self._wanted()
         self.warnings: list[str] = []
         self.stages: list[Stage] = []
@@ -106,6 +112,8 @@ class _Compiler:
             self._cast_source()
         if resume is None and followed(self.pipeline):
             self._follow()
+        if resume is None or resume.applied < 0 or (resume.at_rules and start == 0):
+            self._extract_gate()
         if resume is not None and resume.at_rules and 0 < start < len(self.steps):
             self._close(start - 1)
         for index in range(start, len(self.steps)):
@@ -132,6 +140,17 @@ class _Compiler:
             follow(self.pipeline, self.builder, self.inputs.keys)
         except HeadgateError as error:
             raise located(error, self.pipeline, ("targets", 0)) from error.__cause__
+
+    def _extract_gate(self) -> None:
+        """Rules about rows as they were read: within the first pass if they are about single rows."""
+        rules = self.rules.extracted()
+        if not rules or not self.steps:
+            return
+        builder = self.builder
+        if self.rules.about_sets(rules, self._input()):
+            self._close(-1, gate=True)
+            return
+        self.gated, _ = self.rules.judge(rules, builder, self._input(), builder.reads, "extracted", within=True)
 
     def _step(self, index: int) -> None:
         options, name = self.steps[index], self.names[index]
@@ -165,7 +184,7 @@ class _Compiler:
     def _must_end(self, shape: Reshape) -> bool:
         """Whether the pass must end before a reshape: rows held would be lost, or the input is scanned twice."""
         builder = self.builder
-        if builder.judged or builder.grouped or builder.reshaped:
+        if builder.judged or builder.notes or builder.grouped or builder.reshaped:
             return True
         return not shape.grouped and (bool(builder.ctes) or builder.reads == self.inputs.main.relation)
 
@@ -224,24 +243,29 @@ class _Compiler:
             keys=dict(builder.keys),
         )
 
-    def _close(self, index: int, before: str = "") -> str:
-        """End the pass after step ``index`` (or in front of step ``before``); the relation it gives."""
+    def _close(self, index: int, before: str = "", *, gate: bool = False) -> str:
+        """End the pass after step ``index`` (in front of step ``before``; at the gate of extraction)."""
         builder = self.builder
         name = self.names[index] if index >= 0 and not before else f"{before}_input" if before else "extracted"
         relation = self._relation(name)
-        if not before:
-            self._mark(builder, self._input(), name, last=index == len(self.steps) - 1)
-        rules = [] if before else self.rules.after(name, last=index == len(self.steps) - 1)
+        last = index == len(self.steps) - 1 and not gate
+        if not before and not gate:
+            self._mark(builder, self._input(), name, last=last)
+        rules = [] if before or gate else self.rules.after(name, last=last)
+        if gate or not self.steps:
+            rules = [*self.rules.extracted(), *rules]
         noted, audited = self.rules.judge(rules, builder, self._input(), relation, name)
+        noted, self.gated = (*self.gated, *noted), ()
         self.trails[relation] = Trail(tuple(builder.trail), tuple(builder.ruled))
         counted: Counted = "groups" if builder.grouped else "reshaped" if builder.reshaped else "rows"
         self.stages.append(self._transform(builder, relation, counted, tuple(builder.steps)))
-        self.stages.append(Check(relation, noted, builder.verdict, self.pipeline.error_handling.on_row_error))
+        on_row_error = self.pipeline.error_handling.on_row_error
+        self.stages.append(Check(relation, noted, builder.verdict, on_row_error, self._keys()))
         if audited is not None:
             self.stages.append(audited)
-        if not before:
-            self._write(name, relation, builder, last=index == len(self.steps) - 1)
-        if before or index < len(self.steps) - 1:
+        if not before and not gate:
+            self._write(name, relation, builder, last=last)
+        if not last:
             self._spool(relation, builder.columns)
         lineage = builder.lineage
         self.builder = narrowed(builder, builder.columns)
@@ -301,8 +325,17 @@ class _Compiler:
             told = followed(self.pipeline)
             stage = write_stage(self.pipeline, number, target, relation, store, columns, followed=told)
             self.stages.append(replace(stage, lineage=lineage))
+            self.rules.load_gate(name, number, replace(self._input(), columns=columns), self._bind, last=last)
 
     # --------------------------------------------------------------------------------------------- parts
+
+    def _keys(self) -> tuple[str, ...]:
+        """Columns that identify a row for people: merge keys, the key of the source."""
+        incremental = self.pipeline.sources[0].incremental
+        named = [key for target in self.pipeline.targets for key in target.keys or ()]
+        named += incremental.key or () if incremental else ()
+        wanted = {name.lower() for name in named}
+        return tuple(item.name for item in self.builder.columns if item.name.lower() in wanted)
 
     def _input(self) -> StepInput:
         incremental = self.pipeline.sources[0].incremental
@@ -353,11 +386,10 @@ class _Compiler:
         return unique
 
     def _assemble(self, last: str) -> Plan:
+        self.rules.refuse_unplaced()
         stores = tuple(dict.fromkeys(self.inputs.stores))
         work = (*self.inputs.scans, *with_replayability(self.stages))
-        audit = Audit(
-            tuple(self.rules.sets), tuple(self.rules.tables), self.pipeline.error_handling.max_error_percentage
-        )
+        audit = self.rules.audits.stage(self.pipeline.error_handling.max_error_percentage)
         wanted = self.pipeline.engine if self.inputs.resume is None else "duckdb"
         placement, move = place(work, audit, self.trails, self.inputs.sites, wanted, self._bind)
         stages: tuple[Stage, ...] = (

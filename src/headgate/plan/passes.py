@@ -306,8 +306,9 @@ class PassBuilder:
 
     # ------------------------------------------------------------------------------------------- rules, end
 
-    def check(self, rules: Iterable[tuple[Rule, RowRule]], step: str) -> None:
-        """Judge the rows at the end of the pass by row rules."""
+    def check(self, rules: Iterable[tuple[Rule, RowRule]], step: str, *, within: bool = False) -> None:
+        """Judge the rows at the end of the pass, or ``within`` it, by row rules."""
+        first, held = len(self.holds), f"{HELD}{len(self.verdict.held_columns)}" if within else ""
         rules = list(rules)
         self.ruled += rules
         holding: list[tuple[int, exp.Expr]] = []
@@ -324,10 +325,11 @@ class PassBuilder:
                 lambda node: exp.true() if isinstance(node, exp.Column) and node.name == ALIVE else node
             )
             self.bind(exp.select(named(probe, "c")).from_(table(self.last)), self.last, self.columns)
+            self.sides.extend(name for name in shape.relations if name not in self.sides)
             if rule.action == "quarantine":
                 holding.append((len(self.holds), broken))
                 self.holds.append(
-                    HoldFlag(len(self.holds), rule.name, "rule", step, rule.message, "quarantine", self.applied)
+                    HoldFlag(len(self.holds), rule.name, "rule", step, rule.message, "quarantine", self.applied, held)
                 )
             else:
                 noting.append((len(self.notes), broken))
@@ -341,6 +343,13 @@ class PassBuilder:
         select = exp.select(*(column(name) for name in names), *masks, *notes, *(column(name) for name in others))
         self.extra = [*(m.alias_or_name for m in masks), *(n.alias for n in notes), *others]
         self._push("rules", select, self.columns, self.lineage)
+        if within and holding:
+            was = exp.Case().when(
+                any_bit(range(first, len(self.holds))), exp.Array(expressions=[record({name: name for name in names})])
+            )
+            kept = exp.select(*(column(name) for name in (*names, *self.extra)), named(was, held))
+            self.extra = [*self.extra, held]
+            self._push("rules", kept, self.columns, self.lineage)
 
     def mark(self, name: str, condition: exp.Expr) -> None:
         """Add a column that says for which rows a condition is true."""

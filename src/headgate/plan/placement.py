@@ -87,6 +87,7 @@ class _Mover:
 
     def move(self, wanted: str) -> Move:
         self._reachable()
+        self._countable()
         if wanted == "auto" and any(rule.action == "quarantine" for rule in self._check.rules):
             raise Untranslatable("a rule holds rows back, and the engine splits them while it reads them once")
         where = self._walk()
@@ -113,6 +114,16 @@ class _Mover:
             self._checking(),
             tuple((index, set_query(check, self._pass.relation)) for index, check in enumerate(self._audit.sets)),
         )
+
+    def _countable(self) -> None:
+        """Rules must be about single rows of the pass, about counts, or about sets in SQL that servers share."""
+        audit = self._audit
+        if audit.calls or audit.previews or any(check.columns or check.nulls for check in audit.measures):
+            raise Untranslatable("a rule looks at rows that only the engine sees")
+        if any(rule.gate != "transform" for rule in self._check.rules):
+            raise Untranslatable("a rule stands at the gate of extraction")
+        if any(shape.relations for _, shape in self._trail.rules):
+            raise Untranslatable("a rule looks into another relation")
 
     def _reachable(self) -> None:
         source, target = self._sites.source, self._sites.targets[0]

@@ -1,4 +1,4 @@
-"""Rules become flags of a pass's verdict, or checks of the audit."""
+"""Rules become flags of a pass's verdict, or checks of the audit; each stands at a gate."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from headgate.config.models import Pipeline
 from headgate.core.contracts import Registry
 from headgate.core.errors import Code, FatalError, HeadgateError
 from headgate.core.models import RuleOptions
+from headgate.plan.audits import AuditBook, Hash, Place
 from headgate.plan.finish import unique_names
-from headgate.plan.passes import DIALECT, PassBuilder
+from headgate.plan.passes import PassBuilder
 from headgate.plan.places import located
-from headgate.plan.stages import Keep, Rule, SetCheck, TableCheck
-from headgate.sql.shapes import RowRule, SetRule, StepInput, TableRule
+from headgate.plan.stages import Action, Keep, Preview, Rule, TableCheck
+from headgate.sql.shapes import ALIVE, RowRule, RuleShape, StepInput, TableRule
+
+Ruled = tuple[Rule, RuleOptions]
 
 
 @dataclass
@@ -26,29 +29,53 @@ class RuleBook:
     registry: Registry
     target_step: Callable[[int], str]
     """The name of the step that a target is written from."""
-    sets: list[SetCheck] = field(default_factory=list)
-    tables: list[TableCheck] = field(default_factory=list)
+    source_hash: Hash
+    audits: AuditBook = field(init=False)
+    placed: set[int] = field(default_factory=set)
+    """Places of the rules about tables that a target was found for."""
 
     def __post_init__(self) -> None:
-        names = unique_names([rule.name or rule.type for rule in self.pipeline.quality_rules], set())
-        self._rules = [
-            (Rule(name, rule.severity, rule.action, "", place), rule)
-            for place, (name, rule) in enumerate(zip(names, self.pipeline.quality_rules, strict=True))
+        self.audits = AuditBook(self.registry, self.source_hash)
+        options = self.pipeline.quality_rules
+        names = unique_names([rule.name or rule.type for rule in options], set())
+        mode = self.pipeline.error_handling.validation
+        rules = [
+            (Rule(name, rule.severity, _action(rule, mode), "", place, rule.type, rule.stage), rule)
+            for place, (name, rule) in enumerate(zip(names, options, strict=True))
+        ]
+        self._rules = [(rule, one) for rule, one in rules if one.enabled and mode != "off"]
+        self.audits.skipped = [rule for rule, one in rules if not one.enabled or mode == "off"]
+
+    def after(self, step: str, *, last: bool) -> list[Ruled]:
+        """The rules to check after a step; those that name none belong to the last."""
+        return [
+            (rule, options)
+            for rule, options in self._rules
+            if options.stage == "transform" and (options.step == step or (last and not options.step))
         ]
 
-    def after(self, step: str, *, last: bool) -> list[tuple[Rule, RuleOptions]]:
-        """The rules to check after a step; those that name none belong to the last."""
-        return [(rule, options) for rule, options in self._rules if options.step == step or (last and not options.step)]
+    def extracted(self) -> list[Ruled]:
+        """The rules about rows as they were read."""
+        return [(rule, options) for rule, options in self._rules if options.stage == "extract"]
+
+    def about_sets(self, rules: Sequence[Ruled], given: StepInput) -> bool:
+        """Whether some of the rules are about all rows together."""
+        return any(not isinstance(self._shape(rule, options, given), RowRule) for rule, options in rules)
 
     def judge(
         self,
-        rules: Sequence[tuple[Rule, RuleOptions]],
+        rules: Sequence[Ruled],
         builder: PassBuilder,
         given: StepInput,
         relation: str,
         step: str,
+        *,
+        within: bool = False,
     ) -> tuple[tuple[Rule, ...], Keep | None]:
         """Row rules go into the verdict of the pass, the others into the audit.
+
+        Args:
+            within: more steps follow in the same pass.
 
         Returns:
             The rules with their messages, and the columns to spool for the audit, if any.
@@ -56,42 +83,73 @@ class RuleBook:
         rows: list[tuple[Rule, RowRule]] = []
         known: list[Rule] = []
         spooled: list[str] = []
+        place = Place(f"{relation}_audit", relation, given, builder.bind)
         for rule, options in rules:
+            shape = self._shape(rule, options, given)
+            rule = _described(rule, shape)
+            known.append(rule)
             try:
-                shape = self.registry.module("quality", options.type).shapes(options, given)
-                rule = replace(rule, message=shape.message)
-                known.append(rule)
                 match shape:
                     case RowRule():
                         _bind_alone(shape, builder)
                         rows.append((rule, shape))
-                    case SetRule():
-                        spooled += self._set_rule(rule, shape, builder, f"{relation}_audit")
                     case TableRule():
                         self._table_rule(rule, shape, step)
+                    case _:
+                        spooled += self.audits.add(rule, options, shape, place)
             except HeadgateError as error:
-                raise located(error, self.pipeline, ("quality_rules", rule.place)) from error.__cause__
-        builder.check(rows, step)
-        keep = Keep(relation, f"{relation}_audit", tuple(dict.fromkeys(spooled))) if spooled else None
+                raise self._at(rule, error) from error.__cause__
+        builder.check(rows, step, within=within)
+        keep = Keep(relation, place.spool, tuple(dict.fromkeys(spooled))) if spooled else None
         return tuple(known), keep
 
-    def _set_rule(self, rule: Rule, shape: SetRule, builder: PassBuilder, spool: str) -> tuple[str, ...]:
-        if rule.action == "quarantine":
-            raise FatalError(
-                Code.UNSUPPORTED,
-                "a rule about all rows together cannot hold single rows back",
-                operation="plan",
-                object=rule.name,
-                hint="use on_fail: fail, warn or record",
-            )
-        columns = shape.columns or (builder.columns[0].name,)
-        query = shape.query.copy()
-        for table in query.find_all(exp.Table):
-            if table.name.lower() == "input":
-                table.set("this", exp.to_identifier(spool, quoted=True))
-        builder.bind(query, spool, [item for item in builder.columns if item.name in columns])
-        self.sets.append(SetCheck(rule, spool, query.sql(DIALECT)))
-        return columns
+    def load_gate(self, step: str, target: int, given: StepInput, bind: Callable[..., object], *, last: bool) -> None:
+        """The rules about the table that ``target`` writes from ``step``, as it will be."""
+        wanted: list[str] = []
+        place = Place(f"{step}_load_{target}", "", given, bind)  # type: ignore[arg-type]
+        for rule, options in self._rules:
+            if options.stage != "load" or not (options.step == step or (last and not options.step)):
+                continue
+            self.placed.add(rule.place)
+            shape = self._shape(rule, options, given)
+            rule = _described(rule, shape)
+            try:
+                match shape:
+                    case RowRule():
+                        wanted += self.audits.count(rule, shape, place)
+                    case TableRule():
+                        self.audits.tables.append(TableCheck(rule, target, shape.columns))
+                    case _:
+                        wanted += self.audits.add(rule, options, shape, place)
+            except HeadgateError as error:
+                raise self._at(rule, error) from error.__cause__
+        if self.audits.reads(place.spool):
+            columns = tuple(item for item in given.columns if item.name in wanted) or given.columns[:1]
+            self.audits.previews.append(Preview(place.spool, target, columns))
+
+    def refuse_unplaced(self) -> None:
+        """A rule about a table that no target writes would never be checked."""
+        if self.pipeline.targets:
+            for rule, options in self._rules:
+                if options.stage == "load" and rule.place not in self.placed:
+                    error = FatalError(
+                        Code.PLAN_INVALID,
+                        f'stage: load needs a target that is written from "{options.step}"',
+                        operation="plan",
+                        object=rule.name,
+                        hint="name the step of a target with step:, or drop it",
+                    )
+                    raise self._at(rule, error)
+
+    def _shape(self, rule: Rule, options: RuleOptions, given: StepInput) -> RuleShape:
+        try:
+            shape: RuleShape = self.registry.module("quality", options.type).shapes(options, given)
+        except HeadgateError as error:
+            raise self._at(rule, error) from error.__cause__
+        return shape
+
+    def _at(self, rule: Rule, error: HeadgateError) -> HeadgateError:
+        return located(error, self.pipeline, ("quality_rules", rule.place))
 
     def _table_rule(self, rule: Rule, shape: TableRule, step: str) -> None:
         found = [index for index in range(len(self.pipeline.targets)) if self.target_step(index) == step]
@@ -103,10 +161,32 @@ class RuleBook:
                 object=rule.name,
                 hint="name the step of a target with step:, or drop scope: table",
             )
-        self.tables.extend(TableCheck(rule, target, shape.columns) for target in found)
+        self.audits.tables.extend(TableCheck(rule, target, shape.columns) for target in found)
+
+
+def _action(rule: RuleOptions, mode: str) -> Action:
+    return "warn" if mode == "warn" and rule.action == "fail" else rule.action
+
+
+def _described(rule: Rule, shape: RuleShape) -> Rule:
+    """The rule with what it expects and what it reads."""
+    columns = (
+        tuple(dict.fromkeys(found.name for found in shape.holds.find_all(exp.Column) if found.name != ALIVE))
+        if isinstance(shape, RowRule)
+        else shape.columns
+    )
+    return replace(rule, message=shape.message, columns=columns)
 
 
 def _bind_alone(shape: RowRule, builder: PassBuilder) -> None:
     """Bind one rule by itself first, so that an error points to its line."""
-    trial = replace(builder, ctes=list(builder.ctes), holds=[], notes=[], extra=list(builder.extra), ruled=[])
+    trial = replace(
+        builder,
+        ctes=list(builder.ctes),
+        holds=[],
+        notes=[],
+        extra=list(builder.extra),
+        sides=list(builder.sides),
+        ruled=[],
+    )
     trial.check([(Rule("", "error", "warn", "", 0), shape)], "")

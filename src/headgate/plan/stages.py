@@ -109,6 +109,10 @@ class Rule:
     action: Action
     message: str
     place: int
+    kind: str = ""
+    gate: str = "transform"
+    columns: tuple[str, ...] = ()
+    """What it reads, as far as that is known: shown with the keys of rows that break it."""
 
 
 @dataclass(frozen=True)
@@ -214,6 +218,8 @@ class Check:
     rules: tuple[Rule, ...]
     verdict: Verdict
     on_row_error: str = "fail"
+    keys: tuple[str, ...] = ()
+    """Columns that identify a row for people."""
 
 
 @dataclass(frozen=True)
@@ -268,11 +274,52 @@ class Write:
 
 @dataclass(frozen=True)
 class SetCheck:
-    """A rule over all rows of a pass: ``sql`` over the spool gives (failing rows, observed text)."""
+    """A rule over all rows of a pass or table: ``sql`` over the spool gives (failing rows, observed text).
+
+    ``offending``: gives the keys or rows that break it.
+    """
 
     rule: Rule
     spool: str
     sql: str
+    offending: str = ""
+
+
+@dataclass(frozen=True)
+class MeasureCheck:
+    """A rule judged from aggregates over ``columns`` of the spool; all of one spool share a scan.
+
+    ``relation``: the pass whose rows are counted; empty: those of the spool. ``options``: the rule, as JSON.
+    """
+
+    rule: Rule
+    spool: str
+    relation: str
+    columns: tuple[Column, ...]
+    options: str
+    nulls: tuple[str, ...] = ()
+    remembers: bool = False
+
+
+@dataclass(frozen=True)
+class CountCheck:
+    """A rule about single rows of a table as it will be: ``broken`` is the condition of those that break it."""
+
+    rule: Rule
+    spool: str
+    broken: str
+
+
+@dataclass(frozen=True)
+class CallCheck:
+    """A rule that a Python function judges, over columns of the spool."""
+
+    rule: Rule
+    spool: str
+    function: str
+    scope: Literal["batch", "table"]
+    columns: tuple[Column, ...]
+    source_hash: str
 
 
 @dataclass(frozen=True)
@@ -285,12 +332,36 @@ class TableCheck:
 
 
 @dataclass(frozen=True)
+class Preview:
+    """Columns of a target's table as it will be after the commit, read for the rules at the gate before it."""
+
+    relation: str
+    target: int
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True)
 class Audit:
-    """What must hold of the run as a whole: rules over sets, tables after the merge, row accounting."""
+    """What must hold of the run as a whole: rules over sets, tables after the merge, row accounting.
+
+    ``skipped``: rules that are switched off, which receipts still show.
+    """
 
     sets: tuple[SetCheck, ...]
     tables: tuple[TableCheck, ...]
     max_error_percentage: float | None = None
+    measures: tuple[MeasureCheck, ...] = ()
+    counts: tuple[CountCheck, ...] = ()
+    calls: tuple[CallCheck, ...] = ()
+    previews: tuple[Preview, ...] = ()
+    skipped: tuple[Rule, ...] = ()
+
+    @property
+    def scans(self) -> int:
+        """How often it reads rows: once for all aggregates over a spool, once a rule that groups or calls."""
+        together = {check.spool for check in self.measures if check.columns or not check.relation}
+        together |= {check.spool for check in self.counts}
+        return len(self.sets) + len(self.calls) + len(together) + len(self.tables) + len(self.previews)
 
 
 @dataclass(frozen=True)
@@ -338,7 +409,6 @@ class Plan:
 
     @property
     def scans(self) -> int:
-        """How often the run reads rows of the main chain: a pass each, and one for rules over all rows of a pass."""
+        """How often the run reads rows of the main chain: a pass each, and what the audit reads of its results."""
         passes = sum(isinstance(stage, Transform) for stage in self.stages)
-        spools = {check.spool for stage in self.stages if isinstance(stage, Audit) for check in stage.sets}
-        return passes + len(spools)
+        return passes + sum(stage.scans for stage in self.stages if isinstance(stage, Audit))

@@ -35,7 +35,7 @@ def shapes(options: Options, step: StepInput) -> RuleShape:
         return TableRule(names, message)
     if options.action == "quarantine":
         return RowRule(_alone(names), message)
-    return SetRule(names, _repeated(names), message)
+    return SetRule(names, _repeated(names), message, _offending(names))
 
 
 def _alone(names: tuple[str, ...]) -> exp.Expr:
@@ -47,14 +47,24 @@ def _alone(names: tuple[str, ...]) -> exp.Expr:
     return exp.or_(*missing, exp.EQ(this=window, expression=exp.Literal.number(1)))
 
 
-def _repeated(names: tuple[str, ...]) -> exp.Expr:
-    groups = (
-        exp.select(exp.alias_(exp.Count(this=exp.Star()), "n"))
+def _offending(names: tuple[str, ...]) -> exp.Expr:
+    """The repeated keys, the smallest first."""
+    keys = [column(name) for name in names]
+    return _groups(names, keys).order_by(*(key.copy() for key in keys))
+
+
+def _groups(names: tuple[str, ...], selected: list[exp.Expr]) -> exp.Select:
+    return (
+        exp.select(*selected)
         .from_("input")
         .where(*(exp.Not(this=exp.Is(this=column(name), expression=exp.null())) for name in names))
         .group_by(*(column(name) for name in names))
         .having(exp.GT(this=exp.Count(this=exp.Star()), expression=exp.Literal.number(1)))
     )
+
+
+def _repeated(names: tuple[str, ...]) -> exp.Expr:
+    groups = _groups(names, [exp.alias_(exp.Count(this=exp.Star()), "n")])
     rows = exp.cast(exp.func("COALESCE", exp.Sum(this=exp.column("n")), exp.Literal.number(0)), "BIGINT")
     observed = exp.DPipe(this=exp.cast(exp.Count(this=exp.Star()), "TEXT"), expression=exp.Literal.string(" repeated"))
     return exp.select(rows, observed).from_(groups.subquery("g"))

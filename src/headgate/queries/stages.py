@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, assert_never
 
+from headgate.core.values import plain
 from headgate.plan.stages import (
     Acknowledge,
     Audit,
@@ -21,7 +22,6 @@ from headgate.plan.stages import (
     Transform,
     Write,
 )
-from headgate.queries.values import plain
 
 
 def document(plan: Plan) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from headgate.core.ledger import Watermark
+from headgate.core.values import plain
 from headgate.execute.workspace import Workspace
-from headgate.queries.values import plain
 
 
 def watermarks(workspace: Workspace, pipelines: Sequence[str] = ()) -> list[dict[str, Any]]:

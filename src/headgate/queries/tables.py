@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from headgate.config.models import Endpoint
 from headgate.core.contracts import EngineSession, ReadContext, Scan, Window
 from headgate.core.errors import Code, FatalError, HeadgateError
+from headgate.core.values import plain
 from headgate.execute.workspace import LAKE, Workspace
-from headgate.queries.values import plain
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
 from sqlglot import exp
@@ -215,21 +216,86 @@ def missing_column(name: str, known: Iterable[str]) -> FatalError:
 
 @dataclass(frozen=True)
 class RowRule:
-    """Holds for a row unless ``holds`` is false; NULL passes. ``message`` says what was expected."""
+    """Holds for a row unless ``holds`` is false; NULL passes. ``message`` says what was expected.
+
+    ``holds`` may ask whether a value is IN a SELECT over one of ``relations``.
+    """
 
     holds: exp.Expr
     message: str
+    relations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class SetRule:
     """Holds for all rows of a step together.
 
-    ``query`` reads the relation ``input``, which has ``columns``, and gives one row: (failing rows, observed text).
+    ``query`` reads the relation ``input``, which has ``columns``, and ``relations``; it gives one row: (failing rows,
+    observed text). ``offending`` gives the keys, or whole rows, that break the rule; it is asked only when some do.
     """
 
     columns: tuple[str, ...]
     query: exp.Expr
+    message: str
+    offending: exp.Expr | None = None
+    relations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Judged by its own module from aggregates over the rows, which all measures of a step share one scan for.
+
+    The module has ``values(options, step, past) -> tuple of aggregates`` and ``verdict(options, measured) ->
+    Judgement``. ``columns`` are what the aggregates read; none: the count of rows and of ``nulls`` is enough, which
+    are counted while the rows pass. ``remembers``: it compares with what it told to remember of earlier runs.
+    """
+
+    columns: tuple[str, ...]
+    message: str
+    nulls: tuple[str, ...] = ()
+    remembers: bool = False
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a measure is judged by.
+
+    Args:
+        rows: how many rows there are.
+        nulls: how many of them have NULL in a column, where that was counted.
+        values: the aggregates asked for.
+        now: when the run began.
+        past: what the rule remembered of earlier published runs, newest first.
+    """
+
+    rows: int
+    nulls: Mapping[str, int]
+    values: tuple[Any, ...]
+    now: datetime
+    past: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a measure found: failing rows (1 where it is about all of them), what was observed, what to remember.
+
+    ``evaluated``: false where there is nothing to compare with yet, which receipts say. ``score``: how good, 0 to 1.
+    """
+
+    failed: int
+    observed: str
+    remember: Mapping[str, Any] = field(default_factory=dict)
+    evaluated: bool = True
+    score: float | None = None
+
+
+@dataclass(frozen=True)
+class CallRule:
+    """A Python function of the user's says which rows hold, batch by batch, or whether the whole table does."""
+
+    function: str
+    scope: Literal["batch", "table"]
+    columns: tuple[str, ...]
     message: str
 
 
@@ -241,4 +307,4 @@ class TableRule:
     message: str
 
 
-RuleShape = RowRule | SetRule | TableRule
+RuleShape = RowRule | SetRule | Measure | CallRule | TableRule

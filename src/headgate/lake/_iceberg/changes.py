@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headgate.core.contracts import Load
+from headgate.core.contracts import Load, Scan
 from headgate.core.errors import Code, FatalError, RetriableError
 from headgate.core.ledger import LedgerRecord
 from headgate.io import files
@@ -218,6 +218,18 @@ class TableChange:
         """Rows that share ``columns`` with others in the table as it will be. The answer holds for :attr:`base`."""
         from headgate.lake._iceberg import queries
 
+        spelled = [self.plan.spelling(column) for column in columns]
+        return queries.duplicates(self._spill, self._result(), spelled)
+
+    def preview(self, columns: Sequence[str]) -> Scan:
+        """Columns of the table as it will be, as a stream. The answer holds for :attr:`base`."""
+        from headgate.lake._iceberg import queries
+
+        spelled = {column: self.plan.spelling(column) for column in columns}
+        return queries.preview(self._spill, self._result(), spelled)
+
+    def _result(self) -> list[str | Path]:
+        """The files of the table as it will be."""
         self._checked = True
         paths: list[str | Path] = [file.path for file in self.added]
         if self.base is not None and self.base.snapshot is not None:
@@ -227,7 +239,7 @@ class TableChange:
             paths += [file.path for file in snapshots.live_files(self.base) if file.path not in removed]
         with files.told("audit", self._spill):
             files.make_folder(self._spill)
-        return queries.duplicates(self._spill, paths, [self.plan.spelling(column) for column in columns])
+        return paths
 
     # ----------------------------------------------------------------------------------------- writing
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from headgate.core.contracts import Scan, SourceSchema
 from headgate.core.errors import Code, FatalError
 from headgate.lake._iceberg import schemas, types
 from headgate.sql.literals import quote_name, quote_text
@@ -141,3 +142,24 @@ def duplicates(spill: Path, paths: Sequence[str | Path], columns: Sequence[str])
             f"SELECT sum(n) FROM (SELECT count(*) AS n FROM {relation(paths)} WHERE {filled}"
             f" GROUP BY {names} HAVING count(*) > 1)",
         )
+
+
+def preview(spill: Path, paths: Sequence[str | Path], columns: Mapping[str, str]) -> Scan:
+    """Columns (name asked for, name in the files) of the rows in the files, as a stream."""
+    import pyarrow as pa
+
+    if not paths:
+        schema = pa.schema([(name, pa.null()) for name in columns])
+        return Scan(SourceSchema(schema), batches=pa.RecordBatchReader.from_batches(schema, []))
+    there = present(paths)
+    names = ", ".join(
+        f"{quote_name(found) if found in there else 'NULL'} AS {quote_name(name)}" for name, found in columns.items()
+    )
+    stack = ExitStack()
+    try:
+        connection = stack.enter_context(session(spill))
+        reader = connection.sql(f"SELECT {names} FROM {relation(paths)}").to_arrow_reader(100_000)
+    except BaseException:
+        stack.close()
+        raise
+    return Scan(SourceSchema(reader.schema), batches=reader, close=stack.close)

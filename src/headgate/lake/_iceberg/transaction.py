@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from headgate.core.contracts import Load, Writer
+from headgate.core.contracts import Load, Scan, Writer
 from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
 from headgate.core.events import Emitter, Step
 from headgate.core.ledger import Claim, LedgerRecord, QuarantineEntry
@@ -101,6 +101,11 @@ class LakeTransaction:
             raise FatalError(Code.TABLE_NOT_FOUND, "this run does not write it", operation="audit", object=table)
         self._prepare([change])
         return change.duplicates(columns)
+
+    def preview(self, table: str, columns: Sequence[str]) -> Scan:
+        change = self._changes[names.display(*names.identifier(table))]
+        self._prepare([change])
+        return change.preview(columns)
 
     def counts(self) -> list[TableCommit]:
         self._prepare(list(self._changes.values()))

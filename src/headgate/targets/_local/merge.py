@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headgate.core.contracts import Scan, SourceSchema
 from headgate.core.errors import Code, FatalError
 from headgate.io import embedded, rewriting
 from headgate.sql.literals import quote_name
@@ -171,6 +172,24 @@ class Merge:
                 f" WHERE {filled} GROUP BY {names} HAVING count(*) > 1)"
             ).fetchone()
         return int(row[0]) if row else 0
+
+    def preview(self, table: str, held: Sequence[DataFile], columns: Sequence[str]) -> Scan:
+        """Columns of the rows in the files, as a stream."""
+        import duckdb
+        import pyarrow as pa
+
+        if not held:
+            schema = pa.schema([(name, pa.null()) for name in columns])
+            return Scan(SourceSchema(schema), batches=pa.RecordBatchReader.from_batches(schema, []))
+        connection = embedded.connect(self._workdir, paths=[str(self._root)])
+        try:
+            there = set(connection.sql(f"SELECT * FROM {self._files(held)} LIMIT 0").columns)
+            names = ", ".join(quote_name(name) if name in there else f"NULL AS {quote_name(name)}" for name in columns)
+            reader = connection.sql(f"SELECT {names} FROM {self._files(held)}").to_arrow_reader(100_000)
+        except (duckdb.Error, OSError) as error:
+            connection.close()
+            raise _explained(error, "audit", table) from None
+        return Scan(SourceSchema(reader.schema), batches=reader, close=connection.close)
 
     def _files(self, held: Sequence[DataFile]) -> str:
         paths = embedded.file_list([str(self._root / file.path) for file in held])

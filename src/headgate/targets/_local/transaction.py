@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from headgate.core.contracts import Load, Writer
+from headgate.core.contracts import Load, Scan, Writer
 from headgate.core.errors import Code, FatalError, RetriableError
 from headgate.core.events import Emitter, Step
 from headgate.core.ledger import Claim, LedgerRecord, QuarantineEntry, Watermark
@@ -98,6 +98,9 @@ class FolderTransaction:
     def duplicates(self, table: str, columns: Sequence[str]) -> int:
         staged = self._staged[table]
         return Merge(self._chain.root, self._workdir).duplicates(table, self._after(staged), columns)
+
+    def preview(self, table: str, columns: Sequence[str]) -> Scan:
+        return Merge(self._chain.root, self._workdir).preview(table, self._after(self._staged[table]), columns)
 
     def counts(self) -> list[TableCommit]:
         for staged in self._staged.values():

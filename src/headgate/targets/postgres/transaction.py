@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headgate.core.contracts import Load, Writer
+from headgate.core.contracts import Load, Scan, Writer
 from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
 from headgate.core.events import Emitter, Step
 from headgate.core.ledger import Claim, LedgerRecord, QuarantineEntry
@@ -139,6 +139,11 @@ class PostgresTransaction:
             if load.load.table == table:
                 return merging.duplicates(self._statements, load.result, columns)
         return merging.duplicates(self._statements, need(self._statements, table, "audit").quoted, columns)
+
+    def preview(self, table: str, columns: Sequence[str]) -> Scan:
+        self.counts()
+        load = next(load for load in self._loads if load.load.table == table)
+        return merging.preview(self._statements, load.result, columns)
 
     def counts(self) -> list[TableCommit]:
         if self._commits is None:

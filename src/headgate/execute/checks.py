@@ -1,0 +1,272 @@
+"""Rules are evaluated: those judged row by row from the tallies, those about all rows by what the plan compiled."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from headgate.core.contracts import Column, EngineSession, Previews, SourceSchema
+from headgate.core.contracts import Scan as OpenScan
+from headgate.core.errors import Code, FatalError
+from headgate.core.models import RuleOptions
+from headgate.core.runs import CheckResult
+from headgate.core.values import plain
+from headgate.execute.context import PassResult, Run
+from headgate.execute.split import SAMPLE
+from headgate.plan.stages import (
+    Audit,
+    CallCheck,
+    CountCheck,
+    MeasureCheck,
+    Preview,
+    Rule,
+    SetCheck,
+    TableCheck,
+    Write,
+)
+from headgate.sql.literals import quote_name
+from headgate.sql.shapes import Judgement, Measured, StepInput
+
+ENGINE_ROWS = 32_768
+_UNEVALUABLE = {Code.TRANSFORMATION_FAILED, Code.PLAN_INVALID, Code.CONFIG_INVALID, Code.EXTRACTION_FAILED}
+"""Errors of one rule; others are those of the run."""
+
+
+def evaluate(run: Run, stage: Audit) -> dict[int, CheckResult]:
+    """The result of every rule by its place; a rule that cannot be evaluated is a violation."""
+    found = Results(run)
+    for rule in stage.skipped:
+        found.add(CheckResult(rule.name, rule.severity, True, on_fail=rule.action, kind=rule.kind, stage=rule.gate,
+                              skipped=True, evaluated=False, message="skipped: it is switched off"), rule)  # fmt: skip
+    found.rows()
+    for preview in stage.previews:
+        _open(run, preview)
+    for check in stage.sets:
+        with found.evaluating(check.rule):
+            found.set(check)
+    for call in stage.calls:
+        with found.evaluating(call.rule):
+            found.call(call)
+    spools = [*(check.spool for check in stage.measures), *(check.spool for check in stage.counts)]
+    for spool in dict.fromkeys(spools):
+        found.spool(
+            spool,
+            [check for check in stage.measures if check.spool == spool],
+            [check for check in stage.counts if check.spool == spool],
+        )
+    for table in stage.tables:
+        with found.evaluating(table.rule):
+            found.table(table)
+    return dict(sorted(found.results.items()))
+
+
+class Results:
+    """Results so far, by the rule's place in the pipeline."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.results: dict[int, CheckResult] = {}
+        self._past: list[CheckResult] | None = None
+
+    @property
+    def session(self) -> EngineSession:
+        """The engine; a run whose rows a server moved has none, and asks for none."""
+        assert self.run.session is not None
+        return self.run.session
+
+    def add(self, result: CheckResult, rule: Rule) -> None:
+        """Take a result; the worse one stays where a rule is about several tables."""
+        before = self.results.get(rule.place)
+        if before is None or (before.passed and not result.passed):
+            self.results[rule.place] = result
+
+    def result(
+        self,
+        rule: Rule,
+        failed: int,
+        judged: int,
+        observed: str = "",
+        sample: Sequence[Mapping[str, Any]] = (),
+        **more: Any,
+    ) -> None:
+        """Judge a count of failing rows by what the rule allows."""
+        options = self.options(rule)
+        passed = failed == 0 or options.tolerance.allows(failed, judged)
+        message = ""
+        if failed:
+            allowed = f", and {options.tolerance} may fail" if options.max_failed is not None else ""
+            message = f"expected {rule.message}" + (f"; observed {observed}" if observed else "") + allowed
+        shown = tuple(plain(row) for row in sample)
+        self.add(
+            CheckResult(rule.name, rule.severity, passed, failed, message, rule.action, rule.kind, rule.gate, judged,
+                        sample=shown, observed=observed, **more),
+            rule,
+        )  # fmt: skip
+
+    @contextlib.contextmanager
+    def evaluating(self, rule: Rule) -> Iterator[None]:
+        """An error of the rule itself is a violation of severity error, with its text."""
+        try:
+            yield
+        except FatalError as error:
+            if error.code not in _UNEVALUABLE:
+                raise
+            self._unevaluable(rule, error)
+
+    def _unevaluable(self, rule: Rule, error: FatalError) -> None:
+        message = f"could not be evaluated: {error.message}"
+        action = "warn" if self.run.pipeline.error_handling.validation == "warn" else "fail"
+        self.results[rule.place] = CheckResult(
+            rule.name, "error", False, 0, message, action, rule.kind, rule.gate, evaluated=False
+        )
+
+    def options(self, rule: Rule) -> RuleOptions:
+        return self.run.pipeline.quality_rules[rule.place]
+
+    def rows(self) -> None:
+        """Rules that were judged while the rows passed."""
+        for done in self.run.passes:
+            verdict, tally = done.transform.verdict, done.tally
+            failed = {flag.name: tally.broken[flag.bit] for flag in verdict.holds if flag.kind == "rule"}
+            failed |= {n.name: tally.noted[n.bit] for n in verdict.notes if not (n.erred or n.action == "count")}
+            errors = sum(tally.held[flag.bit] for flag in verdict.holds if flag.kind == "row_error")
+            for rule in done.check.rules:
+                if rule.name in failed:
+                    judged = tally.seen - errors - (0 if rule.gate == "extract" else sum(tally.dropped.values()))
+                    self.result(rule, failed[rule.name], judged, sample=tally.samples.get(rule.name, ()))
+
+    def set(self, check: SetCheck) -> None:
+        """A rule with a query of its own."""
+        answered = self.run.observed.get(check.rule.place)
+        failed, observed = answered or self.session.rows(check.sql)[0]
+        sample = head(self.session, check.offending) if failed and check.offending and not answered else ()
+        self.result(check.rule, int(failed or 0), self._judged(check.spool), str(observed), sample)
+
+    def call(self, check: CallCheck) -> None:
+        """A rule that is Python of the user's."""
+        from headgate.execute.calls import judge_rows
+
+        names = [item.name for item in check.columns]
+        rows = self.session.stream(f"SELECT {_list(names)} FROM {quote_name(check.spool)}", self.run.context.batch_size)
+        failed, judged, sample = judge_rows(check, rows, self.run.workspace.project.root, SAMPLE)
+        self.result(check.rule, failed, judged, sample=sample)
+
+    def table(self, check: TableCheck) -> None:
+        """Keys that are repeated in a table as it will be."""
+        write = next(s for s in self.run.plan.stages if isinstance(s, Write) and s.target == check.target)
+        self.result(check.rule, self.run.transactions[write.store].duplicates(write.table, check.columns), 0)
+
+    # ------------------------------------------------------------------------------------------- aggregates
+
+    def spool(self, spool: str, measures: Sequence[MeasureCheck], counts: Sequence[CountCheck]) -> None:
+        """All aggregates over one spool in one statement; one by one if that breaks off, to find which it was."""
+        try:
+            self._together(spool, measures, counts)
+        except FatalError as error:
+            rules = [*(check.rule for check in measures), *(check.rule for check in counts)]
+            if error.code not in _UNEVALUABLE:
+                raise
+            if len(rules) == 1:
+                self._unevaluable(rules[0], error)
+                return
+            for measure in measures:
+                self.spool(spool, [measure], ())
+            for count in counts:
+                self.spool(spool, (), [count])
+
+    def _together(self, spool: str, measures: Sequence[MeasureCheck], counts: Sequence[CountCheck]) -> None:
+        asked: list[list[str]] = []
+        for measure in measures:
+            values = self._module(measure.rule).values(
+                self.options(measure.rule), self._given(measure.columns), self._remembered(measure)
+            )
+            asked.append([value.sql("duckdb") for value in values])
+        selected = [value for values in asked for value in values]
+        selected += [f"COUNT(*) FILTER (WHERE {check.broken})" for check in counts]
+        done = self._pass(spool)
+        rows, nulls = self._judged(spool), dict(done.tally.nulls) if done else {}
+        counted = [] if done else list(dict.fromkeys(name for check in measures for name in check.nulls))
+        row: list[Any] = []
+        if selected or done is None:
+            missing = [f"COUNT(*) - COUNT({quote_name(name)})" for name in counted]
+            query = ", ".join(["COUNT(*)", *missing, *selected])
+            rows, *row = self.session.rows(f"SELECT {query} FROM {quote_name(spool)}")[0]
+            nulls |= dict(zip(counted, row[: len(counted)], strict=True))
+        found = iter(row[len(counted) :])
+        for measure, values in zip(measures, asked, strict=True):
+            measured = Measured(rows, nulls, tuple(next(found) for _ in values), self.run.started_at,
+                                self._remembered(measure))  # fmt: skip
+            self._verdict(measure.rule, measured)
+        for check in counts:
+            failed = int(next(found))
+            query = f"SELECT * FROM {quote_name(spool)} WHERE {check.broken}"
+            self.result(check.rule, failed, rows, sample=head(self.session, query) if failed else ())
+
+    def _verdict(self, rule: Rule, measured: Measured) -> None:
+        judged: Judgement = self._module(rule).verdict(self.options(rule), measured)
+        self.result(rule, judged.failed, measured.rows, judged.observed, remembered=dict(judged.remember),
+                    evaluated=judged.evaluated,
+                    score=float(not judged.failed) if judged.score is None else judged.score)  # fmt: skip
+
+    def _remembered(self, check: MeasureCheck) -> tuple[Mapping[str, Any], ...]:
+        """What the rule told to remember of earlier published runs, newest first."""
+        if not check.remembers:
+            return ()
+        if self._past is None:
+            run = self.run
+            receipts = run.workspace.history.runs(run.key.project, [run.key.pipeline], HISTORY)
+            self._past = [done for receipt in receipts if receipt.published for done in receipt.checks]
+        return tuple(done.remembered for done in self._past if done.rule == check.rule.name and done.remembered)
+
+    def _module(self, rule: Rule) -> Any:
+        return self.run.workspace.registry.module("quality", rule.kind)
+
+    def _given(self, columns: tuple[Column, ...]) -> StepInput:
+        return StepInput(columns, variables=self.run.plan.variables)
+
+    def _pass(self, spool: str) -> PassResult | None:
+        return next((done for done in self.run.passes if f"{done.transform.relation}_audit" == spool), None)
+
+    def _judged(self, spool: str) -> int:
+        done = self._pass(spool)
+        return done.tally.good if done is not None else 0
+
+
+HISTORY = 500
+"""Receipts looked at for what earlier runs remembered."""
+
+
+def _open(run: Run, preview: Preview) -> None:
+    """A target's table as it will be, as a relation of the engine, in the types of the plan."""
+    assert run.session is not None
+    write = next(s for s in run.plan.stages if isinstance(s, Write) and s.target == preview.target)
+    names = [item.name for item in preview.columns]
+    transaction = run.transactions[write.store]
+    if not isinstance(transaction, Previews):
+        raise FatalError(
+            Code.UNSUPPORTED,
+            "this target cannot show its table before the commit, so rules of stage: load cannot be checked",
+            operation="audit",
+            object=write.table,
+            hint="use stage: transform",
+        )
+    opened = transaction.preview(write.table, names)
+    try:
+        raw = f"{preview.relation}_raw"
+        run.session.register(raw, opened)
+        columns = ", ".join(f"CAST({quote_name(c.name)} AS {c.type}) AS {quote_name(c.name)}" for c in preview.columns)
+        typed = run.session.stream(f"SELECT {columns} FROM {quote_name(raw)}", ENGINE_ROWS)
+        run.session.materialise(preview.relation, OpenScan(SourceSchema(typed.schema), batches=typed))
+    finally:
+        opened.close()
+
+
+def head(session: EngineSession, query: str) -> list[dict[str, Any]]:
+    """The first rows of a query, for people."""
+    rows = session.stream(f"SELECT * FROM ({query}) LIMIT {SAMPLE}", SAMPLE).read_all().to_pylist()
+    return [dict(row) for row in rows]
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(quote_name(name) for name in names)

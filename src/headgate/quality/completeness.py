@@ -1,0 +1,48 @@
+"""``completeness``: how much of a column must be there."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from headgate.core.models import Names, RuleOptions
+from headgate.sql.shapes import Judgement, Measure, Measured, StepInput
+
+
+class Options(RuleOptions):
+    """In each column at least a share of the rows has a value. No rows are complete: nothing is missing."""
+
+    type: Literal["completeness"]
+    columns: Names = Field(description="Columns that must be filled.")
+    threshold: float = Field(default=0.95, ge=0, le=1, description="The share that must have a value, such as 0.95.")
+
+    @model_validator(mode="after")
+    def _about_all(self) -> Options:
+        if self.on_fail == "quarantine":
+            raise ValueError("a share of rows cannot hold single rows back; use not_null for that")
+        return self
+
+
+def shapes(options: Options, step: StepInput) -> Measure:
+    """NULLs are counted while the rows pass."""
+    names = tuple(dict.fromkeys(step.resolve(name) for name in options.columns))
+    return Measure((), f"{', '.join(names)} filled to {options.threshold:.4g}", nulls=names)
+
+
+def values(options: Options, step: StepInput, past: object) -> tuple[()]:  # noqa: ARG001 - the signature of measures
+    """Nothing but the counts of NULLs."""
+    return ()
+
+
+def verdict(options: Options, measured: Measured) -> Judgement:
+    """The rows that are missing in columns which are not filled enough."""
+    lowered = {name.lower(): count for name, count in measured.nulls.items()}
+    shares = {name: _share(lowered.get(name.lower(), 0), measured.rows) for name in dict.fromkeys(options.columns)}
+    missing = [lowered.get(name.lower(), 0) for name, share in shares.items() if share < options.threshold]
+    observed = ", ".join(f"{name} {share:.4g}" for name, share in shares.items())
+    return Judgement(max(missing, default=0), observed, score=min(shares.values()))
+
+
+def _share(nulls: int, rows: int) -> float:
+    return (rows - nulls) / rows if rows else 1.0

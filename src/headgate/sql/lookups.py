@@ -1,0 +1,73 @@
+"""Relations that steps and rules read beside the rows: what is read, under which name, and how it is asked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+
+from sqlglot import exp
+
+from headgate.core.contracts import Column
+from headgate.core.errors import Code, FatalError
+from headgate.sql.shapes import SideRead, StepInput, column, missing_column
+from headgate.sql.types import SqlType
+
+_NUMBERS = ("integer", "decimal", "float")
+
+
+def side_read(
+    prefix: str, connection: str | None, table: str | None, path: str | None, columns: Sequence[str] = ()
+) -> SideRead:
+    """What is read, under a name that follows from it."""
+    digest = hashlib.sha256(json.dumps([connection, table, path, list(columns)]).encode()).hexdigest()[:6]
+    words = re.sub(r"\W+", "_", table or path or "", flags=re.ASCII).strip("_").lower()
+    return SideRead(f"{prefix}_{words}_{digest}", connection, table, path, tuple(columns))
+
+
+def columns_of(side: SideRead, step: StepInput) -> Sequence[Column]:
+    """The columns of what was read. Raises SOURCE_NOT_FOUND if it was not."""
+    if side.name not in step.relations:
+        raise FatalError(
+            Code.SOURCE_NOT_FOUND,
+            "what is compared with was not read",
+            operation="plan",
+            object=side.table or side.path or "",
+            hint="check table, path and connection",
+        )
+    return step.relations[side.name]
+
+
+def resolve(name: str, columns: Sequence[Column]) -> Column:
+    """A column by its name without case. Raises FatalError with the nearest known column."""
+    for item in columns:
+        if item.name.lower() == name.lower():
+            return item
+    raise missing_column(name, [item.name for item in columns])
+
+
+def comparable(left: str, mine: SqlType, right: str, theirs: SqlType) -> None:
+    """Refuse keys of different families: they would be converted row by row, and raise or match by accident."""
+    numbers = mine.family in _NUMBERS and theirs.family in _NUMBERS
+    if numbers or mine == theirs or (mine.family == theirs.family != "other"):
+        return
+    raise FatalError(
+        Code.PLAN_INVALID,
+        f"{left} is {mine.name}, but {right} is {theirs.name}",
+        operation="plan",
+        object=left,
+        hint=f"cast {left} to {theirs.name} in a step before",
+    )
+
+
+def present(relation: str, names: Sequence[str], keys: Sequence[str]) -> exp.Expr:
+    """Whether the relation has the values of ``names`` in its columns ``keys``; NULL where one of them is NULL."""
+    filled = [exp.Not(this=exp.Is(this=column(key, "r"), expression=exp.null())) for key in keys]
+    source = exp.alias_(exp.Table(this=exp.to_identifier(relation, quoted=True)), "r", table=True)
+    query = exp.select(*(column(key, "r") for key in keys)).from_(source).where(*filled)
+    if len(names) == 1:
+        return exp.In(this=column(names[0]), query=query.subquery())
+    found = exp.In(this=exp.Tuple(expressions=[column(name) for name in names]), query=query.subquery())
+    missing = [exp.Is(this=column(name), expression=exp.null()) for name in names]
+    return exp.or_(*missing, found)
