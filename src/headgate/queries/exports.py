@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headgate.core.errors import Code, FatalError
+from headgate.core.values import plain
 from headgate.execute.quarantine import batches_of
 from headgate.execute.workspace import Workspace
 from headgate.io import files
 from headgate.queries.quarantine import find
-from headgate.queries.values import plain
 
 if TYPE_CHECKING:
     import pyarrow as pa
