@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import math
 import re
+from datetime import date, datetime
+from decimal import Decimal
 
 import duckdb
 import pytest
@@ -97,6 +100,50 @@ HOSTILE = [
     "a ->",
     "a + @",
     "x'00'",
+    "a" + " + a" * 30_000,
+    "CASE WHEN " * 2000 + "a",
+    "NOT " * 5000 + "a",
+    "list_transform(l, lambda x: x)",
+    "list_filter(l, x -> true)",
+    "apply(l, x -> x)",
+    "reduce(l, (a, b) -> a)",
+    "getenv(a)",
+    "glob('*')",
+    "read_parquet('x')",
+    "parquet_metadata('x')",
+    "sniff_csv('x')",
+    "duckdb_secrets()",
+    "which_secret('x', 'y')",
+    "txid_current()",
+    "current_database()",
+    "current_schemas(true)",
+    "version()",
+    "gen_random_uuid()",
+    "setseed(0.5)",
+    "get_current_timestamp()",
+    "sleep_ms(1000)",
+    "json_execute_serialized_sql('x')",
+    "query_table('x')",
+    "from_json_strict('x', 'y')",
+    "a /* ; */ ; -- x\n DROP TABLE t",
+    "1) ; DROP TABLE t; --",
+    "a, (SELECT 1)",
+    "(FROM t)",
+    "(TABLE t)",
+    "ARRAY(SELECT 1)",
+    "a IN (FROM t)",
+    "a > ALL(SELECT 1)",
+    "CAST((SELECT 1) AS INTEGER)",
+    "COALESCE(a, (SELECT 1))",
+    "$$a$$ ; SELECT 1",
+    "PIVOT t ON a",
+    "a AT (VERSION => 1)",
+    "COLLATE(a, 'x') FROM t",
+    "SET x = 1",
+    "PRAGMA version",
+    "INSTALL httpfs",
+    "a; PRAGMA version",
+    "MACRO f() AS 1",
 ]
 HOSTILE_QUERIES = [
     "SELECT * FROM input; DROP TABLE x",
@@ -256,3 +303,70 @@ def test_a_whole_sum_of_thousands_parses() -> None:
 def test_the_lists_do_not_overlap() -> None:
     assert not SCALARS & AGGREGATES
     assert not SCALARS & WINDOWS
+
+
+SEMANTICS = [
+    # NULL is neither true nor false; AND and OR know three values
+    ("NULL AND FALSE", False),
+    ("NULL AND TRUE", None),
+    ("NULL OR TRUE", True),
+    ("NOT NULL", None),
+    ("NULL = NULL", None),
+    ("NULL IS NOT DISTINCT FROM NULL", True),
+    ("1 IN (2, NULL)", None),
+    ("1 IN (1, NULL)", True),
+    ("1 NOT IN (2, NULL)", None),
+    ("NULL BETWEEN 1 AND 2", None),
+    ("CASE WHEN NULL THEN 1 ELSE 2 END", 2),
+    ("NULL || 'a'", None),
+    ("CONCAT(NULL, 'a')", "a"),
+    ("GREATEST(NULL, 1)", 1),
+    ("COALESCE(NULL, NULL)", None),
+    # decimals are exact, and stay decimals
+    ("0.1 + 0.2 = 0.3", True),
+    ("1.10 * 1.10", Decimal("1.2100")),
+    ("CAST(2.5 AS INTEGER)", 3),
+    ("CAST(-2.5 AS INTEGER)", -3),
+    ("ROUND(-2.5)", Decimal(-3)),
+    ("1 / 4", 0.25),
+    ("7 // 2", 3),
+    ("-7 // 2", -3),
+    ("-7 % 3", -1),
+    ("9007199254740993 = 9007199254740992", False),
+    # doubles follow IEEE 754, but NaN equals itself and is the greatest
+    ("CAST(0.1 AS DOUBLE) + CAST(0.2 AS DOUBLE) = CAST(0.3 AS DOUBLE)", False),
+    ("1e0 / 0", math.inf),
+    ("CAST('NaN' AS DOUBLE) = CAST('NaN' AS DOUBLE)", True),
+    ("CAST('NaN' AS DOUBLE) > CAST('inf' AS DOUBLE)", True),
+    ("-0e0 = 0e0", True),
+    # days and moments
+    ("DATE '2024-02-28' + 2", date(2024, 3, 1)),
+    ("DATE '2024-03-01' - DATE '2024-02-28'", 2),
+    ("DATE '2024-01-31' + INTERVAL 1 MONTH", datetime(2024, 2, 29)),  # noqa: DTZ001 - SQL's own has no zone
+    ("DATE_DIFF('month', DATE '2024-01-31', DATE '2024-02-01')", 1),
+    ("DATE_SUB('month', DATE '2024-01-31', DATE '2024-02-01')", 0),
+    ("TIMESTAMP '2024-03-31 23:59:59.999999' < DATE '2024-04-01'", True),
+    ("CAST(TIMESTAMP '2024-01-31 23:00:00' AS DATE)", date(2024, 1, 31)),
+    # text is compared by code point, with case and white space
+    ("'a' = 'A'", False),
+    ("'a' = 'a '", False),
+    ("'Z' < 'a'", True),
+    ("'z' < 'ä'", True),
+    ("LENGTH('ä')", 1),
+    ("'10' < '9'", True),
+    ("'a%' LIKE 'a\\%' ESCAPE '\\'", True),
+    ("UPPER('ß')", "ẞ"),
+]
+
+
+@pytest.mark.parametrize(("text", "value"), SEMANTICS)
+def test_an_expression_means_what_the_reference_says(text: str, value: object) -> None:
+    with duckdb.connect() as connection:
+        found = connection.execute(f"SELECT {expressions.parse(text).sql('duckdb')}").fetchone()
+    assert found == (value,)
+
+
+@pytest.mark.parametrize("text", ["9223372036854775807 + 1", "CAST('x' AS INTEGER)", "1 % 0", "CAST(300 AS TINYINT)"])
+def test_what_has_no_value_raises_instead_of_giving_a_wrong_one(text: str) -> None:
+    with duckdb.connect() as connection, pytest.raises(duckdb.Error):
+        connection.execute(f"SELECT {expressions.parse(text).sql('duckdb')}").fetchone()

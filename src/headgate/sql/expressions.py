@@ -18,6 +18,8 @@ from headgate.sql.functions import AGGREGATES, SCALARS, WINDOWS
 from headgate.sql.types import parse_type
 
 DIALECT = "duckdb"
+MAX_TEXT = 100_000
+"""Characters of one expression or query: parsing takes time and memory in proportion."""
 _UNPARSABLE = (sqlglot_errors.ParseError, sqlglot_errors.TokenError, RecursionError, TypeError)
 """The parser's compiled parts raise TypeError for an operator without an operand."""
 
@@ -53,6 +55,7 @@ _NODES: tuple[type[exp.Expr], ...] = (
     exp.IgnoreNulls,
     exp.RespectNulls,
     exp.Bracket,
+    exp.JSONKeyValue,
     exp.JSONPath,
     exp.JSONPathKey,
     exp.JSONPathRoot,
@@ -105,7 +108,7 @@ def parse(text: str, *, aggregates: bool = False, windows: bool = False) -> exp.
     """
     if not text.strip():
         raise _refuse(text, "the expression is empty", "write one SQL expression")
-    _refuse_nul(text)
+    _refuse_oversized(text)
     try:
         statements = sqlglot.parse(f"SELECT {text}", dialect=DIALECT)
     except _UNPARSABLE as error:
@@ -177,7 +180,7 @@ def parse_select(text: str, relations: Iterable[str]) -> exp.Select:
     Raises:
         FatalError: PLAN_INVALID for anything else.
     """
-    _refuse_nul(text)
+    _refuse_oversized(text)
     try:
         statements = [statement for statement in sqlglot.parse(text, dialect=DIALECT) if statement is not None]
     except _UNPARSABLE as error:
@@ -232,7 +235,10 @@ def _check_node(node: exp.Expr, text: str) -> None:
         parse_type(node.sql(DIALECT))
 
 
-def _refuse_nul(text: str) -> None:
+def _refuse_oversized(text: str) -> None:
+    """Nor is a NUL byte let through."""
+    if len(text) > MAX_TEXT:
+        raise _refuse(text, f"it has more than {MAX_TEXT} characters", "split it over several steps, or join a table")
     if "\x00" in text:
         raise _refuse(text.replace("\x00", "?"), "it holds a NUL byte", "remove it")
 
