@@ -15,11 +15,15 @@ from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg import sql
 from tests.mariadb import mariadb_name, mariadb_server, mariadb_url
 from tests.mermaid.parser import Parser, running_parser
 
 __all__ = ["mariadb_name", "mariadb_server", "mariadb_url"]
+
+settings.register_profile("headgate", deadline=None)  # a busy machine is no fault
+settings.load_profile("headgate")
 
 SETTINGS = """
 wal_level = logical
