@@ -137,6 +137,15 @@ def test_what_the_configuration_lacks_is_not_drawn(shop: Shop) -> None:
     assert "row error" not in labels(drawn(shop, "orders", "--kind", "activity"))
 
 
+def test_what_targets_refuse_is_drawn_where_it_can_happen(shop: Shop) -> None:
+    nodes = labels(drawn(shop, "orders", "--kind", "activity"))
+    assert nodes["keys"]["label"] == "Is a key NULL or repeated? orders (order_id)"
+    assert "nothing" not in nodes
+    other = labels(drawn(shop, "strict", "--kind", "activity"))
+    assert other["nothing"]["label"] == "Would nothing replace strict?"
+    assert "keys" not in other
+
+
 def test_nothing_new_is_an_end_with_no_rows(shop: Shop) -> None:
     found = drawn(shop, "orders", "--kind", "activity")
     assert ("news", "No", "skipped") in ways(found)

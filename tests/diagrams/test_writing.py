@@ -11,10 +11,14 @@ from hypothesis import given, settings
 from tests.diagrams.conftest import RELAXED, Shop, diagrams
 from tests.mermaid.parser import packages
 
+from headgate.diagrams.commits import Commit, Commits
 from headgate.diagrams.document import Diagram
-from headgate.diagrams.graph import Edge, EdgeKind, Graph, Node
+from headgate.diagrams.graph import Edge, EdgeKind, Graph, Group, Node
 from headgate.diagrams.palette import Role
 from headgate.diagrams.render import render
+from headgate.diagrams.sequence import Message, Note, Participant, Sequence
+from headgate.diagrams.states import State, States
+from headgate.diagrams.tables import Table, Tables
 from headgate.diagrams.writing import mermaid_script, written
 from headgate.io import chromium
 
@@ -77,31 +81,44 @@ def test_a_browser_draws_svg_and_png() -> None:
     assert written(SMALL, "png").startswith(b"\x89PNG")
 
 
+LABELS = (
+    "<b>bold</b>", "1. one", "- x", "`code`", "**x**", "_x_", "~x~", "a & b", "#35;", "$$x$$", "SUM(amount)",
+    "Rate Limited)", "end", "a: b", "wrap: x", "{x}", "a|b", 'say "x"', "it's", "50 % of x", "x;y", "日本", "\\n",
+)  # fmt: skip
+NODES = tuple(Node(label, label, group=label) for label in LABELS)
+SHOWN: dict[str, tuple[Diagram, str]] = {
+    "nodes": (Graph(nodes=tuple(Node(label, label) for label in LABELS)), ".nodeLabel"),
+    "groups": (Graph(nodes=NODES, groups=tuple(Group(label, label) for label in LABELS)), ".cluster-label"),
+    "edges": (
+        Graph(nodes=(Node("a", "a"), Node("b", "b")), edges=tuple(Edge("a", "b", label=label) for label in LABELS)),
+        ".edgeLabel .edgeLabel",
+    ),
+    "messages": (
+        Sequence("", (Participant("a", "a"), Participant("b", "b")), tuple(Message("a", "b", one) for one in LABELS)),
+        ".messageText",
+    ),
+    "participants": (Sequence("", tuple(Participant(label, label) for label in LABELS)), "text.actor-box"),
+    "notes": (Sequence("", (Participant("a", "a"),), tuple(Note(("a",), one) for one in LABELS)), ".noteText"),
+    "states": (States("", tuple(State(label, label) for label in LABELS)), ".nodeLabel"),
+    "tables": (Tables("", tuple(Table(label, label) for label in LABELS)), ".nodeLabel"),
+    "commits": (Commits("", tuple(Commit(label) for label in LABELS)), ".commit-label"),
+    "tags": (Commits("", tuple(Commit(str(n), tag=label) for n, label in enumerate(LABELS))), ".tag-label"),
+}
+
+
 @needs_browser
 def test_what_is_shown_is_what_the_label_says() -> None:
-    labels = [
-        "<b>bold</b>",
-        "1. one",
-        "- x",
-        "`code`",
-        "**x**",
-        "a & b",
-        "#35;",
-        "$$x$$",
-        "SUM(amount)",
-        "Rate Limited)",
-        "end",
-    ]
-    graph = Graph(nodes=tuple(Node(label, label) for label in labels))
     with chromium.chromium() as page:
         page.open("about:blank")
         page.evaluate(mermaid_script().decode() + "; globalThis.mermaid = mermaid; void 0")
         page.evaluate("mermaid.initialize({startOnLoad: false, securityLevel: 'strict'})")
-        text = json.dumps(render(graph))
-        page.evaluate(f"mermaid.render('x', {text}).then(r => void (document.body.innerHTML = r.svg))")
-        shown = page.evaluate("[...document.querySelectorAll('.nodeLabel')].map(one => one.textContent)")
-        assert page.evaluate("document.querySelectorAll('b, code, strong, ol, ul').length") == 0
-    assert shown == labels
+        for name, (diagram, selector) in SHOWN.items():
+            text = json.dumps(render(diagram))
+            page.evaluate(f"mermaid.render('x', {text}).then(r => void (document.body.innerHTML = r.svg))")
+            found = f"[...document.querySelectorAll({json.dumps(selector)})].map(one => one.textContent.trim())"
+            shown = set(page.evaluate(found))
+            assert set(LABELS) <= shown, (name, set(LABELS) - shown)
+            assert page.evaluate("document.querySelectorAll('b, code, strong, em, ol, ul').length") == 0, name
 
 
 @needs_browser

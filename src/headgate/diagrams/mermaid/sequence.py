@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from headgate.diagrams.mermaid.words import Names, header, lines
+from headgate.diagrams.mermaid.words import Names, condition, header, lines
 from headgate.diagrams.sequence import Block, Item, Message, Note, Sequence
 
 INDENT = "    "
@@ -36,8 +36,8 @@ def _items(items: tuple[Item, ...], names: Names, indent: str) -> Iterator[str]:
                 over = ",".join(names[name] for name in dict.fromkeys((item.over[0], item.over[-1])))
                 yield f"{indent}Note over {over}: {lines([item.text])}"
             case Block():
-                for number, (condition, inner) in enumerate(item.sections):
+                for number, (when, inner) in enumerate(item.sections):
                     word = item.kind if number == 0 else "else"
-                    yield f"{indent}{word} {lines([condition])}"
+                    yield f"{indent}{word} {condition(when)}"
                     yield from _items(inner, names, indent + INDENT)
                 yield f"{indent}end"

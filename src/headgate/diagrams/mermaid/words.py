@@ -31,7 +31,15 @@ def text(value: str, longest: int = LONGEST) -> str:
     shown = " ".join(clean(value).split())
     if len(shown) > longest:
         shown = shown[: longest - 1].rstrip() + "…"
-    return "".join(map(_escaped, shown)) or " "
+    around = zip(" " + shown, shown, shown[1:] + " ", strict=False)
+    return "".join(_escaped(c) if c != "_" or (a.isalnum() and b.isalnum()) else "#95;" for a, c, b in around) or " "
+
+
+def condition(value: str) -> str:
+    """Text where Mermaid breaks lines within escapes: what would need one is shown by its wide sister instead."""
+    shown = " ".join(clean(value).split())[:LONGEST]
+    wide = "".join(chr(ord(c) + 0xFEE0) if c in "#;<>&%$@{}`~*\\^=" else c for c in shown)
+    return wide.replace(":", "：", 1) if wide.lower().startswith(("wrap:", "nowrap:")) else wide or " "
 
 
 def lines(values: Iterable[str], longest: int = LONGEST) -> str:

@@ -145,6 +145,20 @@ class _Drawing:
             self.sketch.edge(decision, "warn", YES)
             self.open.append(("warn", ""))
 
+        self._targets()
+
+    def _targets(self) -> None:
+        """What targets refuse: a replacement by nothing, keys that are missing or repeated."""
+        writes = [target.write for target in self.chain.targets]
+        whole = [one.table for one in writes if one.mode == "overwrite" and not one.allow_empty]
+        if whole:
+            empty = self._decide("nothing", f"Would nothing replace {', '.join(whole)}?", NO)
+            self._failure(empty, YES, "empty", "LOAD_EXECUTION_FAILED", "failed", "Failed: no rows")
+        keyed = [f"{one.table} ({', '.join(one.keys)})" for one in writes if one.keys]
+        if keyed:
+            keys = self._decide("keys", f"Is a key NULL or repeated? {'; '.join(keyed)}", NO)
+            self._failure(keys, YES, "duplicate keys", "DUPLICATE_KEYS", "failed", "Failed: duplicate keys")
+
     def _publish(self) -> None:
         chain, retry = self.chain, self.chain.pipeline.error_handling.retry
         self._then("publish", "Publish in one commit", Role.LOAD, ("data, watermark and run record",))
