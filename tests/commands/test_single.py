@@ -84,8 +84,12 @@ def test_a_file_is_loaded_into_a_target(workspace: Workspace, mode: str, expecte
             Code.TARGET_CONNECTION_NOT_FOUND,
             'did you mean "shop"?',
         ),
-        (LoadData(source_data="inbox/none.csv", target_connection="shop", target_table="t"), Code.SOURCE_NOT_FOUND, ""),
-        (LoadData(source_data="nonsense", target_connection="shop", target_table="t"), Code.TABLE_NOT_FOUND, ""),
+        (
+            LoadData(source_data="inbox/none.csv", target_connection="shop", target_table="t"),
+            Code.SOURCE_LOAD_FAILED,
+            "",
+        ),
+        (LoadData(source_data="nonsense", target_connection="shop", target_table="t"), Code.SOURCE_LOAD_FAILED, ""),
         (
             TransformData(
                 input_source="inbox/new orders.csv", output_destination="t", transformation_rules=({"type": "explode"},)

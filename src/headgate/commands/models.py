@@ -129,13 +129,42 @@ class ExtractData(Command):
 
 
 class LoadData(Command):
-    """Load a file or a table of the lake into a target, as a one-stage plan."""
+    """Load a file or a table of the lake into a target, as a one-stage plan.
+
+    ``expected_record_count`` counts the rows that are loaded, after deduplication. ``pre_load_rules`` are rules of the
+    rows, ``post_load_rules`` (unique) of the table as it will be; both are checked before the commit, and a broken one
+    leaves the target as it was.
+    """
 
     source_data: str = Field(min_length=1)
     target_connection: str = Field(min_length=1)
     target_table: str = Field(min_length=1)
-    load_mode: str = "append"
+    load_mode: Literal["append", "overwrite", "replace", "upsert", "merge"] = "append"
     merge_keys: tuple[str, ...] = ()
+    batch_size: int = Field(default=5_000, ge=1, le=1_000_000)
+    parallel_loads: bool = False
+    max_parallel_workers: int = Field(default=2, ge=1, le=16)
+    create_table_if_not_exists: bool = True
+    truncate_before_load: bool = False
+    deduplicate_data: bool = False
+    deduplication_keys: tuple[str, ...] = ()
+    deduplication_order: str | None = None
+    deduplication_keep: Literal["first", "last"] = "last"
+    expected_record_count: int | None = Field(default=None, ge=0)
+    pre_load_rules: tuple[dict[str, Any], ...] = ()
+    post_load_rules: tuple[dict[str, Any], ...] = ()
+
+    @model_validator(mode="after")
+    def _complete(self) -> LoadData:
+        if self.load_mode in ("upsert", "merge") and not self.merge_keys:
+            raise ValueError(f"merge_keys required for {self.load_mode}")
+        if self.deduplicate_data and not self.deduplication_keys:
+            raise ValueError("deduplication_keys required when deduplicate_data is on")
+        if self.deduplicate_data and not self.deduplication_order:
+            raise ValueError("deduplication_order required: the column that says which of equal rows is the last")
+        if any(rule.get("type") != "unique" for rule in self.post_load_rules):
+            raise ValueError("post_load_rules are unique rules: the others are about rows, so pre_load_rules")
+        return self
 
 
 class TransformData(Command):

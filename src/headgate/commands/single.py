@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any, assert_never
 
-from headgate.commands import transform
+from headgate.commands import load, transform
 from headgate.commands.models import ExtractData, LoadData, TransformData
 from headgate.commands.run import attempt
 from headgate.config.dump import dump
@@ -16,7 +16,7 @@ from headgate.config.load import load_project
 from headgate.core.errors import Code, FatalError, nearest
 from headgate.core.results import Result
 from headgate.execute.context import RunRequest
-from headgate.execute.workspace import LAKE, Workspace
+from headgate.execute.workspace import Workspace
 
 FILE_ENDINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".pq")
 
@@ -31,18 +31,24 @@ def run_single(command: ExtractData | LoadData | TransformData, workspace: Works
             options that no pipeline could have.
     """
     name, definition = _pipeline(command, workspace)
-    with _extended(workspace, name, definition) as extended:
+    with _extended(workspace, name, definition, command) as extended:
         if isinstance(command, TransformData):
             return transform.run_transform(command, extended, name)
+        if isinstance(command, LoadData):
+            return load.run_load(extended, name)
         return attempt(extended, name, RunRequest())
 
 
-def _extended(workspace: Workspace, name: str, definition: Mapping[str, Any]) -> Workspace:
+def _extended(
+    workspace: Workspace, name: str, definition: Mapping[str, Any], command: ExtractData | LoadData | TransformData
+) -> Workspace:
     """The project with one more pipeline, which no file has."""
     text = dump({"pipelines": {name: definition}})
     project = load_project(
         workspace.project.root, workspace.registry, deep=False, instead={f"pipelines/{name}.yml": text}
     )
+    if isinstance(command, LoadData):
+        project = load.with_workers(command, project)
     return Workspace(project, workspace.registry, workspace.listeners, workspace.clock)
 
 
@@ -51,7 +57,8 @@ def _pipeline(command: ExtractData | LoadData | TransformData, workspace: Worksp
         case ExtractData():
             return _extract(command, workspace)
         case LoadData():
-            return _load(command, workspace)
+            name = _name("load", command.target_connection, command.target_table)
+            return name, load.definition(command, workspace, _from_data(command.source_data))
         case TransformData():
             name = _name("transform", command.output_destination)
             return name, transform.definition(command, _from_data(command.input_source))
@@ -75,25 +82,6 @@ def _extract(command: ExtractData, workspace: Workspace) -> tuple[str, dict[str,
         "source": {"connection": command.source_name, what: command.table_name, "mode": command.extract_mode},
         "target": {"table": target, "mode": "overwrite" if command.extract_mode == "full" else "append"},
     }
-
-
-def _load(command: LoadData, workspace: Workspace) -> tuple[str, dict[str, Any]]:
-    connections = workspace.project.connections
-    target: dict[str, Any] = {"table": command.target_table, "load_mode": command.load_mode}
-    if command.target_connection != LAKE:
-        if command.target_connection not in connections:
-            raise FatalError(
-                Code.TARGET_CONNECTION_NOT_FOUND,
-                f'there is no connection "{command.target_connection}"',
-                operation="load",
-                object=command.target_connection,
-                hint=nearest(command.target_connection, [*connections, LAKE]),
-            )
-        target["connection"] = command.target_connection
-    if command.merge_keys:
-        target["keys"] = list(command.merge_keys)
-    name = _name("load", command.target_connection, command.target_table)
-    return name, {"source": _from_data(command.source_data), "target": target}
 
 
 def _from_data(text: str) -> dict[str, Any]:

@@ -31,6 +31,10 @@ class Code(StrEnum):
     SCHEMA_VALIDATION_FAILED = "SCHEMA_VALIDATION_FAILED"
     QUALITY_VALIDATION_FAILED = "QUALITY_VALIDATION_FAILED"
     OUTPUT_SAVE_FAILED = "OUTPUT_SAVE_FAILED"
+    SOURCE_LOAD_FAILED = "SOURCE_LOAD_FAILED"
+    RECORD_COUNT_MISMATCH = "RECORD_COUNT_MISMATCH"
+    PRE_LOAD_VALIDATION_FAILED = "PRE_LOAD_VALIDATION_FAILED"
+    POST_LOAD_VALIDATION_FAILED = "POST_LOAD_VALIDATION_FAILED"
     ROW_ERROR = "ROW_ERROR"
     ERROR_RATE_EXCEEDED = "ERROR_RATE_EXCEEDED"
     QUALITY_CHECK_FAILED = "QUALITY_CHECK_FAILED"
@@ -64,12 +68,21 @@ _USAGE = {
 }
 
 
+_REFUSED = {
+    Code.QUALITY_CHECK_FAILED,
+    Code.QUALITY_VALIDATION_FAILED,
+    Code.RECORD_COUNT_MISMATCH,
+    Code.PRE_LOAD_VALIDATION_FAILED,
+    Code.POST_LOAD_VALIDATION_FAILED,
+}
+
+
 def exit_status(code: Code) -> int:
     """Exit status of the command line: 1 failed, 2 usage or configuration, 3 refused, 4 locked, 5 unknown."""
     if code in _USAGE:
         return 2
     match code:
-        case Code.QUALITY_CHECK_FAILED | Code.QUALITY_VALIDATION_FAILED:
+        case code if code in _REFUSED:
             return 3
         case Code.LOCKED:
             return 4
