@@ -197,6 +197,9 @@ class ReadOptions(Model):
     )
     incremental: Incremental | None = Field(default=None, description="For mode incremental: how to tell what is new.")
     where: str | None = Field(default=None, description="A condition that the source applies, in its own SQL.")
+    key: Names | None = Field(
+        default=None, description="For mode delta: what identifies a row; default the table's primary key."
+    )
     max_records: int | None = Field(default=None, ge=1, description="Publish at most so many rows; the rest next time.")
     batch_size: int | None = Field(default=None, ge=1, le=1_000_000, description="Rows a batch; default the project's.")
     groups: Literal["complete"] | None = Field(

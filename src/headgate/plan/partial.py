@@ -33,7 +33,7 @@ def refuse_partial_groups(source: ReadOptions, options: StepOptions, shapes: Seq
     Raises:
         FatalError: PLAN_INVALID, unless the user says that groups are complete.
     """
-    if source.mode == "full" or not any(is_setwise(shape) for shape in shapes):
+    if source.mode in ("full", "snapshot") or not any(is_setwise(shape) for shape in shapes):
         return
     if source.recompute == "affected":
         raise FatalError(

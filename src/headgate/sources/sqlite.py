@@ -17,7 +17,7 @@ from pydantic import Field
 from headgate.core.contracts import Interval, ReadContext, Scan, Source, SourceSchema, Window
 from headgate.core.errors import Code, FatalError, nearest
 from headgate.core.models import ReadOptions
-from headgate.io import sqlite, sqlite_rows
+from headgate.io import comparing, sqlite, sqlite_rows
 from headgate.io.cursor import Cursor, Found
 from headgate.io.cursor_values import Value, coerce
 from headgate.io.sqlite import Connection, TableColumn, told
@@ -130,14 +130,20 @@ class SqliteSource:
         incremental = read.incremental
         filter_ = [read.where, read.query, read.parameters, incremental and [incremental.column, incremental.nulls]]
         name = read.table or "query:" + _digest(read.query)
+        if read.mode in comparing.COMPARED:
+            filter_ += [read.mode, list(read.key or ())]
         return name, _digest(filter_)
 
     def schema(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> SourceSchema:
+        if read.mode in comparing.COMPARED:
+            return comparing.schema(self, read, context)
         with self._connected("schema") as connection:
             relation = self._relation(connection, read, context)
             return _schema(relation, self._columns(connection, relation, read, None if context.interval else since))
 
     def probe(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> Window | None:
+        if read.mode in comparing.COMPARED:
+            return comparing.probe(read, context, since)
         with self._connected("probe") as connection:
             relation = self._relation(connection, read, context)
             if read.mode == "full":
@@ -147,6 +153,8 @@ class SqliteSource:
             return self._new_window(connection, relation, read, since)
 
     def scan(self, read: ReadOptions, context: ReadContext, window: Window) -> Scan:
+        if read.mode in comparing.COMPARED:
+            return comparing.scan(self, read, context, window)
         connection = self._connect()
         with told("scan", self._path):
             connection.execute("BEGIN")

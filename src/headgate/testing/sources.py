@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, ClassVar, Protocol
 
 import pyarrow as pa
 import pytest
 
-from headgate.core.contracts import ReadContext, Source, Window
+from headgate.core.contracts import Interval, ReadContext, Source, Window
 from headgate.core.errors import Code, FatalError
 from headgate.core.models import ReadOptions
 from headgate.testing.rows import arrow_schema, arrow_table, multiset, read_all, values
@@ -62,10 +63,12 @@ class SourceContract:
 
     Attributes:
         incremental: the source can read what is new by a cursor column.
+        compared: the source has the modes snapshot and delta.
         largest_batch: rows in a batch when ``batch_size`` is 100; a source that bounds bytes says its own number.
     """
 
     incremental: ClassVar[bool] = True
+    compared: ClassVar[bool] = True
     largest_batch: ClassVar[int] = 100
 
     @pytest.fixture
@@ -226,6 +229,54 @@ class SourceContract:
         found, _ = new_rows(place, read, since)
         assert found is not None
         assert found["id"].to_pylist() == [1]
+
+    def test_snapshots_are_told_apart_by_their_date(self, place: SourcePlace) -> None:
+        self._needs_comparing()
+        place.create("orders", SCHEMA)
+        place.insert("orders", rows((1, "a", 1)))
+        source, read = place.open(), place.read("orders", mode="snapshot")
+        windows = []
+        for day in ("2024-01-01", "2024-01-02"):
+            context = place.context(interval=Interval(day, f"{day}T23:59:59"))
+            window = source.probe(read, context, None)
+            assert window is not None
+            windows.append(window.identity)
+            found = read_all(source.scan(read, context, window))
+            assert [(str(row["_snapshot"]), row["id"]) for row in found.to_pylist()] == [(day, 1)]
+            assert source.probe(read, context, window.high) == window, "the same date is the same snapshot"
+        source.close()
+        assert windows[0] != windows[1]
+
+    def test_a_comparison_tells_what_was_inserted_updated_and_deleted(self, place: SourcePlace) -> None:
+        self._needs_comparing()
+        for name in ("before", "after"):
+            place.create(name, SCHEMA)
+        place.insert("before", rows((1, "same", 1), (2, "old", 1), (3, "gone", 1)))
+        place.insert("after", rows((1, "same", 1), (2, "new", 2), (4, "fresh", 1)))
+
+        def changes(table: str, since: Any) -> tuple[list[tuple[Any, ...]], Any]:
+            found, position = new_rows(place, place.read(table, mode="delta", key="id"), since)
+            assert found is not None
+            return sorted(tuple(row.values()) for row in found.to_pylist()), position
+
+        first, since = changes("before", None)
+        assert [row[:2] for row in first] == [("insert", 1), ("insert", 2), ("insert", 3)]
+        second, since = changes("after", json.loads(json.dumps(since)))
+        assert second == [("delete", 3, None, None), ("insert", 4, "fresh", 1), ("update", 2, "new", 2)]
+        assert changes("after", since)[0] == []
+
+    def test_a_comparison_needs_keys_that_tell_rows_apart(self, place: SourcePlace) -> None:
+        self._needs_comparing()
+        place.create("orders", SCHEMA)
+        place.insert("orders", rows((1, "a", 1), (1, "b", 2)))
+        for key, code in (("id", Code.DUPLICATE_KEYS), ("idd", Code.PLAN_INVALID)):
+            with pytest.raises(FatalError) as refusal:
+                new_rows(place, place.read("orders", mode="delta", key=key), None)
+            assert refusal.value.code is code
+
+    def _needs_comparing(self) -> None:
+        if not self.compared:
+            pytest.skip("this source has no snapshots and comparisons")
 
     def _by_version(self) -> dict[str, Any]:
         if not self.incremental:

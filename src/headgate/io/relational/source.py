@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, get_args
 from headgate.core.contracts import ReadContext, Scan, SourceSchema, Window
 from headgate.core.errors import Code, FatalError
 from headgate.core.models import Incremental, ReadOptions
+from headgate.io import comparing
 from headgate.io.cursor import Cursor, Found
 from headgate.io.cursor_values import Kind, coerce
 from headgate.io.relational.columns import ReadColumn, chosen, no_column, source_schema
@@ -86,13 +87,19 @@ class RelationalSource:
             "key": options.key if options else None,
             "nulls": options.nulls if options else None,
         }
+        if read.mode in comparing.COMPARED:
+            filter_ |= {"mode": read.mode, "row": read.key}
         return read.table or f"query {_digest(read.query)}", _digest(filter_)
 
     def schema(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> SourceSchema:  # noqa: ARG002
+        if read.mode in comparing.COMPARED:
+            return comparing.schema(self, read, context)
         subject = Subject(self._reader, read, context)
         return source_schema(subject.columns(), subject.keys())
 
     def probe(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> Window | None:
+        if read.mode in comparing.COMPARED:
+            return comparing.probe(read, context, since)
         subject = Subject(self._reader, read, context)
         if read.mode == "full":
             return Window(identity=_interval(context), note="everything, in one snapshot", limit=read.max_records)
@@ -104,6 +111,8 @@ class RelationalSource:
         return subject.window(since)
 
     def scan(self, read: ReadOptions, context: ReadContext, window: Window) -> Scan:
+        if read.mode in comparing.COMPARED:
+            return comparing.scan(self, read, context, window)
         subject = Subject(self._reader, read, context)
         columns = subject.columns()
         schema = source_schema(columns, subject.keys())

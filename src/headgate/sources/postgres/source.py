@@ -13,6 +13,7 @@ from headgate.core.contracts import ReadContext, Scan, SourceSchema, Window
 from headgate.core.errors import Code
 from headgate.core.models import ReadOptions
 from headgate.core.sites import Outlet, Site
+from headgate.io import comparing
 from headgate.io.postgres import Connection, Statements, catalogue, connect
 from headgate.io.postgres.connection import place
 from headgate.io.postgres.outlet import PostgresOutlet, site_of, true_value
@@ -52,15 +53,21 @@ class PostgresSource:
             "key": options.key if options else None,
             "nulls": options.nulls if options else None,
         }
+        if read.mode in comparing.COMPARED:
+            chosen |= {"mode": read.mode, "row": read.key}
         return name, _digest(chosen)
 
     def schema(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> SourceSchema:  # noqa: ARG002
+        if read.mode in comparing.COMPARED:
+            return comparing.schema(self, read, context)
         subject = Subject(self._statements("schema"), read, context, self._connection)
         if read.mode == "cdc":
             return cdc.schema(subject)
         return source_schema(subject.columns(), subject.keys())
 
     def probe(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> Window | None:
+        if read.mode in comparing.COMPARED:
+            return comparing.probe(read, context, since)
         with self._snapshot("probe") as statements:
             subject = Subject(statements, read, context, self._connection)
             if read.mode == "full":
@@ -76,6 +83,8 @@ class PostgresSource:
             return windows.value_window(subject, since)
 
     def scan(self, read: ReadOptions, context: ReadContext, window: Window) -> Scan:
+        if read.mode in comparing.COMPARED:
+            return comparing.scan(self, read, context, window)
         subject = Subject(self._statements("scan"), read, context, self._connection)
         if read.mode == "cdc":
             return cdc.scan(subject, window, read.batch_size or context.batch_size)
@@ -97,8 +106,11 @@ class PostgresSource:
             raise
 
     def site(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> Site:
-        subject = Subject(self._statements("plan"), read, context, self._connection)
+        plain = comparing.full(read) if read.mode in comparing.COMPARED else read
+        subject = Subject(self._statements("plan"), plain, context, self._connection)
         obstacle = ""
+        if read.mode in comparing.COMPARED:
+            return site_of(self._connection, subject.server_columns(), "rows are dated or compared by the client")
         if read.max_records is not None:
             obstacle = "max_records cuts the rows at a position that the client must see"
         elif read.mode == "cdc":
