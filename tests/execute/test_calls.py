@@ -116,6 +116,7 @@ def test_an_error_names_the_line_of_the_users_code(steps: SmallProject) -> None:
     where = line_of('raise ValueError("no such rate")')
     assert f"ValueError: no such rate (mine.py:{where})" in error.message
     assert error.object == "mine:torn"
+    assert "the first row for which it fails: id=1, city='Bonn'" in error.hint
 
 
 def test_an_error_inside_a_library_names_the_users_line_too(steps: SmallProject) -> None:
@@ -137,6 +138,26 @@ def test_declared_columns_spare_the_function_an_empty_table(steps: SmallProject)
     assert plan.columns == (Column("low", "BIGINT"),)
     assert steps.run().rows.loaded == 1
     assert steps.out() == [(1,)]
+
+
+def test_an_error_names_the_first_row_for_which_it_is_raised(steps: SmallProject) -> None:
+    (steps.root / "picky.py").write_text(
+        "def positive(rows):\n"
+        "    if any((total or 0) < 0 for total in rows['total'].to_pylist()):\n"
+        "        raise ValueError('negative')\n"
+        "    return rows\n"
+        "def few(rows):\n"
+        "    if rows.num_rows > 3:\n"
+        "        raise ValueError('too many')\n"
+        "    return rows\n"
+    )
+    for name, row in (("positive", "id=5, city='Jena', total=-5"), ("few", "id=1, city='Bonn'")):
+        error = refused(steps.define(steps=[{"type": "python", "function": f"picky:{name}"}]))
+        assert f"the first row for which it fails: {row}" in error.hint
+        assert (
+            not steps.root.joinpath("goal.db").exists()
+            or steps.out("SELECT 1 FROM sqlite_master WHERE name = 'out'") == []
+        )
 
 
 def test_other_columns_than_planned_are_refused(steps: SmallProject) -> None:

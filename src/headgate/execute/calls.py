@@ -60,13 +60,37 @@ def _call(function: Callable[..., Any], rows: pa.Table, reference: str, root: Pa
     except FatalError:
         raise
     except Exception as error:  # whatever the user's code raises becomes one clear error
+        hint = "the function must also work on a table without rows, or declare columns:"
+        if rows.num_rows:
+            hint = f"the first row for which it fails: {_shown(_culprit(function, rows))}"
         raise FatalError(
-            Code.TRANSFORMATION_FAILED,
-            user_error(error, root),
-            operation="transform",
-            object=reference,
-            hint="the function must also work on a table without rows, or declare columns:",
+            Code.TRANSFORMATION_FAILED, user_error(error, root), operation="transform", object=reference, hint=hint
         ) from error
+
+
+def _culprit(function: Callable[..., Any], rows: pa.Table) -> pa.Table:
+    """The first row that makes the function raise, by halves; the first of all if it takes several to do so."""
+    whole = rows
+    while rows.num_rows > 1:
+        middle = rows.num_rows // 2
+        found = next((half for half in (rows.slice(0, middle), rows.slice(middle)) if _raises(function, half)), None)
+        if found is None:
+            return whole.slice(0, 1)
+        rows = found
+    return rows
+
+
+def _raises(function: Callable[..., Any], rows: pa.Table) -> bool:
+    try:
+        function(_given(function, rows))
+    except Exception:  # noqa: BLE001 - the error itself is told by the caller
+        return True
+    return False
+
+
+def _shown(row: pa.Table) -> str:
+    values = ", ".join(f"{name}={value!r}" for name, value in row.to_pylist()[0].items() if value is not None)
+    return values if len(values) <= 300 else values[:297] + "..."
 
 
 def _given(function: Callable[..., Any], rows: pa.Table) -> Any:

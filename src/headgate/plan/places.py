@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headgate.config.models import Pipeline
-from headgate.core.errors import FatalError, HeadgateError, Problem
+from headgate.core.errors import Code, FatalError, HeadgateError, Problem
+
+_THINGS = (Code.NOT_FOUND, Code.SOURCE_NOT_FOUND, Code.TABLE_NOT_FOUND)
+"""Errors about a thing that is not there keep it as their object: another pipeline may make it."""
 
 
 def located(error: HeadgateError, pipeline: Pipeline, path: Sequence[str | int]) -> HeadgateError:
@@ -19,7 +22,7 @@ def located(error: HeadgateError, pipeline: Pipeline, path: Sequence[str | int])
         error.code,
         error.message,
         operation=error.operation,
-        object=f"{file}:{line}" if line else error.object,
+        object=f"{file}:{line}" if line and error.code not in _THINGS else error.object,
         hint=error.hint,
         problems=[problem],
     )
