@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -197,3 +198,27 @@ def test_other_spellings_of_modes_mean_the_same(shop: SmallProject, given: Any, 
 
     (write,) = [stage for stage in shop.plan().stages if isinstance(stage, Write)]
     assert write.mode == meant
+
+
+def test_rows_that_the_target_rejects_are_dead_letters_and_count_as_bad_rows(shop: SmallProject) -> None:
+    orders(shop, (1, "Bonn"), (2, "Köln"))
+    into(shop, mode="upsert", keys=["id"]).run()
+    orders(shop, (2, "again"), (3, "Ulm"), (4, "Trier"))
+    into(shop, mode="append", dead_letter="rejected").change(error_handling={"max_error_percentage": 30})
+    error = refusal(shop)
+    assert error.code is Code.ERROR_RATE_EXCEEDED
+    assert len(shop.out(OUT)) == 2
+    shop.change(error_handling={"max_error_percentage": 40})
+    receipt = shop.run()
+    assert receipt.warnings == ("1 rows were rejected by constraints of out",)
+    assert [(commit.inserted, commit.rejected) for commit in receipt.targets] == [(2, 1)]
+    ((payload, reason, run),) = shop.out("SELECT payload, reason, run_id FROM rejected")
+    assert json.loads(payload) == {"id": 2, "city": "again", "op": None, "day": None}
+    assert "UNIQUE" in reason
+    assert run == receipt.run_id
+
+
+def test_a_target_without_constraints_has_no_dead_letters(shop: SmallProject) -> None:
+    orders(shop)
+    shop.define(target={"table": "out", "connection": "inbox", "dead_letter": "rejected"})
+    assert "no constraints" in str(refusal(shop))

@@ -14,6 +14,8 @@ from headgate.testing.stores import StoreContract
 
 
 class TestContract(StoreContract):
+    capabilities = postgres.MODES
+
     @pytest.fixture
     def open_store(self, postgres_url: str, tmp_path: Path) -> Callable[[], Store]:
         connection = postgres.Connection(url=Secret(postgres_url))

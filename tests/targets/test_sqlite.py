@@ -17,6 +17,7 @@ from headgate.core.contracts import Store
 from headgate.core.errors import Code, FatalError, RetriableError
 from headgate.core.events import Event, Step
 from headgate.io import sqlite as sqlite_module
+from headgate.targets import sqlite as sqlite_target
 from headgate.targets.sqlite import Connection, open_store
 from headgate.testing.place import KEY, Place, load, record, rows, stage
 from headgate.testing.rows import arrow_schema, arrow_table
@@ -26,6 +27,7 @@ numbering = itertools.count(1)
 
 
 class TestSqliteStore(StoreContract):
+    capabilities = sqlite_target.MODES
     signed_zero = False
 
     @pytest.fixture

@@ -15,6 +15,7 @@ _ONLY = {
     "effective": ("scd2",),
     "partition_by": ("overwrite",),
     "interval_column": ("overwrite",),
+    "dead_letter": ("append",),
 }
 """Options that mean something in some modes only."""
 
@@ -34,6 +35,11 @@ def check_load(options: WriteOptions, modes: Collection[str], report: Report, pa
     if capability(options) not in modes:
         hint = f"modes that it has: {', '.join(sorted(modes))}"
         report.note(f"this kind of target cannot do {capability(options)}", (*path, "mode"), hint)
+    if options.dead_letter and "rescue" not in modes:
+        report.note(
+            "this kind of target has no constraints that could reject a row", (*path, "dead_letter"),
+            "hold bad rows back with rules: on_fail: quarantine",
+        )  # fmt: skip
     if mode in _KEYED and not options.keys:
         report.note(f"{mode} needs keys", (*path, "mode"), "keys: [NAME], the columns that identify a row")
     for name, where in _ONLY.items():

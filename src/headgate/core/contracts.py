@@ -178,7 +178,9 @@ class TableInfo:
 
 
 Mode = Literal["append", "overwrite", "upsert", "merge", "scd2"]
-Capability = Literal["append", "overwrite", "overwrite partition", "overwrite interval", "upsert", "merge", "scd2"]
+Capability = Literal[
+    "append", "overwrite", "overwrite partition", "overwrite interval", "upsert", "merge", "scd2", "rescue"
+]
 """What a target's module says in ``MODES`` that its store can do; a plan that asks for more is refused."""
 
 BASIC: frozenset[Capability] = frozenset({"append", "overwrite", "upsert"})
@@ -215,6 +217,18 @@ class Between:
 
 
 @dataclass(frozen=True)
+class Rescue:
+    """Where rows go that a constraint of the table rejects, one by one, in the same commit.
+
+    The table has text columns: run_id, rejected_at, table_name, reason, payload (the row as JSON).
+    """
+
+    table: str
+    run_id: str
+    at: str
+
+
+@dataclass(frozen=True)
 class Load:
     """What one run writes to one table.
 
@@ -235,6 +249,7 @@ class Load:
             key is deleted (merge, scd2).
         delete_missing: keys that the rows do not have are deleted, for scd2 at ``moment``.
         moment: the run's own time in the type of ``history.valid_from``.
+        rescue: append only: rows that a constraint rejects do not fail the load.
     """
 
     table: str
@@ -251,6 +266,7 @@ class Load:
     delete_missing: bool = False
     history: History | None = None
     moment: pa.Scalar[Any] | None = None
+    rescue: Rescue | None = None
 
     @property
     def columns(self) -> pa.Schema:

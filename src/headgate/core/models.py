@@ -253,6 +253,11 @@ class WriteOptions(Model):
         default=None, description="For scd2: the column that says since when a row holds; default the run's time."
     )
     history: HistoryColumns = Field(default_factory=HistoryColumns, description="For scd2: the columns of versions.")
+    dead_letter: str | None = Field(
+        default=None,
+        min_length=1,
+        description="For append: the table for rows that a constraint of the target rejects, as JSON with the reason.",
+    )
     create: bool = Field(default=True, description="Create the table if it is absent.")
     evolve: Literal["evolve", "freeze"] = Field(default="evolve", description="Add new columns, or refuse them.")
     allow_empty: bool = Field(default=False, description="Let a full replacement by nothing pass.")

@@ -132,7 +132,8 @@ class CheckResult:
 class TableCommit:
     """What one run did to one table. ``commit`` is the store's own name for the version that holds the rows.
 
-    ``unchanged`` counts rows that were there already as they came, so that nothing was written.
+    ``unchanged`` counts rows that were there already as they came, so that nothing was written; ``rejected`` those that
+    a constraint of the table refused, and that went into its dead letters.
     """
 
     table: str
@@ -142,6 +143,7 @@ class TableCommit:
     updated: int = 0
     deleted: int = 0
     unchanged: int = 0
+    rejected: int = 0
 
 
 @dataclass(frozen=True)

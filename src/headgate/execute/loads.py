@@ -7,8 +7,9 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from headgate.core.contracts import Between, Load, Writer
+from headgate.core.contracts import Between, Load, Rescue, Writer
 from headgate.core.errors import Code, FatalError
+from headgate.core.runs import timestamp
 from headgate.execute.context import Run
 from headgate.plan.stages import Write
 
@@ -54,6 +55,8 @@ def _load(run: Run, write: Write, schema: pa.Schema) -> tuple[Load, Adapt | None
     if write.delete_missing:
         _check_whole(run, write)
         load = replace(load, delete_missing=not run.request.replay)
+    if write.dead_letter:
+        load = replace(load, rescue=Rescue(write.dead_letter, run.run_id, timestamp(run.started_at)))
     if write.dated:
         return _dated(run, write, load)
     if write.between:

@@ -21,6 +21,7 @@ def publish(run: Run, stage: Publish) -> None:
     entries = _hold(run)
     for name, transaction in run.transactions.items():
         run.commits += _of(name, transaction.counts())
+    _judge_rejected(run)
     if run.request.limit is not None:
         for transaction in run.transactions.values():
             transaction.rollback()
@@ -46,6 +47,25 @@ def publish(run: Run, stage: Publish) -> None:
             commits += _of(name, forwarded)
     run.commits = commits
     run.publishing = False
+
+
+def _judge_rejected(run: Run) -> None:
+    """Rows that a target's constraints rejected count as bad rows. Raises ERROR_RATE_EXCEEDED."""
+    limit = run.pipeline.error_handling.max_error_percentage
+    bad = run.rows.quarantined + sum(result.tally.erred for result in run.passes)
+    for commit in run.commits:
+        if not commit.rejected:
+            continue
+        run.warnings.append(f"{commit.rejected} rows were rejected by constraints of {commit.table}")
+        if limit is not None and (bad + commit.rejected) * 100 > limit * run.rows.extracted:
+            raise FatalError(
+                Code.ERROR_RATE_EXCEEDED,
+                f"{commit.rejected} of {run.rows.extracted} rows were rejected by the target, {bad} were bad before:"
+                f" more than {limit} %",
+                operation="load",
+                object=commit.table,
+                hint="look why the constraints reject them, or raise error_handling.max_error_percentage",
+            )
 
 
 def _of(store: str, commits: list[TableCommit]) -> list[TableCommit]:

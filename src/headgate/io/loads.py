@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from headgate.core.contracts import Between, History, Load
+from headgate.core.contracts import Between, History, Load, Rescue
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,6 +30,7 @@ def document(load: Load) -> dict[str, Any]:
         "delete_missing": load.delete_missing,
         "history": asdict(load.history) if load.history else None,
         "moment": _encode(load.moment) if load.moment is not None else None,
+        "rescue": asdict(load.rescue) if load.rescue else None,
     }
 
 
@@ -44,6 +45,7 @@ def load_of(document_: Mapping[str, Any]) -> Load:
         "between": Between(between[0], _decode(between[1]), _decode(between[2])) if between else None,
         "history": History(**{**history, "track": tuple(history["track"])}) if history else None,
         "moment": _decode(moment) if moment else None,
+        "rescue": Rescue(**found["rescue"]) if found.get("rescue") else None,
     }
     return Load(**found)
 

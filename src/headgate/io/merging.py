@@ -5,14 +5,14 @@ For databases that understand :mod:`headgate.sql.merges`; all statements run in 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from headgate.core.contracts import Load
+from headgate.core.contracts import Load, Rescue
 from headgate.core.errors import Code, FatalError
 from headgate.sql import histories, merges
-from headgate.sql.literals import quote_name
+from headgate.sql.literals import quote_name, quote_text
 from headgate.sql.merges import Sides
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class Counts:
     updated: int = 0
     deleted: int = 0
     unchanged: int = 0
+    rejected: int = 0
 
 
 class Session(Protocol):
@@ -41,6 +42,20 @@ class Session(Protocol):
 
     def value(self, statement: str) -> Any:
         """The one value that a query gives."""
+
+
+@runtime_checkable
+class Rescuing(Session, Protocol):
+    """A connection of a database that has savepoints and constraints."""
+
+    def attempt(self, statement: str) -> int | str:
+        """Run a statement under a savepoint: how many rows it changed, or why a constraint rejected them."""
+
+    def payload(self, columns: Sequence[str]) -> str:
+        """SQL for the row ``s`` as JSON text."""
+
+    def place(self, table: str) -> str:
+        """A table by its configured name, quoted."""
 
 
 Literal = Callable[["pa.Scalar[Any]", str], str]
@@ -73,7 +88,7 @@ def identity(load: Load) -> tuple[str, ...]:
 
 def handles(load: Load) -> bool:
     """Whether :func:`apply` is for this load."""
-    return load.mode in ("merge", "scd2") or bool(load.partition or load.between)
+    return load.mode in ("merge", "scd2") or bool(load.partition or load.between or load.rescue)
 
 
 def apply(load: Load, target: Target, session: Session) -> Counts:
@@ -90,6 +105,9 @@ def apply(load: Load, target: Target, session: Session) -> Counts:
         case "scd2":
             check_keys(load, target.staged, session)
             return _scd2(load, target, sides, session)
+        case "append":
+            assert isinstance(session, Rescuing), "a plan asks for what the store's module says it can"
+            return _append(load, target, sides, session)
         case _:
             return _replace(load, target, sides, session)
 
@@ -175,3 +193,48 @@ def _worked_out(versions: histories.Versions, counts: Counts, session: Session) 
     inserted = session.execute(histories.insert_changed(versions))
     session.execute(f"DROP TABLE {versions.changed}")
     return replace(counts, inserted=inserted, updated=updated, deleted=deleted, unchanged=counts.unchanged + unchanged)
+
+
+# ----------------------------------------------------------------------------------------------------- rescue
+
+
+def _append(load: Load, target: Target, sides: Sides, session: Rescuing) -> Counts:
+    """Insert all rows, or, where a constraint rejects some, halve by halve all that it does not reject."""
+    assert load.rescue is not None
+    numbered = quote_name(f"{target.work}_numbered")
+    session.execute(
+        f"CREATE TEMPORARY TABLE {numbered} AS SELECT row_number() OVER () AS hg_n, s.* FROM {sides.source} AS s"
+    )
+    session.execute(f"CREATE INDEX {quote_name(f'{target.work}_n')} ON {numbered} (hg_n)")
+    listed = merges.names(sides.columns)
+    inserted = rejected = 0
+    todo = [(1, int(session.value(f"SELECT count(*) FROM {numbered}")))]
+    while todo:
+        first, last = todo.pop()
+        if first > last:
+            continue
+        done = session.attempt(
+            f"INSERT INTO {sides.target} ({listed}) SELECT {listed} FROM {numbered} AS s"
+            f" WHERE hg_n BETWEEN {first} AND {last} ORDER BY hg_n"
+        )
+        if isinstance(done, int):
+            inserted += done
+        elif first == last:
+            _bury(load.rescue, load.table, sides.columns, f"{numbered} AS s WHERE hg_n = {first}", done, session)
+            rejected += 1
+        else:
+            middle = (first + last) // 2
+            todo += [(middle + 1, last), (first, middle)]  # the first half first: of equal keys the first row stays
+    session.execute(f"DROP TABLE {numbered}")
+    return Counts(inserted, rejected=rejected)
+
+
+def _bury(rescue: Rescue, table: str, columns: Sequence[str], source: str, reason: str, session: Rescuing) -> None:
+    """One row into the dead letters, which are created on demand."""
+    place = session.place(rescue.table)
+    named = ("run_id", "rejected_at", "table_name", "reason", "payload")
+    session.execute(f"CREATE TABLE IF NOT EXISTS {place} ({', '.join(f'{name} TEXT' for name in named)})")
+    values = ", ".join(quote_text(text.replace("\x00", "")) for text in (rescue.run_id, rescue.at, table, reason))
+    session.execute(
+        f"INSERT INTO {place} ({', '.join(named)}) SELECT {values}, {session.payload(columns)} FROM {source}"
+    )

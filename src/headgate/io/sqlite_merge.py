@@ -12,7 +12,7 @@ from headgate.core.runs import TableCommit
 from headgate.io import merging, sqlite, sqlite_rows, sqlite_types
 from headgate.io.sqlite_staging import StagedTable
 from headgate.sql.literals import literal as sql_literal
-from headgate.sql.literals import quote_name
+from headgate.sql.literals import quote_name, quote_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,7 +27,9 @@ def merge(connection: sqlite3.Connection, staged: StagedTable, commit: str) -> T
     if merging.handles(staged.load):
         place = merging.Target(target, source, _literal(staged), f"headgate_{staged.number}")
         done = merging.apply(staged.load, place, _Session(connection))
-        return TableCommit(staged.table, commit, "", done.inserted, done.updated, done.deleted, done.unchanged)
+        return TableCommit(
+            staged.table, commit, "", done.inserted, done.updated, done.deleted, done.unchanged, done.rejected
+        )
     match staged.mode:
         case "append":
             return TableCommit(staged.table, commit, inserted=connection.execute(insert).rowcount)
@@ -97,6 +99,24 @@ class _Session:
 
     def value(self, statement: str) -> Any:
         return self.connection.execute(statement).fetchone()[0]
+
+    def attempt(self, statement: str) -> int | str:
+        self.connection.execute("SAVEPOINT headgate_try")
+        try:
+            return self.execute(statement)
+        except sqlite3.IntegrityError as error:
+            self.connection.execute("ROLLBACK TO headgate_try")
+            return str(error)
+        finally:
+            self.connection.execute("RELEASE headgate_try")
+
+    def payload(self, columns: Sequence[str]) -> str:
+        values = (f"CASE typeof(s.{c}) WHEN 'blob' THEN hex(s.{c}) ELSE s.{c} END" for c in map(quote_name, columns))
+        pairs = ", ".join(f"{quote_text(name)}, {value}" for name, value in zip(columns, values, strict=True))
+        return f"json_object({pairs})"
+
+    def place(self, table: str) -> str:
+        return f"main.{quote_name(table)}"
 
 
 def _literal(staged: StagedTable) -> merging.Literal:

@@ -54,6 +54,7 @@ def write_stage(
         target.delete_missing,
         _history(target, wanted) if target.mode == "scd2" else None,
         effective[0] if effective else "",
+        target.dead_letter or "",
     )
 
 

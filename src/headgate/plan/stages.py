@@ -242,6 +242,7 @@ class Write:
         marker: a column of the pass that says which rows delete their key.
         history: names of the columns that scd2 adds, and what it tracks.
         effective: the column that says since when a row holds; empty: the run's time.
+        dead_letter: the table for rows that a constraint of the target rejects; empty: they fail the run.
         lineage: what each column comes from, for people.
     """
 
@@ -259,12 +260,13 @@ class Write:
     delete_missing: bool = False
     history: History | None = None
     effective: str = ""
+    dead_letter: str = ""
     lineage: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def plain(self) -> bool:
         """Whether the target takes the rows as they are, without columns of headgate's beside them."""
-        return not (self.dated or self.between or self.marker or self.history)
+        return not (self.dated or self.between or self.marker or self.history or self.dead_letter)
 
     @property
     def whole(self) -> bool:

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from headgate.core.contracts import EVERY, Scan, SourceSchema, Store, TableInfo, Transaction
+from headgate.core.contracts import EVERY, Capability, Scan, SourceSchema, Store, TableInfo, Transaction
 from headgate.core.errors import Code, FatalError
 from headgate.core.events import Emitter
 from headgate.core.ledger import (
@@ -41,7 +41,7 @@ Found = TypeVar("Found")
 
 __all__ = ["Connection", "Write", "open_store"]
 
-MODES = EVERY
+MODES: frozenset[Capability] = EVERY | {"rescue"}
 
 
 class Write(WriteOptions):

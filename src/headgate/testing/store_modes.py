@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, ClassVar
@@ -9,7 +10,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 import pytest
 
-from headgate.core.contracts import EVERY, Between, Capability, History
+from headgate.core.contracts import EVERY, Between, Capability, History, Rescue
 from headgate.core.errors import Code, FatalError
 from headgate.core.events import Emitter
 from headgate.core.runs import TableCommit
@@ -202,6 +203,28 @@ class ModeContract:
         assert counted(transaction.counts()[0]) == (1, 2, 1, 0)
         transaction.rollback()
         assert place.pairs("t") == [(1, "a"), (2, "b"), (3, "c")]
+
+    # --------------------------------------------------------------------------------------------- rescue
+
+    def test_rows_that_a_constraint_rejects_become_dead_letters_in_the_same_commit(self, place: Place) -> None:
+        self._can("rescue")
+        place.run(1, [(load("t", "upsert", keys=("id",)), rows((1, "a"), (5, "e")))])
+        table = rows(*((number, f"row {number}") for number in (2, 1, 3, 5, 4, 3, 6, 7, 8, 9)))
+        rescue = load("t", rescue=Rescue("rejected", "run-2", "2024-01-15T00:00:00Z"))
+        _, transaction = place.begin(place.store(), "run-2", 2)
+        stage(transaction, [(rescue, table)])
+        assert [(commit.inserted, commit.rejected) for commit in transaction.counts()] == [(7, 3)]
+        transaction.rollback()
+        assert place.store().describe("rejected") is None
+        (commit,) = place.run(2, [(rescue, table)])
+        assert (commit.inserted, commit.rejected) == (7, 3)
+        assert place.pairs("t")[1:3] == [(2, "row 2"), (3, "row 3")]
+        assert values(place.rows("t"), "id") == list(range(1, 10))
+        letters = place.rows("rejected").to_pylist()
+        assert sorted(json.loads(letter["payload"])["id"] for letter in letters) == [1, 3, 5]
+        assert {(letter["run_id"], letter["table_name"]) for letter in letters} == {("run-2", "t")}
+        assert all(letter["reason"] for letter in letters)
+        assert counted(place.run(3, [(rescue, rows((20, "z")))])[0]) == (1, 0, 0, 0)
 
     # -------------------------------------------------------------------------------------------- histories
 

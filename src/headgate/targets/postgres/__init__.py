@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headgate.core.contracts import EVERY, Store
+from headgate.core.contracts import EVERY, Capability, Store
 from headgate.core.models import WriteOptions
 from headgate.io.postgres import Connection
 
 __all__ = ["Connection", "Write", "open_store"]
 
-MODES = EVERY
+MODES: frozenset[Capability] = EVERY | {"rescue"}
 
 
 class Write(WriteOptions):

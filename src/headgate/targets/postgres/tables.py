@@ -13,6 +13,7 @@ from headgate.io import merging as merges
 from headgate.io.merging import Counts
 from headgate.io.postgres import Statements, catalogue
 from headgate.io.postgres.catalogue import Relation
+from headgate.io.postgres.connection import driver
 from headgate.sql.literals import quote_name, quote_text
 from headgate.targets.postgres import merging, swap
 from headgate.targets.postgres.columns import Fit, converter, declare, fit, sent_as
@@ -168,7 +169,7 @@ class TableLoad:
         return fits, additions
 
     def _choose(self, fits: Sequence[Fit], additions: Sequence[str]) -> Way:
-        plain = self.load.mode == "append" or self.load.whole
+        plain = (self.load.mode == "append" or self.load.whole) and not merges.handles(self.load)
         if self.durable or not plain or any(each.final for each in fits):
             return "stage"
         if self._relation is None:
@@ -309,3 +310,23 @@ class _Session:
 
     def value(self, statement: str) -> Any:
         return self.statements.value(statement)
+
+    def attempt(self, statement: str) -> int | str:
+        library = driver()
+        self.execute("SAVEPOINT headgate_try")
+        try:
+            with self.statements.connection.cursor() as cursor:
+                cursor.execute(statement)
+                changed = cursor.rowcount
+        except (library.errors.IntegrityError, library.errors.DataError) as error:
+            self.execute("ROLLBACK TO SAVEPOINT headgate_try")
+            return str(error).splitlines()[0]
+        self.execute("RELEASE SAVEPOINT headgate_try")
+        return changed
+
+    def payload(self, columns: Sequence[str]) -> str:
+        pairs = ", ".join(f"{quote_text(name)}, s.{quote_name(name)}" for name in columns)
+        return f"jsonb_build_object({pairs})::text"
+
+    def place(self, table: str) -> str:
+        return ".".join(quote_name(part) for part in catalogue.spellings(table)[-1])

@@ -6,6 +6,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -153,11 +154,7 @@ class PostgresTransaction:
                 with self._emitter.during(Step.MERGE, table=load.load.table), self._fencing():
                     done = load.merge()
                 version = str(self._statements.value("SELECT pg_current_xact_id()::text"))
-                commits.append(
-                    TableCommit(
-                        load.load.table, version, self._store, done.inserted, done.updated, done.deleted, done.unchanged
-                    )
-                )
+                commits.append(TableCommit(load.load.table, version, self._store, *astuple(done)))
             self._commits = commits
         return list(self._commits)
 
