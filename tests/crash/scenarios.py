@@ -36,16 +36,22 @@ def held(rows: list[Row]) -> Counter[Row]:
 
 @dataclass(frozen=True)
 class Scenario:
-    """One source, mode and target; ``followers`` get the same rows after the first target."""
+    """One source, mode and target; ``followers`` get the same rows after the first target.
+
+    ``engine``: rows are moved undecoded, in that place; then none are held back, and the filter drops them.
+    """
 
     source: SourceSide
     mode: str
     target: TargetSide
     followers: tuple[TargetSide, ...] = ()
+    engine: str = "auto"
 
     @property
     def name(self) -> str:
-        return "-".join([self.source.name, self.mode, self.target.name, *(side.name for side in self.followers)])
+        moved = [] if self.engine == "auto" else [self.engine]
+        followers = (side.name for side in self.followers)
+        return "-".join([self.source.name, self.mode, self.target.name, *followers, *moved])
 
     @property
     def needs_postgres(self) -> bool:
@@ -65,11 +71,9 @@ class Scenario:
             "connections": connections,
             "pipelines": {
                 PIPELINE: {
+                    "engine": self.engine,
                     "source": self.source.spec(self.mode),
-                    "transformations": [{"type": "filter", "condition": "amount > 0"}],
-                    "quality_rules": [
-                        {"type": "range", "name": "plausible", "column": "amount", "max": 900, "on_fail": "quarantine"}
-                    ],
+                    **self._work(),
                     "targets": [
                         {**side.spec(), "table": TABLE, "mode": self.mode, **keys}
                         for side in (self.target, *self.followers)
@@ -77,6 +81,15 @@ class Scenario:
                 }
             },
         }
+
+    def _work(self) -> dict[str, Any]:
+        if self.engine != "auto":
+            return {
+                "transformations": [{"type": "filter", "condition": "amount > 0 AND amount <= 900"}],
+                "quality_rules": [{"type": "range", "column": "amount", "max": 900}],
+            }
+        rule = {"type": "range", "name": "plausible", "column": "amount", "max": 900, "on_fail": "quarantine"}
+        return {"transformations": [{"type": "filter", "condition": "amount > 0"}], "quality_rules": [rule]}
 
     def expected(self, changes: list[list[Row]]) -> Counter[Row]:
         """The target's rows once every change was published. ``changes`` were each published by a run of their own."""

@@ -13,6 +13,7 @@ from tests.crash.scenarios import MERGES, MODES, PIPELINE, SOURCES, TARGETS, Sce
 
 SCENARIOS = [Scenario(source, mode, target) for target in TARGETS for mode in MODES for source in SOURCES]
 SCENARIOS += [Scenario(SOURCES[1], mode, target) for target in TARGETS for mode in MERGES]
+SCENARIOS += [Scenario(SOURCES[2], mode, TARGETS[3], engine=place) for mode in MODES for place in ("source", "server")]
 STRIDE = 8
 
 RUN = ["run", "lock", "probe", "plan", "record", "claim", "clean", "begin", "scan", "stage", "audit", "hold", "publish"]

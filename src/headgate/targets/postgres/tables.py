@@ -240,7 +240,7 @@ class TableLoad:
         self._copying.finish()
         insert, counted = f"INSERT INTO {self._place} ({self._names}) {select}", ()
         if counting:
-            counted = self._statements.query(f"WITH headgate_moved AS ({insert}) {counting}")[0]
+            counted = self._statements.query(f"WITH headgate_moved AS ({insert}) SELECT * FROM ({counting}) AS c")[0]
             self.destination.copied = self.rows("SELECT count(*) FROM headgate_own", "headgate_own")[0][0]
         else:
             self.destination.copied = self._statements.execute(insert)
