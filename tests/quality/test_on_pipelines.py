@@ -10,6 +10,8 @@ from tests.plan.projects import SmallProject, with_orders
 
 from headgate.core.errors import Code
 from headgate.core.runs import CheckResult, Receipt
+from headgate.execute.workspace import Workspace
+from headgate.queries.plans import check
 
 KEYS: dict[str, Any] = {"connection": "shop", "table": "keys"}
 WARN: dict[str, Any] = {"severity": "warning"}
@@ -223,3 +225,89 @@ def test_rows_are_counted_once_whatever_number_of_rules_they_break(project: Smal
     assert quality["status"] == "failed"
     assert quality["null_percentage"] == 12.5
     assert Receipt.from_dict(receipt.as_dict()).as_dict() == receipt.as_dict()
+
+
+@pytest.mark.parametrize("method", ["psi", "ks", "chi2"])
+def test_values_that_are_spread_otherwise_than_before_are_found(project: SmallProject, method: str) -> None:
+    rule = {"type": "drift", "column": "id", "method": method, "bins": 4, **WARN}
+    target = {"table": "out", "mode": "overwrite"}
+
+    def run(numbers: range) -> CheckResult:
+        project.table("orders", {"id": "INTEGER"}, [(number,) for number in numbers])
+        return checks(project, rule, target=target)[0]
+
+    assert [run(range(400)).evaluated, run(range(400)).evaluated] == [False, False]
+    assert run(range(400)).passed
+    assert run(range(0, 400, 2)).passed
+    check = run(range(200, 600))
+    assert (check.evaluated, check.passed) == (True, False)
+    assert check.observed.startswith(method)
+
+
+def test_texts_drift_by_their_frequent_values(project: SmallProject) -> None:
+    rule = {"type": "drift", "column": "city", "bins": 2, **WARN}
+    target = {"table": "out", "mode": "overwrite"}
+    for _ in range(3):
+        assert checks(project, rule, target=target)[0].passed
+    project.table("orders", {"city": "TEXT"}, [("Rome",)] * 5)
+    assert not checks(project, rule, target=target)[0].passed
+
+
+def test_dates_in_the_future_and_old_data_are_found(project: SmallProject) -> None:
+    moments = [("2020-01-01 00:00:00",), ("2019-12-31 23:59:59",), ("9999-01-01 00:00:00",)]
+    project.table("orders", {"at": "TIMESTAMP"}, moments)
+    rules = [
+        {"type": "date_range", "column": "at", "min": "2020-01-01", "max": "now", **WARN},
+        {"type": "freshness", "column": "at", "max_age": "1d", **WARN},
+    ]
+    first, second = checks(project, *rules)
+    assert (first.failed_rows, second.passed) == (2, True)
+    project.table("orders", {"at": "TIMESTAMP"}, moments[:1])
+    assert not checks(project, rules[1])[0].passed
+    project.table("orders", {"at": "TIMESTAMP"}, [])
+    assert checks(project, rules[1])[0].observed == "no value"
+
+
+@pytest.mark.parametrize(
+    ("spelled", "failed"),
+    [
+        ({"type": "date_format", "field": "note", "parameters": {"format": "YYYY-MM-DD"}}, 4),
+        ({"name": "null_check", "columns": ["total"]}, 1),
+        ({"name": "range_check", "column": "total", "min": 0, "max": 20}, 2),
+        ({"name": "duplicate_check", "keys": ["city"]}, 4),
+        ({"rule_type": "allowed_values", "field": "city", "valid_values": ["Bonn"]}, 3),
+        ({"check": "referential_integrity", "field": "id", "valid_values": [1]}, 4),
+        ({"type": "uniqueness_check", "unique_columns": ["id"]}, 0),
+        ({"type": "completeness_check", "required_columns": ["total"], "threshold": 0.95}, 1),
+        ({"name": "row_count", "min_rows": 6}, 1),
+        ({"type": "email", "field": "city", "level": "warning"}, 5),
+    ],
+)
+def test_other_spellings_of_the_field_are_read(project: SmallProject, spelled: dict[str, Any], failed: int) -> None:
+    (check,) = checks(project, {**spelled, **({} if "level" in spelled else WARN)})
+    assert (check.failed_rows, check.evaluated) == (failed, True)
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({"type": "not_null", "columns": ["totl"]}, 'did you mean "total"'),
+        ({"type": "expression", "condition": "total >"}, "does not parse"),
+        ({"type": "regex", "column": "city", "pattern": "("}, "not a regular expression"),
+        ({"type": "schema", "required": ["mail"]}, 'column "mail" not found'),
+        ({"type": "python", "function": "nothing:there"}, "there is no nothing.py"),
+        ({"type": "sql", "query": "SELECT * FROM elsewhere"}, "elsewhere"),
+        ({"type": "aggregate", "condition": "total > 1"}, "no aggregate"),
+        ({"type": "nul", "columns": ["id"]}, "not one of the quality"),
+        ({"type": "not_null", "columns": ["id"], "severity": "bad"}, "error"),
+        ({"type": "not_null", "columns": ["id"], "max_failed": "lots"}, "no number of rows"),
+    ],
+)
+def test_what_cannot_be_checked_is_found_by_check_with_its_line(project: SmallProject, rule: Any, said: str) -> None:
+    project.define(rules=[rule])
+    report = check(lambda: Workspace.load(project.root, deep=True))
+    (problem,) = report.problems
+    assert said in f"{problem.message} {problem.hint}"
+    assert problem.file == "headgate.yml"
+    assert problem.line >= 15
+    assert "quality_rules.0" in problem.path

@@ -24,6 +24,9 @@ _KEYS: dict[str, dict[str, str]] = {
     "range": {"min_value": "min", "max_value": "max", "minimum": "min", "maximum": "max"},
     "accepted_values": {"allowed_values": "values", "valid_values": "values", "allowed": "values"},
     "regex": {"regex": "pattern"},
+    "format": {},
+    "drift": {"limit": "threshold"},
+    "schema": {"additional": "additionalProperties"},
     "row_count": {"min_rows": "min", "max_rows": "max", "min_count": "min", "max_count": "max", "expected": "equals",
                   "tolerance": "allowed_difference"},
     "referential": {"fields": "columns", "foreign_key": "columns", "valid_values": "values", "to": "table"},
@@ -34,11 +37,29 @@ _KEYS: dict[str, dict[str, str]] = {
     "expression": {"expression": "condition", "sql": "condition"},
 }  # fmt: skip
 _SEVERAL = ("not_null", "unique", "completeness", "referential")
-_WHOLE = ("row_count", "expression", "aggregate", "sql")
+_WHOLE = ("row_count", "expression", "aggregate", "sql", "schema")
 _COMMON = {
     "max_failures": "max_failed", "max_failed_rows": "max_failed", "gate": "stage", "level": "severity",
     "action": "on_fail", "on_failure": "on_fail",
 }  # fmt: skip
+
+
+_FORMATS = {"email", "email_format", "uuid", "url", "ip", "date_format", "valid_email", "email_check"}
+"""Formats that stand as types of their own in the field."""
+
+
+def _format(rule: Section, report: Report, path: Path) -> None:
+    """``type: date_format`` with ``parameters.format``, ``type: email``: all are the format rule."""
+    kind = rule.get("type")
+    if not isinstance(kind, str) or kind.lower() not in _FORMATS:
+        return
+    line = rule.line_of("type")
+    if kind.lower() == "date_format":
+        rename(rule, {"format": "date_format", "pattern": "date_format"}, report, path)
+        if "date_format" not in rule:
+            rule.put("date_format", "YYYY-MM-DD", line)
+    rule.put("type", "format", line)
+    rule.put("format", "email" if "email" in kind.lower() else kind.lower(), line)
 
 
 def canonical_rule(rule: Section, report: Report, path: Path) -> None:
@@ -49,6 +70,7 @@ def canonical_rule(rule: Section, report: Report, path: Path) -> None:
     if "type" not in rule and "name" in rule:
         rule.move("name", "type")
     replace(rule, "type", _KINDS)
+    _format(rule, report, path)
     kind = rule.get("type")
     if not isinstance(kind, str):
         return
