@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         SetWatermark,
         TransformData,
         UpdatePipeline,
+        ValidateData,
     )
     from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
     from headgate.core.results import Result
@@ -50,6 +51,7 @@ _HOMES = {
         "SetWatermark",
         "TransformData",
         "UpdatePipeline",
+        "ValidateData",
     ),
     "headgate.core.errors": ("Code", "FatalError", "HeadgateError", "RetriableError"),
     "headgate.core.results": ("Result",),
@@ -82,6 +84,7 @@ __all__ = [
     "Table",
     "TransformData",
     "UpdatePipeline",
+    "ValidateData",
     "Watermark",
     "source",
     "transform",

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from headgate.cli import kept, look, pages, pictures, project, runs
+from headgate.cli import kept, look, pages, pictures, profiles, project, runs
 from headgate.cli.command import Program, command, outer
 from headgate.cli.demo import demo
 
@@ -55,6 +55,7 @@ _add(
         "publish": runs.publish,
         "discard": runs.discard,
         "query": look.query,
+        "profile": profiles.profile,
         "health": look.health,
         "diagram": pictures.diagram,
         "docs": pages.docs,

@@ -27,6 +27,7 @@ AnyCommand = (
     | m.ExtractData
     | m.LoadData
     | m.TransformData
+    | m.ValidateData
     | m.AnswerChecklist
 )
 
@@ -64,7 +65,7 @@ def _handle(command: AnyCommand, workspace: Workspace) -> Result[Any]:
             from headgate.commands import answers
 
             return answers.answer(command, workspace)
-        case m.ExtractData() | m.LoadData() | m.TransformData():
+        case m.ExtractData() | m.LoadData() | m.TransformData() | m.ValidateData():
             from headgate.commands import single
 
             return single.run_single(command, workspace)

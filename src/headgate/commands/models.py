@@ -128,6 +128,21 @@ class ExtractData(Command):
     target_table: str | None = None
 
 
+class ValidateData(Command):
+    """Check rules over a table of the lake, a file, or a table of ``connection``; nothing is loaded.
+
+    A rule is a mapping as in ``quality_rules``, or the name of a kind that needs no options. ``mode: warn`` lets every
+    rule only warn. Rows that a rule quarantines, and some of those that fail, are kept as evidence.
+    """
+
+    dataset: str = Field(min_length=1)
+    rules: tuple[dict[str, Any] | str, ...] = Field(min_length=1, max_length=1_000)
+    connection: str | None = None
+    mode: Literal["enforce", "warn"] = "enforce"
+    max_error_percentage: float | None = Field(default=None, ge=0, le=100)
+    chunk_size: int = Field(default=100_000, ge=1, le=1_000_000)
+
+
 class LoadData(Command):
     """Load a file or a table of the lake into a target, as a one-stage plan.
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any, assert_never
 
-from headgate.commands import load, transform
-from headgate.commands.models import ExtractData, LoadData, TransformData
+from headgate.commands import load, transform, validate
+from headgate.commands.models import ExtractData, LoadData, TransformData, ValidateData
 from headgate.commands.run import attempt
 from headgate.config.dump import dump
 from headgate.config.load import load_project
@@ -18,10 +18,11 @@ from headgate.core.results import Result
 from headgate.execute.context import RunRequest
 from headgate.execute.workspace import Workspace
 
+Single = ExtractData | LoadData | TransformData | ValidateData
 FILE_ENDINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".pq")
 
 
-def run_single(command: ExtractData | LoadData | TransformData, workspace: Workspace) -> Result[Any]:
+def run_single(command: Single, workspace: Workspace) -> Result[Any]:
     """Run a command as a pipeline of its own; the value is its receipt.
 
     Each has a name, and so a lock, an epoch and (for incremental extracts) a watermark of its own.
@@ -34,13 +35,18 @@ def run_single(command: ExtractData | LoadData | TransformData, workspace: Works
     with _extended(workspace, name, definition, command) as extended:
         if isinstance(command, TransformData):
             return transform.run_transform(command, extended, name)
+        if isinstance(command, ValidateData):
+            return validate.run_validate(command, extended, name)
         if isinstance(command, LoadData):
             return load.run_load(extended, name)
         return attempt(extended, name, RunRequest())
 
 
 def _extended(
-    workspace: Workspace, name: str, definition: Mapping[str, Any], command: ExtractData | LoadData | TransformData
+    workspace: Workspace,
+    name: str,
+    definition: Mapping[str, Any],
+    command: Single,
 ) -> Workspace:
     """The project with one more pipeline, which no file has."""
     text = dump({"pipelines": {name: definition}})
@@ -52,7 +58,7 @@ def _extended(
     return Workspace(project, workspace.registry, workspace.listeners, workspace.clock)
 
 
-def _pipeline(command: ExtractData | LoadData | TransformData, workspace: Workspace) -> tuple[str, dict[str, Any]]:
+def _pipeline(command: Single, workspace: Workspace) -> tuple[str, dict[str, Any]]:
     match command:
         case ExtractData():
             return _extract(command, workspace)
@@ -62,6 +68,9 @@ def _pipeline(command: ExtractData | LoadData | TransformData, workspace: Worksp
         case TransformData():
             name = _name("transform", command.output_destination)
             return name, transform.definition(command, _from_data(command.input_source))
+        case ValidateData():
+            name = _name("validate", *([command.connection] if command.connection else []), command.dataset)
+            return name, validate.definition(command, _from_data(command.dataset))
         case _:
             assert_never(command)
 

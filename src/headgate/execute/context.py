@@ -43,6 +43,13 @@ class RunRequest:
     replay: str | None = None
     mend: Mend | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
+    only_check: bool = False
+    """Judge the rows and load nothing."""
+
+    @property
+    def trial(self) -> bool:
+        """Whether nothing will be published, and so everything is read from the start."""
+        return self.limit is not None or self.only_check
 
 
 @dataclass

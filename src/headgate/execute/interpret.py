@@ -78,7 +78,8 @@ class Interpreter:
                 self.pour.check = stage
             case Write():
                 assert self.pour is not None
-                self.pour.writes.append(stage)
+                if not run.request.only_check:
+                    self.pour.writes.append(stage)
             case Keep():
                 assert self.pour is not None
                 self.pour.keeps.append(stage)

@@ -42,7 +42,7 @@ def move(run: Run, stage: Move) -> bool:
 
     What was found is left in ``run``: the pass's result, the answers of rules over all rows, the source's position.
     """
-    if run.request.limit is not None or run.request.replay:
+    if run.request.trial or run.request.replay:
         return False
     parts = _parts(run, stage)
     source = run.workspace.source(run.pipeline.source_endpoint(0))

@@ -18,6 +18,10 @@ from headgate.plan.stages import Acknowledge, Clean, Publish
 
 def publish(run: Run, stage: Publish) -> None:
     """Publish, park (``--no-publish``) or forget (``--limit``) what the run staged."""
+    if run.request.only_check:
+        for transaction in run.transactions.values():
+            transaction.rollback()
+        return
     entries = _hold(run)
     for name, transaction in run.transactions.items():
         run.commits += _of(name, transaction.counts())

@@ -117,7 +117,7 @@ def _attempt(
             {**pipeline.variables, **request.variables},
             on_news=lambda: prepare(workspace.registry, pipeline),
             pipeline=pipeline.name,
-            trial=request.limit is not None,
+            trial=request.trial,
         ),
     )
     try:
@@ -125,7 +125,8 @@ def _attempt(
         if early is not None:
             return early
         _execute(run)
-        _close(run)
+        if not request.only_check:  # its evidence is in the work folder
+            _close(run)
         return _succeeded(run)
     except KeyboardInterrupt:
         raise _ended(run, _interrupted(pipeline.name)) from None
@@ -197,7 +198,7 @@ def _probe(run: Run) -> Window | None:
     read = run.pipeline.sources[0]
     source = run.workspace.source(run.pipeline.source_endpoint(0))
     since = None
-    if not run.request.full_refresh and run.request.limit is None:  # a trial reads from the start
+    if not run.request.full_refresh and not run.request.trial:  # a trial reads from the start
         name, fingerprint = source.identity(read)
         mark = run.state.watermarks.get(name)
         if mark is not None:
@@ -217,7 +218,7 @@ def _execution(run: Run) -> str:
     assert run.window is not None
     interval = run.request.interval
     identity: dict[str, object]
-    if run.request.limit is not None or run.request.full_refresh:
+    if run.request.trial or run.request.full_refresh:
         identity = {"run": run.run_id}
     elif run.window.identity is not None:
         identity = {"window": run.window.identity}
@@ -289,12 +290,14 @@ def _succeeded(run: Run) -> Receipt:
         return _skipped(run, run.warnings[-1])
     if run.parked:
         status, message = Status.STAGED, f"staged, not published; headgate publish {run.run_id[:12]}"
+    elif run.request.only_check:
+        status, message = Status.SUCCESS, "checked: nothing was loaded"
     elif run.request.limit is not None:
         status, message = Status.SUCCESS, f"limited to {run.request.limit} rows: nothing was published"
     else:
         status, message = Status.SUCCESS, ""
     done = receipt(run, status, published=run.published, message=message)
-    return _recorded(run, done)
+    return _recorded(run, _with_evidence(run, done) if run.request.only_check else done)
 
 
 def _recorded(run: Run, done: Receipt) -> Receipt:

@@ -1,0 +1,88 @@
+"""``ValidateData``: a verdict about rows where they lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from tests.plan.projects import SmallProject, with_orders
+
+from headgate.commands.handle import handle
+from headgate.commands.models import ValidateData
+from headgate.core.errors import Code
+from headgate.core.results import Result
+from headgate.execute.workspace import Workspace
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> SmallProject:
+    return with_orders(tmp_path).file("rows.csv", "id,total\n1,10\n2,\n2,x\n")
+
+
+def validated(project: SmallProject, dataset: str, *rules: Any, **more: Any) -> Result[Any]:
+    with Workspace.load(project.root) as workspace:
+        return handle(ValidateData(dataset=dataset, rules=rules, **more), workspace)
+
+
+def test_good_rows_pass_and_nothing_is_loaded(project: SmallProject) -> None:
+    result = validated(project, "orders", {"type": "unique", "columns": ["id"]}, connection="shop")
+    receipt = result.unwrap()
+    assert (receipt.checks[0].passed, receipt.published, receipt.targets) == (True, False, ())
+    assert receipt.quality["status"] == "passed"
+    assert (receipt.quality["total_records"], receipt.rows.loaded) == (5, 5)
+    with Workspace.load(project.root) as workspace:
+        assert workspace.store(workspace.lake()).tables() == []
+
+
+def test_a_broken_rule_is_a_failure_of_its_own_with_evidence(project: SmallProject) -> None:
+    result = validated(project, "orders", {"type": "not_null", "columns": ["total"]}, connection="shop")
+    assert result.error_code is Code.QUALITY_VALIDATION_FAILED
+    assert result.value is not None
+    assert result.value.checks[0].sample == ({"total": None},)
+    assert len(result.value.quarantine) == 1
+    assert result.value.error["code"] == "QUALITY_VALIDATION_FAILED"
+
+
+def test_rows_that_are_held_back_are_kept_as_evidence(project: SmallProject) -> None:
+    rule = {"type": "not_null", "columns": ["total"], "on_fail": "quarantine"}
+    receipt = validated(project, "inbox/rows.csv", rule).unwrap()
+    assert receipt.rows.quarantined >= 1
+    (entry, *_) = receipt.quarantine
+    assert project.held(entry)
+
+
+def test_warnings_only_warn(project: SmallProject) -> None:
+    rule = {"type": "not_null", "columns": ["total"]}
+    receipt = validated(project, "orders", rule, connection="shop", mode="warn").unwrap()
+    assert receipt.quality["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("dataset", "rule", "code"),
+    [
+        ("nothing", {"type": "row_count", "min": 1}, Code.INPUT_LOAD_FAILED),
+        ("orders", {"type": "schema", "required": ["mail"]}, Code.SCHEMA_VALIDATION_FAILED),
+        ("orders", {"type": "unique", "columns": ["id"], "scope": "table"}, Code.UNSUPPORTED),
+        ("orders", {"type": "nul"}, Code.CONFIG_INVALID),
+    ],
+)
+def test_failures_have_codes(project: SmallProject, dataset: str, rule: Any, code: Code) -> None:
+    assert validated(project, dataset, rule, connection="shop").error_code is code
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"dataset": "", "rules": ["row_count"]},
+        {"dataset": "x", "rules": []},
+        {"dataset": "x", "rules": ["row_count"], "chunk_size": 0},
+        {"dataset": "x", "rules": ["row_count"], "chunk_size": 1_000_001},
+        {"dataset": "x", "rules": ["row_count"], "max_error_percentage": 101},
+        {"dataset": "x", "rules": ["row_count"], "mode": "off"},
+    ],
+)
+def test_limits_are_kept_before_anything_is_read(options: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        ValidateData(**options)
