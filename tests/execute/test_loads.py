@@ -222,3 +222,9 @@ def test_a_target_without_constraints_has_no_dead_letters(shop: SmallProject) ->
     orders(shop)
     shop.define(target={"table": "out", "connection": "inbox", "dead_letter": "rejected"})
     assert "no constraints" in str(refusal(shop))
+
+
+def test_a_target_without_partition_tables_says_so(shop: SmallProject) -> None:
+    orders(shop)
+    into(shop, partitioning={"column": "day", "by": "month"})
+    assert "no partition tables" in str(refusal(shop))

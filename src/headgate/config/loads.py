@@ -35,6 +35,14 @@ def check_load(options: WriteOptions, modes: Collection[str], report: Report, pa
     if capability(options) not in modes:
         hint = f"modes that it has: {', '.join(sorted(modes))}"
         report.note(f"this kind of target cannot do {capability(options)}", (*path, "mode"), hint)
+    if options.partitioning and "partition tables" not in modes:
+        report.note(
+            "this kind of target has no partition tables", (*path, "partitioning"),
+            "scope: partition replaces partitions of rows in any table",
+        )  # fmt: skip
+    if options.partitioning and mode in _KEYED and options.keys and options.partitioning.column not in options.keys:
+        hint = f"keys: [{', '.join((*options.keys, options.partitioning.column))}]"
+        report.note("the keys of a partitioned table hold the column of its parts", (*path, "keys"), hint)
     if options.dead_letter and "rescue" not in modes:
         report.note(
             "this kind of target has no constraints that could reject a row", (*path, "dead_letter"),

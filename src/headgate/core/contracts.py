@@ -179,7 +179,15 @@ class TableInfo:
 
 Mode = Literal["append", "overwrite", "upsert", "merge", "scd2"]
 Capability = Literal[
-    "append", "overwrite", "overwrite partition", "overwrite interval", "upsert", "merge", "scd2", "rescue"
+    "append",
+    "overwrite",
+    "overwrite partition",
+    "overwrite interval",
+    "upsert",
+    "merge",
+    "scd2",
+    "rescue",
+    "partition tables",
 ]
 """What a target's module says in ``MODES`` that its store can do; a plan that asks for more is refused."""
 
@@ -217,6 +225,14 @@ class Between:
 
 
 @dataclass(frozen=True)
+class Partitioning:
+    """A table in parts by one column: a part a value, day, month or year, made on demand; NULL has one of its own."""
+
+    column: str
+    by: Literal["value", "day", "month", "year"] = "value"
+
+
+@dataclass(frozen=True)
 class Rescue:
     """Where rows go that a constraint of the table rejects, one by one, in the same commit.
 
@@ -249,6 +265,7 @@ class Load:
             key is deleted (merge, scd2).
         delete_missing: keys that the rows do not have are deleted, for scd2 at ``moment``.
         moment: the run's own time in the type of ``history.valid_from``.
+        partitioning: a new table is made of parts, and parts that rows need are made.
         rescue: append only: rows that a constraint rejects do not fail the load.
     """
 
@@ -267,6 +284,7 @@ class Load:
     history: History | None = None
     moment: pa.Scalar[Any] | None = None
     rescue: Rescue | None = None
+    partitioning: Partitioning | None = None
 
     @property
     def columns(self) -> pa.Schema:

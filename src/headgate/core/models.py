@@ -219,6 +219,15 @@ class HistoryColumns(Model):
     version: str = Field(default="version", min_length=1, description="Counted from 1 for each key.")
 
 
+class Parts(Model):
+    """A table in parts, made on demand."""
+
+    column: str = Field(min_length=1, description="The column that says which part a row belongs to.")
+    by: Literal["value", "day", "month", "year"] = Field(
+        default="value", description="A part for each value, or for each day, month or year of a date or time."
+    )
+
+
 class WriteOptions(Model):
     """What every target may say; each kind adds its own."""
 
@@ -253,6 +262,9 @@ class WriteOptions(Model):
         default=None, description="For scd2: the column that says since when a row holds; default the run's time."
     )
     history: HistoryColumns = Field(default_factory=HistoryColumns, description="For scd2: the columns of versions.")
+    partitioning: Parts | None = Field(
+        default=None, description="Partition tables such as sales_2024_01, made when the first row for them comes."
+    )
     dead_letter: str | None = Field(
         default=None,
         min_length=1,

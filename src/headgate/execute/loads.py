@@ -48,7 +48,7 @@ def _load(run: Run, write: Write, schema: pa.Schema) -> tuple[Load, Adapt | None
     replaces = run.replaces if write.mode == "append" else ""
     load = Load(
         write.table, write.mode, schema, write.keys, target.create, target.evolve == "evolve", target, replaces,
-        partition=write.partition,
+        partition=write.partition, partitioning=write.partitioning,
     )  # fmt: skip
     if run.request.full_refresh or (run.whole and write.mode != "append"):
         return _refreshed(write, load)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from headgate.core.contracts import Between, History, Load, Rescue
+from headgate.core.contracts import Between, History, Load, Partitioning, Rescue
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,6 +31,7 @@ def document(load: Load) -> dict[str, Any]:
         "history": asdict(load.history) if load.history else None,
         "moment": _encode(load.moment) if load.moment is not None else None,
         "rescue": asdict(load.rescue) if load.rescue else None,
+        "partitioning": asdict(load.partitioning) if load.partitioning else None,
     }
 
 
@@ -46,6 +47,7 @@ def load_of(document_: Mapping[str, Any]) -> Load:
         "history": History(**{**history, "track": tuple(history["track"])}) if history else None,
         "moment": _decode(moment) if moment else None,
         "rescue": Rescue(**found["rescue"]) if found.get("rescue") else None,
+        "partitioning": Partitioning(**found["partitioning"]) if found.get("partitioning") else None,
     }
     return Load(**found)
 

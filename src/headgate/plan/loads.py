@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headgate.config.models import Pipeline
-from headgate.core.contracts import Column, History, Mode
+from headgate.core.contracts import Column, History, Mode, Partitioning
 from headgate.core.errors import Code, FatalError, nearest
 from headgate.core.models import WriteOptions
 from headgate.plan.places import located
@@ -55,6 +55,7 @@ def write_stage(
         _history(target, wanted) if target.mode == "scd2" else None,
         effective[0] if effective else "",
         target.dead_letter or "",
+        _partitioning(target, wanted),
     )
 
 
@@ -87,6 +88,13 @@ class _Names:
     @property
     def names(self) -> list[str]:
         return list(self._known.values())
+
+
+def _partitioning(target: WriteOptions, wanted: _Names) -> Partitioning | None:
+    if target.partitioning is None:
+        return None
+    (column,) = wanted.all("partitioning", (target.partitioning.column,))
+    return Partitioning(column, target.partitioning.by)
 
 
 def _history(target: WriteOptions, wanted: _Names) -> History:

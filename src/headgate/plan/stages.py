@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from headgate.core.contracts import Column, History, Mode
+from headgate.core.contracts import Column, History, Mode, Partitioning
 from headgate.core.secrets import Secret
 from headgate.sql.shapes import Call, Reason
 
@@ -242,6 +242,7 @@ class Write:
         marker: a column of the pass that says which rows delete their key.
         history: names of the columns that scd2 adds, and what it tracks.
         effective: the column that says since when a row holds; empty: the run's time.
+        partitioning: the table's parts.
         dead_letter: the table for rows that a constraint of the target rejects; empty: they fail the run.
         lineage: what each column comes from, for people.
     """
@@ -261,6 +262,7 @@ class Write:
     history: History | None = None
     effective: str = ""
     dead_letter: str = ""
+    partitioning: Partitioning | None = None
     lineage: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property

@@ -16,7 +16,7 @@ from headgate.io.postgres import Connection
 
 __all__ = ["Connection", "Write", "open_store"]
 
-MODES: frozenset[Capability] = EVERY | {"rescue"}
+MODES: frozenset[Capability] = EVERY | {"rescue", "partition tables"}
 
 
 class Write(WriteOptions):

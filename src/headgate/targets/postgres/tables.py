@@ -15,7 +15,7 @@ from headgate.io.postgres import Statements, catalogue
 from headgate.io.postgres.catalogue import Relation
 from headgate.io.postgres.connection import driver
 from headgate.sql.literals import quote_name, quote_text
-from headgate.targets.postgres import merging, swap
+from headgate.targets.postgres import merging, partitions, swap
 from headgate.targets.postgres.columns import Fit, converter, declare, fit, sent_as
 from headgate.targets.postgres.copying import Copying, Destination
 
@@ -170,6 +170,7 @@ class TableLoad:
 
     def _choose(self, fits: Sequence[Fit], additions: Sequence[str]) -> Way:
         plain = (self.load.mode == "append" or self.load.whole) and not merges.handles(self.load)
+        plain = plain and self.load.partitioning is None
         if self.durable or not plain or any(each.final for each in fits):
             return "stage"
         if self._relation is None:
@@ -196,7 +197,8 @@ class TableLoad:
         if self.load.mode in merges.KEYED:
             lines.append(f"PRIMARY KEY ({', '.join(quote_name(key) for key in merges.identity(self.load))})")
         created = Relation(0, schema, parts[-1], "r")
-        self._statements.execute(f"CREATE TABLE {created.quoted} ({', '.join(lines)})")
+        divided = partitions.clause(self.load.partitioning) if self.load.partitioning else ""
+        self._statements.execute(f"CREATE TABLE {created.quoted} ({', '.join(lines)}){divided}")
         self._relation = catalogue.need(self._statements, f"{quote_name(schema)}.{quote_name(parts[-1])}", "stage")
         return self._relation
 
@@ -273,6 +275,8 @@ class TableLoad:
             statements.execute(f"ALTER TABLE {target.quoted} {', '.join(additions)}")
         plain = [declare(field, load.table)[1] for field in load.columns]
         merged = [replace(was, final=now.final) for was, now in zip(plain, fits, strict=True)]
+        if load.partitioning is not None:
+            partitions.ensure(statements, target, self._staged(merged), load.partitioning)
         if merges.handles(load):
             return merges.apply(load, self._merge_target(target, merged), _Session(statements))
         match load.mode:
@@ -283,17 +287,21 @@ class TableLoad:
             case _:
                 return merging.refill(statements, target, stage, merged)
 
+    def _staged(self, fits: Sequence[Fit]) -> str:
+        """The staged rows in the table's types, as a FROM clause."""
+        if not any(each.final for each in fits):
+            return quote_name(self.stage)
+        columns = [merging.value_of(each, named=True) for each in fits]
+        if self.load.marker:
+            columns.append(quote_name(self.load.marker))
+        return f"(SELECT {', '.join(columns)} FROM {quote_name(self.stage)})"
+
     def _merge_target(self, target: Relation, fits: Sequence[Fit]) -> merges.Target:
         """Nobody else may write until the commit, or their rows would meet ours in ways that nobody looked at."""
         self._statements.execute(f"LOCK TABLE {target.quoted} IN SHARE ROW EXCLUSIVE MODE")
         self._statements.execute(f"ANALYZE {quote_name(self.stage)}")
         types = {each.name: each.final or each.staged for each in fits}
-        columns = [merging.value_of(each, named=True) for each in fits]
-        if self.load.marker:
-            columns.append(quote_name(self.load.marker))
-        staged = quote_name(self.stage)
-        if any(each.final for each in fits):
-            staged = f"(SELECT {', '.join(columns)} FROM {staged})"
+        staged = self._staged(fits)
 
         def literal(value: pa.Scalar[Any], column: str) -> str:
             return f"{quote_text(str(value.as_py()))}::{types[column]}"
