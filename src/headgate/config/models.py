@@ -107,6 +107,8 @@ class Lazy:
     rules: Callable[[], tuple[RuleOptions, ...]]
     problems: Callable[[], tuple[Problem, ...]]
     """Of steps and rules, and of names between them; empty when all is well."""
+    faults: Callable[[], tuple[Problem, ...]] = tuple
+    """Those that are there whatever the environment: without references that have no value now."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +139,17 @@ class Pipeline:
         """The rules. Raises FatalError CONFIG_INVALID with every problem of steps and rules."""
         refuse(self.lazy.problems(), self.name)
         return self.lazy.rules()
+
+    def outline(self) -> tuple[tuple[StepOptions, ...], tuple[RuleOptions, ...]]:
+        """Steps and rules with marks in place of references that have no value now, for who looks at everything else.
+
+        Raises FatalError CONFIG_INVALID with every problem of them, if one of them cannot be read without such a value.
+        """
+        steps, rules = self.lazy.steps(), self.lazy.rules()
+        written = [len(self.document.get(part) or ()) for part in ("transformations", "quality_rules")]
+        if self.lazy.faults() or written != [len(steps), len(rules)]:
+            refuse(self.lazy.problems(), self.name)
+        return steps, rules
 
     @property
     def type(self) -> PipelineType:

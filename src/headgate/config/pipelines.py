@@ -87,7 +87,12 @@ class _Making:
             variables={**header.variables, **self.maker.variables},
             file=report.file,
             document=made.document,
-            lazy=Lazy(lambda: made.body.steps, lambda: made.body.rules, lambda: made.body.all_problems),
+            lazy=Lazy(
+                lambda: made.body.steps,
+                lambda: made.body.rules,
+                lambda: made.body.all_problems,
+                lambda: made.body.problems,
+            ),
             endpoint=self.maker.endpoint,
             unresolved=tuple(made.unresolved),
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 
 from headgate.diagrams.commits import Commits
-from headgate.diagrams.document import Diagram, document
+from headgate.diagrams.document import Diagram, document, masked
 from headgate.diagrams.dot import dot
 from headgate.diagrams.fold import EDGES, NODES, fold, to_depth
 from headgate.diagrams.graph import Direction, Graph
@@ -39,7 +39,8 @@ PLAIN = Look()
 
 
 def mermaid(diagram: Diagram, look: Look = PLAIN) -> str:
-    """The diagram in Mermaid's language."""
+    """The diagram in Mermaid's language, without the secrets that are known."""
+    diagram = masked(diagram)
     match diagram:
         case Graph():
             return _readable(diagram, look)
@@ -61,7 +62,7 @@ def render(diagram: Diagram, format_: Format = "mermaid", look: Look = PLAIN) ->
     Raises:
         ValueError: ``dot`` of what is no graph.
     """
-    diagram = _looking(diagram, look)
+    diagram = _looking(masked(diagram), look)
     match format_:
         case "mermaid":
             return mermaid(diagram, look)

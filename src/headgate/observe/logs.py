@@ -31,7 +31,7 @@ def document(event: Event) -> dict[str, Any]:
 class RunLog:
     """Writes ``<folder>/<run_id>.jsonl``. A run with nothing to do leaves none, and a log that cannot be written
 
-    stops no run: it is written for people, and nothing reads it back.
+    stops no run: it is written for people, and only pictures read it back, for the times in them.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""HTML that cannot be injected into: text is escaped unless it was made here."""
+"""HTML that cannot be injected into: text is escaped, and loses its secrets, unless it was made here."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from headgate.core.secrets import mask
 from headgate.diagrams.mermaid.words import clean
 
 VOID = ("meta", "link", "input", "br", "img")
@@ -84,4 +85,4 @@ def _inner(child: str | Iterable[str]) -> str:
 
 
 def _text(value: str) -> str:
-    return escape("\n".join(clean(line) for line in value.split("\n")))
+    return escape("\n".join(clean(line) for line in mask(value).split("\n")))

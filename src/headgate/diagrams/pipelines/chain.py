@@ -91,12 +91,15 @@ def chain_of(project: Project, name: str) -> Chain:
     for index, (read, address) in enumerate(zip(pipeline.sources, pipeline.source_addresses, strict=True)):
         named = read.name or ("source" if index == 0 else f"source_{index + 1}")
         sources.append(Source(named, system(address.name, address.kind), read))
-    names = unique_names([step.name or step.type for step in pipeline.transformations], {s.name for s in sources})
-    pairs: list[tuple[str, StepOptions | None]] = list(zip(names, pipeline.transformations, strict=True))
+    steps, rules = pipeline.outline()
+    names = unique_names([step.name or step.type for step in steps], {s.name for s in sources})
+    pairs: list[tuple[str, StepOptions | None]] = list(zip(names, steps, strict=True))
     pairs = pairs or [(EXTRACTED, None)]
     last = pairs[-1][0]
-    links = tuple(_link(pipeline, named, options, named == last) for named, options in pairs)
-    outputs = tuple(_link(pipeline, named, None, False, step) for named, step in _outputs(pipeline, pairs).items())
+    links = tuple(_link(pipeline, rules, named, options, named == last) for named, options in pairs)
+    outputs = tuple(
+        _link(pipeline, rules, named, None, False, step) for named, step in _outputs(pipeline, rules, pairs).items()
+    )
     targets = tuple(
         Target(system(address.name, address.kind), write)
         for write, address in zip(pipeline.targets, pipeline.target_addresses, strict=True)
@@ -105,20 +108,29 @@ def chain_of(project: Project, name: str) -> Chain:
     return Chain(pipeline, tuple(sources), _sides(project, pairs), links, targets, alerts, outputs)
 
 
-def _link(pipeline: Pipeline, name: str, options: StepOptions | None, last: bool, beside: str = "") -> Link:
+def _link(
+    pipeline: Pipeline,
+    rules: tuple[RuleOptions, ...],
+    name: str,
+    options: StepOptions | None,
+    last: bool,
+    beside: str = "",
+) -> Link:
     return Link(
         name,
         options,
-        tuple(rule for rule in pipeline.quality_rules if rule.step == name or (last and not rule.step)),
+        tuple(rule for rule in rules if rule.step == name or (last and not rule.step)),
         tuple(i for i, target in enumerate(pipeline.targets) if target.from_ == name or (last and not target.from_)),
         beside,
     )
 
 
-def _outputs(pipeline: Pipeline, pairs: list[tuple[str, StepOptions | None]]) -> dict[str, str]:
+def _outputs(
+    pipeline: Pipeline, rules: tuple[RuleOptions, ...], pairs: list[tuple[str, StepOptions | None]]
+) -> dict[str, str]:
     """Second outputs that somebody reads, and the step that gives each: one of its options names it."""
     names = {name for name, _ in pairs}
-    read = [target.from_ for target in pipeline.targets] + [rule.step for rule in pipeline.quality_rules]
+    read = [target.from_ for target in pipeline.targets] + [rule.step for rule in rules]
     found = {}
     for output in (name for name in read if name and name not in names):
         for name, options in pairs:

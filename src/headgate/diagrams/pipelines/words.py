@@ -127,6 +127,9 @@ def _value(value: Any) -> str:
             return str(value).lower()
         case list() | tuple():
             return short(", ".join(_value(item) for item in value))
+        case Mapping() if "type" in value:
+            rest = ", ".join(_value(item) for key, item in value.items() if key != "type")
+            return f"{value['type']} ({rest})" if rest else str(value["type"])
         case Mapping():
             return short(", ".join(f"{key}: {_value(item)}" for key, item in value.items()))
         case _:
