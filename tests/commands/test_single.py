@@ -19,17 +19,19 @@ def rows(workspace: Workspace, table: str, connection: str | None = None) -> lis
 
 
 def test_a_table_is_extracted_into_the_lake(workspace: Workspace) -> None:
-    result = handle(ExtractData(source_name="shop", table_name="orders"), workspace)
+    result = handle(ExtractData(source_name="shop", table_name="orders", extract_mode="full"), workspace)
     assert result.failure is None, result.failure
     assert result.unwrap().rows.loaded == 3
     assert rows(workspace, "orders") == [(1, 10), (2, 20), (3, 30)]
-    again = handle(ExtractData(source_name="shop", table_name="orders", target_table="copy"), workspace)
+    again = handle(
+        ExtractData(source_name="shop", table_name="orders", extract_mode="full", target_table="copy"), workspace
+    )
     assert again.unwrap().published
     assert rows(workspace, "copy") == rows(workspace, "orders")
 
 
 def test_a_file_is_extracted_into_a_table_named_after_it(workspace: Workspace) -> None:
-    result = handle(ExtractData(source_name="inbox", table_name="new orders.csv"), workspace)
+    result = handle(ExtractData(source_name="inbox", table_name="new orders.csv", extract_mode="full"), workspace)
     assert result.unwrap().targets[0].table == "new_orders"
     assert rows(workspace, "new_orders") == [(1, 10), (2, 20)]
 
@@ -44,7 +46,7 @@ def test_files_are_extracted_incrementally(workspace: Workspace) -> None:
 
 
 def test_a_table_is_transformed_into_another(workspace: Workspace) -> None:
-    handle(ExtractData(source_name="shop", table_name="orders"), workspace).unwrap()
+    handle(ExtractData(source_name="shop", table_name="orders", extract_mode="full"), workspace).unwrap()
     command = TransformData(
         input_source="orders",
         output_destination="big",
@@ -78,7 +80,7 @@ def test_a_file_is_loaded_into_a_target(workspace: Workspace, mode: str, expecte
     ("command", "code", "hint"),
     [
         (ExtractData(source_name="shopp", table_name="orders"), Code.SOURCE_NOT_FOUND, 'did you mean "shop"?'),
-        (ExtractData(source_name="shop", table_name="nonsense"), Code.TABLE_NOT_FOUND, ""),
+        (ExtractData(source_name="shop", table_name="nonsense", extract_mode="full"), Code.TABLE_NOT_FOUND, ""),
         (
             LoadData(source_data="inbox/new orders.csv", target_connection="shopp", target_table="t"),
             Code.TARGET_CONNECTION_NOT_FOUND,

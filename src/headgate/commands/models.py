@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -120,12 +120,40 @@ class DeletePipeline(Command):
 
 
 class ExtractData(Command):
-    """Copy a source's table into the lake, as a one-stage plan."""
+    """Copy a source's table into the lake, as a one-stage plan.
+
+    The lake keeps Parquet. ``start_date`` is inclusive and ``end_date`` exclusive; both are about
+    ``last_updated_column``, or about ``created_at`` where that is None. ``watermark_value`` wins over the stored one.
+    """
 
     source_name: str = Field(min_length=1)
     table_name: str = Field(min_length=1)
-    extract_mode: str = "full"
+    extract_mode: Literal["full", "incremental", "delta", "snapshot"] = "incremental"
     target_table: str | None = None
+    last_updated_column: str | None = "updated_at"
+    key_columns: tuple[str, ...] = ()
+    watermark_value: Any = None
+    start_date: datetime | date | None = None
+    end_date: datetime | date | None = None
+    where_clause: str | None = None
+    partition_column: str | None = None
+    partition_values: tuple[Any, ...] = ()
+    batch_size: int = Field(default=10_000, ge=1, le=100_000)
+    max_records: int | None = Field(default=None, ge=1)
+    validate_schema: bool = True
+    quality_rules: tuple[dict[str, Any], ...] = ()
+
+    @model_validator(mode="after")
+    def _complete(self) -> ExtractData:
+        if self.extract_mode == "incremental" and not self.last_updated_column:
+            raise ValueError("last_updated_column required for incremental extracts")
+        if self.start_date is not None and self.end_date is not None:
+            start, end = str(self.start_date), str(self.end_date)
+            if start >= end:
+                raise ValueError("start_date must be strictly before end_date")
+        if (self.partition_column is None) != (not self.partition_values):
+            raise ValueError("partition_column and partition_values belong together: give both or neither")
+        return self
 
 
 class ValidateData(Command):

@@ -8,14 +8,11 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any, assert_never
 
-from headgate.commands import load, transform, validate
+from headgate.commands import extract, load, transform, validate
 from headgate.commands.models import ExtractData, LoadData, TransformData, ValidateData
-from headgate.commands.run import attempt
 from headgate.config.dump import dump
 from headgate.config.load import load_project
-from headgate.core.errors import Code, FatalError, nearest
 from headgate.core.results import Result
-from headgate.execute.context import RunRequest
 from headgate.execute.workspace import Workspace
 
 Single = ExtractData | LoadData | TransformData | ValidateData
@@ -39,7 +36,7 @@ def run_single(command: Single, workspace: Workspace) -> Result[Any]:
             return validate.run_validate(command, extended, name)
         if isinstance(command, LoadData):
             return load.run_load(extended, name)
-        return attempt(extended, name, RunRequest())
+        return extract.run_extract(command, extended, name)
 
 
 def _extended(
@@ -61,7 +58,9 @@ def _extended(
 def _pipeline(command: Single, workspace: Workspace) -> tuple[str, dict[str, Any]]:
     match command:
         case ExtractData():
-            return _extract(command, workspace)
+            name = _name("extract", command.source_name, command.table_name)
+            target = command.target_table or _table_name(command.table_name)
+            return name, extract.definition(command, workspace, target)
         case LoadData():
             name = _name("load", command.target_connection, command.target_table)
             return name, load.definition(command, workspace, _from_data(command.source_data))
@@ -73,24 +72,6 @@ def _pipeline(command: Single, workspace: Workspace) -> tuple[str, dict[str, Any
             return name, validate.definition(command, _from_data(command.dataset))
         case _:
             assert_never(command)
-
-
-def _extract(command: ExtractData, workspace: Workspace) -> tuple[str, dict[str, Any]]:
-    connections = workspace.project.connections
-    if command.source_name not in connections:
-        raise FatalError(
-            Code.SOURCE_NOT_FOUND,
-            f'there is no connection "{command.source_name}"',
-            operation="extract",
-            object=command.source_name,
-            hint=nearest(command.source_name, connections),
-        )
-    what = "path" if connections.kinds[command.source_name] == "local" else "table"
-    target = command.target_table or _table_name(command.table_name)
-    return _name("extract", command.source_name, command.table_name), {
-        "source": {"connection": command.source_name, what: command.table_name, "mode": command.extract_mode},
-        "target": {"table": target, "mode": "overwrite" if command.extract_mode == "full" else "append"},
-    }
 
 
 def _from_data(text: str) -> dict[str, Any]:

@@ -55,8 +55,8 @@ def _extended(found: SourceSchema, read: ReadOptions, name: str) -> SourceSchema
     return SourceSchema(extended, found.casts, found.keys)
 
 
-def probe(read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> Window:
-    """A snapshot is one a date; a comparison is new at every call, since only its rows can tell what changed."""
+def probe(read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> Window | None:
+    """A snapshot is one a date; a comparison is new at every call, for only its rows can tell what changed."""
     if read.max_records is not None:
         raise FatalError(
             Code.UNSUPPORTED,
@@ -69,6 +69,8 @@ def probe(read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | No
         return Window(None, since, note="everything is read and compared with what the last published run saw")
     day = date.fromisoformat(context.interval.start[:10]) if context.interval else datetime.now(UTC).date()
     text = day.isoformat()
+    if context.interval is None and (since or {}).get("snapshot") == text:
+        return None
     return Window({"snapshot": text}, None, {"snapshot": text}, f"everything, kept under {text} in {SNAPSHOT}")
 
 
