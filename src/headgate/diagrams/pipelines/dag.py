@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from headgate.config.cron_words import in_words
 from headgate.core.runs import Receipt, Status
+from headgate.diagrams.fold import NODES
 from headgate.diagrams.graph import EdgeKind, Graph
 from headgate.diagrams.palette import Role
 from headgate.diagrams.pipelines.chain import Chain
@@ -23,7 +24,7 @@ def dag(
     depth: int | None = None,
     last: Mapping[str, Receipt] | None = None,
 ) -> Graph:
-    """All pipelines, or those at most ``depth`` pipelines away from ``around``.
+    """All pipelines, or those at most ``depth`` pipelines away from ``around``; framed by their first tags.
 
     Args:
         last: the last run of pipelines, which is then told in their nodes.
@@ -32,19 +33,41 @@ def dag(
     near = {chain.name for chain in known} if around is None else _near(known, around, depth)
     shown = [chain for chain in known if chain.name in near]
     sketch = Sketch(f"Pipelines of {project}", "LR")
-    written = {key for chain in shown for key in _writes(chain)}
     for chain in shown:
         _pipeline(sketch, chain, (last or {}).get(chain.name))
+    tables = {key for chain in shown for key in (*_reads(chain), *_writes(chain))}
+    if len(shown) + len(tables) <= NODES:
+        _with_tables(sketch, shown)
+    else:
+        _without_tables(sketch, shown)
+    for chain in shown:
+        for other in chain.pipeline.depends_on:
+            if other in near:
+                sketch.edge(other, chain.name, "before", EdgeKind.DEPENDS)
+    return sketch.graph()
+
+
+def _with_tables(sketch: Sketch, shown: list[Chain]) -> None:
+    written = {key for chain in shown for key in _writes(chain)}
     for chain in shown:
         for system, what in _reads(chain):
             role = Role.TARGET if (system, what) in written else Role.SOURCE
             sketch.edge(sketch.node(f"{system} {what}", what, role, (system,)), chain.name)
         for system, what in _writes(chain):
             sketch.edge(chain.name, sketch.node(f"{system} {what}", what, Role.TARGET, (system,)))
-        for other in chain.pipeline.depends_on:
-            if other in near:
-                sketch.edge(other, chain.name, "before", EdgeKind.DEPENDS)
-    return sketch.graph()
+
+
+def _without_tables(sketch: Sketch, shown: list[Chain]) -> None:
+    """Too many tables to draw: they stand on the ways between pipelines."""
+    writers: dict[tuple[str, str], list[str]] = {}
+    for chain in shown:
+        for key in _writes(chain):
+            writers.setdefault(key, []).append(chain.name)
+    for chain in shown:
+        for system, what in _reads(chain):
+            for writer in writers.get((system, what), ()):
+                if writer != chain.name:
+                    sketch.edge(writer, chain.name, what)
 
 
 def upstream(chains: Iterable[Chain]) -> dict[str, set[str]]:
@@ -85,7 +108,8 @@ def _pipeline(sketch: Sketch, chain: Chain, receipt: Receipt | None) -> None:
     if receipt is not None:
         detail.append(f"{receipt.status.value}: {rows(receipt.rows.loaded)}")
         role = Role.ERROR if receipt.status in BAD else role
-    sketch.node(chain.name, chain.name, role, detail)
+    group = sketch.group(f"tag {pipeline.tags[0]}", pipeline.tags[0]) if pipeline.tags else ""
+    sketch.node(chain.name, chain.name, role, detail, group)
 
 
 def _reads(chain: Chain) -> list[tuple[str, str]]:
