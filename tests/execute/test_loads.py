@@ -228,3 +228,19 @@ def test_a_target_without_partition_tables_says_so(shop: SmallProject) -> None:
     orders(shop)
     into(shop, partitioning={"column": "day", "by": "month"})
     assert "no partition tables" in str(refusal(shop))
+
+
+def test_rows_with_values_in_new_columns_are_held_back_where_the_table_is_to_stay(shop: SmallProject) -> None:
+    into(shop, evolve="quarantine")
+    shop.table("orders", {"id": "INTEGER", "city": "TEXT"}, [(1, "Bonn")]).run()
+    wider = {"id": "INTEGER", "city": "TEXT", "price": "INTEGER"}
+    receipt = shop.table("orders", wider, [(2, "Ulm", None), (3, "Trier", 5), (4, "Köln", None)]).run()
+    assert (receipt.rows.loaded, receipt.rows.quarantined) == (2, 1)
+    assert shop.out() == [(1, "Bonn"), (2, "Ulm"), (4, "Köln")]
+    (entry,) = [one["id"] for one in shop.entries() if one["status"] == "held"]
+    (row,) = shop.held(entry)
+    assert (row["id"], row["price"]) == (3, 5)
+    assert row["_reasons"] == ["columns of out: no value in price: out has no such column"]
+    into(shop)  # the table may grow now
+    assert shop.replay(entry).unwrap().rows.loaded == 1
+    assert shop.out("SELECT id, price FROM out WHERE price IS NOT NULL") == [(3, 5)]

@@ -271,5 +271,8 @@ class WriteOptions(Model):
         description="For append: the table for rows that a constraint of the target rejects, as JSON with the reason.",
     )
     create: bool = Field(default=True, description="Create the table if it is absent.")
-    evolve: Literal["evolve", "freeze"] = Field(default="evolve", description="Add new columns, or refuse them.")
+    evolve: Literal["evolve", "freeze", "quarantine"] = Field(
+        default="evolve",
+        description="Add new columns; or refuse them; or hold back rows that have values in them, and load the others.",
+    )
     allow_empty: bool = Field(default=False, description="Let a full replacement by nothing pass.")

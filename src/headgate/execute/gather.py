@@ -121,6 +121,7 @@ def gather(
             context.variables,
             resume,
             _sites(workspace, pipeline, context, state) if resume is None else Sites(),
+            _tables(workspace, pipeline),
         )
 
         def probe(call: Call, columns: Sequence[Column]) -> tuple[tuple[Column, ...], str]:
@@ -179,6 +180,15 @@ def _scan(
         note=window.note if window is not None and relation.source == 0 else "",
     )
     return scan, schema
+
+
+def _tables(workspace: Workspace, pipeline: Pipeline) -> dict[int, frozenset[str]]:
+    """The columns of tables that are to stay as they are, so that rows with others are held back."""
+    found = {}
+    for number, (target, store) in enumerate(zip(pipeline.targets, workspace.stores_of(pipeline), strict=True)):
+        if target.evolve == "quarantine" and (info := store.describe(target.table)) is not None:
+            found[number] = frozenset(name.lower() for name in info.schema.names)
+    return found
 
 
 def _digest(read: ReadOptions) -> str:

@@ -23,6 +23,10 @@ OPEN_END = "9999-12-31"
 
 def open_writer(run: Run, write: Write, schema: pa.Schema, *, selects: bool) -> Writer:
     """Open a target's table for the rows of a pass, which have ``schema`` and maybe (``selects``) more columns."""
+    if write.omitted:
+        for name in write.omitted:
+            schema = schema.remove(schema.get_field_index(name))
+        selects = True
     load, adapt = _load(run, write, schema)
     writer = run.transactions[write.store].stage(load)
     if adapt is None and not selects:

@@ -37,7 +37,7 @@ from headgate.plan.stages import (
     Transform,
 )
 from headgate.plan.trail import Trail
-from headgate.sql.shapes import Branch, Call, Note, Reshape, StepInput
+from headgate.sql.shapes import Branch, Call, Note, Reshape, RowRule, StepInput, column
 
 Probe = Callable[[Call, Sequence[Column]], tuple[tuple[Column, ...], str]]
 """The columns that a Python step gives for these columns, and the hash of its source."""
@@ -62,6 +62,8 @@ class Inputs:
     variables: Mapping[str, Any] = field(default_factory=dict)
     resume: Resume | None = None
     sites: Sites = field(default_factory=Sites)
+    tables: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    """For targets with evolve: quarantine whose table is there: its columns, in lower case."""
 
     @property
     def main(self) -> Scan:
@@ -251,6 +253,7 @@ class _Compiler:
         last = index == len(self.steps) - 1 and not gate
         if not before and not gate:
             self._mark(builder, self._input(), name, last=last)
+            self._hold_strange(builder, name, last=last)
         rules = [] if before or gate else self.rules.after(name, last=last)
         if gate or not self.steps:
             rules = [*self.rules.extracted(), *rules]
@@ -317,15 +320,33 @@ class _Compiler:
             except HeadgateError as error:
                 raise located(error, self.pipeline, ("targets", number, "delete_when")) from error.__cause__
 
+    def _strange(self, number: int, columns: Sequence[Column]) -> tuple[str, ...]:
+        """The columns that a target's table lacks and is not to get."""
+        known = self.inputs.tables.get(number)
+        return () if known is None else tuple(item.name for item in columns if item.name.lower() not in known)
+
+    def _hold_strange(self, builder: PassBuilder, name: str, *, last: bool) -> None:
+        """Hold back rows that have a value where the table has no column."""
+        for number, target in self._written(name, last=last):
+            strange = self._strange(number, builder.columns)
+            if not strange:
+                continue
+            absent = exp.and_(*(exp.Is(this=column(each), expression=exp.null()) for each in strange))
+            message = f"no value in {', '.join(strange)}: {target.table} has no such column"
+            rule = Rule(f"columns of {target.table}", "error", "quarantine", message, -1)
+            builder.check([(rule, RowRule(absent, message))], name)
+
     def _write(self, name: str, relation: str, builder: PassBuilder, *, last: bool) -> None:
         columns = builder.columns
         lineage = tuple((item.name, tuple(sorted(builder.lineage.get(item.name, ())))) for item in columns)
         for number, target in self._written(name, last=last):
             store = self.inputs.stores[number]
             told = followed(self.pipeline)
-            stage = write_stage(self.pipeline, number, target, relation, store, columns, followed=told)
-            self.stages.append(replace(stage, lineage=lineage))
-            self.rules.load_gate(name, number, replace(self._input(), columns=columns), self._bind, last=last)
+            strange = self._strange(number, columns)
+            written = tuple(item for item in columns if item.name not in strange)
+            stage = write_stage(self.pipeline, number, target, relation, store, written, followed=told)
+            self.stages.append(replace(stage, lineage=lineage, omitted=strange))
+            self.rules.load_gate(name, number, replace(self._input(), columns=written), self._bind, last=last)
 
     # --------------------------------------------------------------------------------------------- parts
 

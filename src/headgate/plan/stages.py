@@ -243,6 +243,7 @@ class Write:
         history: names of the columns that scd2 adds, and what it tracks.
         effective: the column that says since when a row holds; empty: the run's time.
         partitioning: the table's parts.
+        omitted: columns of the pass that the table lacks and does not get; rows with values in them are held back.
         dead_letter: the table for rows that a constraint of the target rejects; empty: they fail the run.
         lineage: what each column comes from, for people.
     """
@@ -263,12 +264,13 @@ class Write:
     effective: str = ""
     dead_letter: str = ""
     partitioning: Partitioning | None = None
+    omitted: tuple[str, ...] = ()
     lineage: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def plain(self) -> bool:
         """Whether the target takes the rows as they are, without columns of headgate's beside them."""
-        return not (self.dated or self.between or self.marker or self.history or self.dead_letter)
+        return not (self.dated or self.between or self.marker or self.history or self.dead_letter or self.omitted)
 
     @property
     def whole(self) -> bool:
