@@ -49,8 +49,9 @@ def create(connection: duckdb.DuckDBPyConnection, table: str, columns: Mapping[s
     declared = ", ".join(f"{name(column)} {type_}" for column, type_ in columns.items())
     connection.execute(f"CREATE OR REPLACE TABLE {name(table)} ({declared})")
     if rows:
-        marks = ", ".join("?" * len(columns))
-        connection.executemany(f"INSERT INTO {name(table)} VALUES ({marks})", rows)
+        marks = "(" + ", ".join("?" * len(columns)) + ")"
+        values = [value for row in rows for value in row]
+        connection.execute(f"INSERT INTO {name(table)} VALUES {', '.join([marks] * len(rows))}", values)
 
 
 def _apply(connection: duckdb.DuckDBPyConnection, shape: Shape, outcome: Outcome) -> None:
