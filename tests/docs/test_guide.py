@@ -21,6 +21,7 @@ version: 1
 project: guide
 connections:
   shop_db: {type: postgres, url: "${SHOP_DB_URL:-postgresql://shop}"}
+  warehouse: {type: postgres, url: "${DW_URL:-postgresql://dw}"}
 """
 CALL = re.compile(r"\bheadgate ((?:[a-z]+ ?){1,2})([^`\n;&|#]*)")
 
