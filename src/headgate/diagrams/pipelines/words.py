@@ -69,14 +69,19 @@ def alert_text(alert: Alert) -> str:
 
 
 def seconds(value: timedelta | float) -> str:
-    """``90 s``, ``5 min``, ``2 h``, ``1 d``, ``14 ms``; the largest unit that is whole."""
+    """``14 ms``, ``1.48 s``, ``90 s``, ``5 min``, ``1 h 2 min``, ``7 d``: two units at most."""
     count = value.total_seconds() if isinstance(value, timedelta) else value
     if 0 < count < 1:
         return f"{max(1, round(count * 1000))} ms"
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if count >= size and count % size == 0:
-            return f"{count / size:g} {unit}"
-    return f"{count:.3g} s"
+    if count < 100:
+        return f"{count:.3g} s" if count % 60 else f"{count / 60:g} min" if count else "0 s"
+    units = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+    left, parts = round(count), list[str]()
+    for size, unit in units:
+        if left >= size:
+            parts.append(f"{left // size} {unit}")
+        left %= size
+    return " ".join(parts[:2])
 
 
 def rows(count: int) -> str:
