@@ -1,0 +1,200 @@
+"""Statements of SQL in a source: what they read, write and do. Parsed, never run."""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Literal
+
+Kind = Literal["read", "write", "define", "other"]
+BEGINS = re.compile(
+    r"^\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*|\()*(select|with|insert|update|delete|merge|copy|create|drop|truncate|alter|"
+    r"unload|replace|call|exec|load\s+data|refresh|grant|vacuum|analyze)\b",
+    re.I | re.S,
+)
+_HOLE = re.compile(r"\{\{.*?\}\}|\$?\{[^{}]*\}|%\(\w+\)s|%s|(?<![:\w]):\w+|\?(?=[\s,)]|$)", re.S)
+_NAME = r'((?:[\w$"`\[\]{}.…-]|\{[^}]*\})+)'
+_FALLBACK = (
+    ("write", "INSERT", re.compile(rf"\binsert\s+(?:overwrite\s+|ignore\s+)?(?:into\s+)?(?:table\s+)?{_NAME}", re.I)),
+    ("write", "MERGE", re.compile(rf"\bmerge\s+into\s+{_NAME}", re.I)),
+    ("write", "REPLACE", re.compile(rf"\breplace\s+into\s+{_NAME}", re.I)),
+    ("write", "COPY", re.compile(rf"\bcopy\s+(?:into\s+)?(?!\(){_NAME}", re.I)),
+    ("write", "LOAD DATA", re.compile(rf"\bload\s+data\b.*?\binto\s+table\s+{_NAME}", re.I | re.S)),
+    ("write", "UPDATE", re.compile(rf"^\s*update\s+{_NAME}", re.I)),
+    ("write", "DELETE", re.compile(rf"\bdelete\s+from\s+{_NAME}", re.I)),
+    ("define", "TRUNCATE", re.compile(rf"\btruncate\s+(?:table\s+)?{_NAME}", re.I)),
+    ("define", "CREATE", re.compile(rf"\bcreate\s+(?:or\s+replace\s+)?(?:\w+\s+)?(?:table|view)\s+(?:if\s+not\s+exists\s+)?{_NAME}", re.I)),
+    ("define", "DROP", re.compile(rf"\bdrop\s+(?:table|view)\s+(?:if\s+exists\s+)?{_NAME}", re.I)),
+    ("define", "ALTER", re.compile(rf"\balter\s+table\s+(?:if\s+exists\s+)?{_NAME}", re.I)),
+)  # fmt: skip
+_READS = re.compile(rf"\b(?:from|join)\s+(?!\(|select\b|lateral\b|unnest\b){_NAME}", re.I)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement: its verb, the tables it reads and writes, and what it does to rows."""
+
+    kind: Kind
+    verb: str
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    detail: tuple[str, ...] = field(default=())
+
+
+def is_sql(text: str) -> bool:
+    return bool(BEGINS.match(text))
+
+
+@lru_cache(maxsize=4096)
+def statements(text: str) -> tuple[Statement, ...]:
+    """What the statements of a text do; () for what is no SQL."""
+    if not is_sql(text) or len(text) > 200_000:
+        return ()
+    holes: list[str] = []
+
+    def hole(found: re.Match[str]) -> str:
+        holes.append(found[0])
+        before = text[: found.start()].rstrip()[-1:]
+        return f"hole_{len(holes) - 1}_" if before not in "'" else f"hole_{len(holes) - 1}_"
+
+    filled = _HOLE.sub(hole, text)
+    found = _parsed(filled) or [_guessed(part) for part in filled.split(";") if part.strip()]
+    return tuple(_restored(one, holes) for one in found if one is not None)
+
+
+def _restored(one: Statement, holes: list[str]) -> Statement:
+    def back(name: str) -> str:
+        return re.sub(r"hole_(\d+)_", lambda found: _shown(holes[int(found[1])]), name)
+
+    return Statement(
+        one.kind,
+        one.verb,
+        tuple(dict.fromkeys(map(back, one.reads))),
+        tuple(dict.fromkeys(map(back, one.writes))),
+        tuple(map(back, one.detail)),
+    )
+
+
+def _shown(hole: str) -> str:
+    inner = hole.strip("{}$ ")
+    return "{" + inner + "}" if hole.startswith(("{", "$")) else hole
+
+
+def _parsed(text: str) -> list[Statement] | None:
+    import sqlglot
+    from sqlglot import exp
+    from sqlglot.errors import SqlglotError
+
+    quiet = logging.getLogger("sqlglot")
+    level = quiet.level
+    quiet.setLevel(logging.CRITICAL)
+    try:
+        trees = sqlglot.parse(text)
+    except (SqlglotError, RecursionError, ValueError):
+        return None
+    finally:
+        quiet.setLevel(level)
+    found = []
+    for tree in trees:
+        if tree is None:
+            continue
+        if isinstance(tree, exp.Command | exp.Copy):
+            guessed = _guessed(tree.sql() if not isinstance(tree, exp.Copy) else text)
+            if guessed is not None:
+                found.append(guessed)
+        else:
+            found.append(_statement(tree))
+    return found
+
+
+def _statement(tree):  # type: ignore[no-untyped-def]
+    from sqlglot import exp
+
+    target, verb, kind = "", "SELECT", "read"
+    match tree:
+        case exp.Insert():
+            target, verb, kind = _target(tree.this), "INSERT", "write"
+        case exp.Merge():
+            target, verb, kind = _target(tree.this), "MERGE", "write"
+        case exp.Update():
+            target, verb, kind = _target(tree.this), "UPDATE", "write"
+        case exp.Delete():
+            target, verb, kind = _target(tree.this), "DELETE", "write"
+        case exp.TruncateTable():
+            target, verb, kind = _target(tree.expressions[0]), "TRUNCATE", "define"
+        case exp.Create():
+            made = f"CREATE {tree.kind or 'TABLE'}"
+            target, verb = _target(tree.this), f"{made} AS" if tree.expression else made
+            kind = "write" if tree.expression else "define"
+        case exp.Drop() | exp.Alter():
+            target, verb, kind = _target(tree.this), type(tree).__name__.upper(), "define"
+        case exp.Query():
+            pass
+        case _:
+            return Statement("other", type(tree).__name__.upper())
+    ctes = {one.alias for one in tree.find_all(exp.CTE)}
+    reads = [name for one in tree.find_all(exp.Table) if (name := _table(one)) and name not in ctes]
+    if target in reads:
+        reads.remove(target)
+    detail = _details(tree)
+    if isinstance(tree, exp.Insert) and tree.args.get("conflict"):
+        detail.append("ON CONFLICT")
+    return Statement(kind, verb, tuple(reads), (target,) if target else (), tuple(detail))
+
+
+def _target(node) -> str:  # type: ignore[no-untyped-def]
+    from sqlglot import exp
+
+    table = node if isinstance(node, exp.Table) else node.find(exp.Table) if node is not None else None
+    return _table(table) if table is not None else ""
+
+
+def _table(table) -> str:  # type: ignore[no-untyped-def]
+    parts = [part.name for part in table.parts] if table.parts else [table.name]
+    return ".".join(part for part in parts if part)
+
+
+def _details(tree) -> list[str]:  # type: ignore[no-untyped-def]
+    """JOIN, WHERE and GROUP BY of the outermost and of the queries within."""
+    from sqlglot import exp
+
+    found = []
+    for join in tree.find_all(exp.Join):
+        kind = " ".join(part for part in (join.side, join.kind) if part).upper()
+        on = join.args.get("on")
+        using = join.args.get("using")
+        keys = f" ON {on.sql()}" if on is not None else f" USING {', '.join(one.name for one in using)}" if using else ""
+        name = _table(join.this) if isinstance(join.this, exp.Table) else "a subquery"
+        found.append(f"{kind + ' ' if kind else ''}JOIN {name}{keys}"[:80])
+    for where in tree.find_all(exp.Where):
+        found.append(f"WHERE {where.this.sql()}"[:80])
+    for group in tree.find_all(exp.Group):
+        found.append(f"GROUP BY {', '.join(one.sql() for one in group.expressions)}"[:80])
+    return list(dict.fromkeys(found))[:5]
+
+
+def _guessed(text: str) -> Statement | None:
+    """By patterns, where the text is in a dialect that the parser does not take."""
+    if not is_sql(text):
+        return None
+    reads = [_clean(name) for name in _READS.findall(text)]
+    for kind, verb, pattern in _FALLBACK:
+        found = pattern.search(text)
+        if found:
+            target = _clean(found[1])
+            if verb == "COPY" and re.search(r"\bto\b", text[found.end() : found.end() + 40], re.I):
+                return Statement("read", "COPY", (target,))
+            return Statement(kind, verb, tuple(name for name in reads if name != target), (target,))  # type: ignore[arg-type]
+    begins = BEGINS.match(text)
+    verb = begins[1].upper() if begins else "SQL"
+    if verb in ("COPY", "UNLOAD") and reads:
+        return Statement("read", verb, tuple(reads))
+    if verb in ("SELECT", "WITH"):
+        return Statement("read", "SELECT", tuple(reads))
+    return Statement("other", verb, tuple(reads))
+
+
+def _clean(name: str) -> str:
+    return re.sub(r'["`\[\]]', "", name).rstrip(".,;)")
