@@ -26,6 +26,8 @@ class Kind(StrEnum):
     RUN = "run"
     BRANCH = "branch"
     STATE = "state"
+    DATA_FLOW = "data-flow"
+    DEPLOYMENT = "deployment"
 
 
 class Form(StrEnum):
@@ -70,6 +72,16 @@ def diagram(
         Kind | None,
         typer.Option(help="What is drawn; default architecture, run with --run, dag without a name."),
     ] = None,
+    from_: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="PATH",
+            help="Draw what others wrote instead: Python, Airflow DAGs, a dbt manifest, compose, Kubernetes, Terraform."
+            " It is read, never run; NAME then chooses what of it.",
+            show_default=False,
+        ),
+    ] = None,
     run: Annotated[str | None, typer.Option(metavar="RUN", help="Put the rows and times of a run on it.")] = None,
     output: FileOption = None,
     form: Annotated[Form | None, typer.Option("--format", help="Default: by the file's ending, else Mermaid.")] = None,
@@ -80,13 +92,13 @@ def diagram(
     ] = None,
     icons: Annotated[bool, typer.Option("--icons/--no-icons", help="Emoji before names.")] = True,
 ) -> None:
-    """Draw a pipeline, a run or the project."""
+    """Draw a pipeline, a run or the project; or, with --from, foreign code."""
     from headgate.diagrams.render import Look
     from headgate.diagrams.writing import written
 
     format_ = form or (_by_ending(output) if output else Form.JSON if face.json else Form.MERMAID)
-    found = _own(face, name, kind, run, depth)
-    levels = depth if kind in (Kind.ARCHITECTURE, None) and name is not None else None
+    found = _foreign(face, from_, name, kind, run, depth) if from_ is not None else _own(face, name, kind, run, depth)
+    levels = depth if kind in (Kind.ARCHITECTURE, None) and (name is not None or from_ is not None) else None
     content = written(found, format_.value, Look(icons, direction.value if direction else None, levels))
     if output is not None:
         _write(output, content)
@@ -106,6 +118,19 @@ def _own(face: Face, name: str | None, kind: Kind | None, run: str | None, depth
     wanted = Wanted(name or "", kind.value if kind else "", run, depth, face.variables)
     with face.workspace() as workspace:
         return query(workspace, wanted)
+
+
+def _foreign(face: Face, path: Path, name: str | None, kind: Kind | None, run: str | None, depth: int | None) -> Diagram:
+    from headgate.queries.foreign import foreign
+
+    if run is not None:
+        raise _usage("foreign code has no runs of headgate", "--run", "leave --run out")
+    drawn = foreign(path, name or "", kind.value if kind else "", depth)
+    for problem in drawn.problems:
+        face.note(str(problem))
+    if drawn.remark:
+        face.note(drawn.remark)
+    return drawn.diagram
 
 
 def _by_ending(file: Path) -> Form:

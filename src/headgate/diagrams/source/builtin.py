@@ -24,7 +24,7 @@ NAMES = frozenset(
         "open", "print", "range", "len", "str", "int", "float", "list", "dict", "tuple", "set", "zip", "map", "filter",
         "enumerate", "sorted", "sum", "min", "max", "any", "all", "reversed", "iter", "next", "isinstance", "getattr",
         "setattr", "hasattr", "exit", "quit", "input", "bool", "abs", "round", "type", "repr", "format", "bytes",
-        "vars", "id", "hash", "callable", "object", "iter", "frozenset", "divmod", "issubclass", "super",
+        "vars", "id", "hash", "callable", "object", "frozenset", "divmod", "issubclass", "super",
     }
 )  # fmt: skip
 SAME = frozenset({"list", "tuple", "set", "iter", "reversed", "sorted", "str", "next", "frozenset", "dict", "int"})
@@ -155,7 +155,9 @@ def _pairs_method(value: Pairs, call: Called) -> Value | None:
             default = call.argument(1)
             return value.pairs.get(call.args[0].text, default or Thing(value.origins, f"?{call.args[0].text}"))
         case "items":
-            return Items(value.origins, tuple(Items(one.origins, (Known(value=k), one)) for k, one in value.pairs.items()))
+            return Items(
+                value.origins, tuple(Items(one.origins, (Known(value=k), one)) for k, one in value.pairs.items())
+            )
         case "values":
             return Items(value.origins, tuple(value.pairs.values()))
         case "keys":

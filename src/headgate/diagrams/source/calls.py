@@ -131,7 +131,12 @@ def apply(
 
 
 def outside(
-    machine: Machine, function: Thing, args: tuple[Value, ...], kwargs: Mapping[str, Value], node: ast.Call, scope: Scope
+    machine: Machine,
+    function: Thing,
+    args: tuple[Value, ...],
+    kwargs: Mapping[str, Value],
+    node: ast.Call,
+    scope: Scope,
 ) -> Value:
     """A call that leaves the project: what the vocabulary makes of it, else something with the same rows in it."""
     called = Called(function.path.rpartition(".")[2].removeprefix("?"), args, kwargs)
@@ -159,6 +164,9 @@ def instance(
     """An object, made by following ``__init__``."""
     info = class_.info
     assert info is not None
+    special = machine.vocabulary.made_by(machine, class_, Called(info.name, tuple(args), kwargs), node, scope)
+    if special is not None:
+        return special
     made = Instance(NOTHING, info, {}, (*args, *kwargs.values()))
     init = machine.attribute(made, "__init__")
     if isinstance(init, Function):
@@ -231,9 +239,7 @@ def _shown(value: Value) -> str:
             return "rows" if value.origins else "…"
 
 
-def follow(
-    machine: Machine, function: Function, args: Sequence[Value], kwargs: Mapping[str, Value]
-) -> Value:
+def follow(machine: Machine, function: Function, args: Sequence[Value], kwargs: Mapping[str, Value]) -> Value:
     """The result of a function's body."""
     from headgate.diagrams.source.machine import Scope
 
@@ -256,7 +262,9 @@ def follow(
     result = scope.returns[0]
     for other in scope.returns[1:]:
         result = merged(result, other)
-    return Items(origins_of([result]), (result,)) if scope.yields and "contextmanager" not in _decorated(node) else result
+    return (
+        Items(origins_of([result]), (result,)) if scope.yields and "contextmanager" not in _decorated(node) else result
+    )
 
 
 def _settle(machine: Machine) -> None:

@@ -51,7 +51,15 @@ def components(machine: Machine, modules: list[Module], entries: list[Entry]) ->
             kept = tuple(name for name in module.functions if not name.startswith("_"))
             if own or layer in ("utilities", "configuration"):
                 found.append(
-                    Component(module.stem, layer, module.file, 1, "module", configs=tuple(configs.get(module.stem, ())), methods=kept)
+                    Component(
+                        module.stem,
+                        layer,
+                        module.file,
+                        1,
+                        "module",
+                        configs=tuple(configs.get(module.stem, ())),
+                        methods=kept,
+                    )
                 )
     return _joined(found)
 
@@ -79,12 +87,18 @@ def _work(entries: list[Entry]) -> tuple[dict[str, Counter[Part]], dict[str, dic
 
 
 def _class(
-    machine: Machine, info: ClassInfo, work: dict[str, Counter[Part]], configs: dict[str, dict[str, None]], starts: set[str]
+    machine: Machine,
+    info: ClassInfo,
+    work: dict[str, Counter[Part]],
+    configs: dict[str, dict[str, None]],
+    starts: set[str],
 ) -> Component:
     bases = machine.bases(info)
     layer = _named(info.name, NAMES) or next((one for base in bases if (one := _named(base.name, NAMES))), None)
     layer = _folder(info.module) or layer or _majority(work.get(info.name, Counter()), info.name in starts)
-    abstract = any("abstractmethod" in ast.unparse(one) for node in info.methods.values() for one in node.decorator_list)
+    abstract = any(
+        "abstractmethod" in ast.unparse(one) for node in info.methods.values() for one in node.decorator_list
+    )
     component = Component(
         info.name,
         layer,
@@ -110,7 +124,9 @@ def _attributes(machine: Machine, info: ClassInfo) -> dict[str, str]:
             match statement:
                 case ast.Assign(targets=[ast.Attribute(value=ast.Name(id="self"), attr=attribute)], value=given):
                     pass
-                case ast.AnnAssign(target=ast.Attribute(value=ast.Name(id="self"), attr=attribute), value=ast.expr() as given):
+                case ast.AnnAssign(
+                    target=ast.Attribute(value=ast.Name(id="self"), attr=attribute), value=ast.expr() as given
+                ):
                     pass
                 case _:
                     continue
@@ -167,5 +183,3 @@ def _joined(found: list[Component]) -> list[Component]:
     for one in found:
         kept.setdefault(one.name, one)
     return list(kept.values())
-
-

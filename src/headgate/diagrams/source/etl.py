@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from headgate.diagrams.source import shown, sql
 from headgate.diagrams.source.flow import Block, Part, Place, Step, Stop
+from headgate.diagrams.source.flow import Call as FlowCall
 from headgate.diagrams.source.meaning import PANDAS, Meaning, meanings, part_of
 from headgate.diagrams.source.places import places, system
 from headgate.diagrams.source.rows import FRAMES, holds_rows, is_frame
 from headgate.diagrams.source.values import (
     NOTHING,
     Called,
+    Class,
     Function,
     Instance,
     Items,
@@ -37,7 +39,9 @@ RUNS_SQL = frozenset(
      "run_query", "execute_query", "fetch", "read_sql", "exec_driver_sql", "from_query", "read_query", "select", "fetchrow",
      "fetchval", "execute_sql", "raw", "to_dataframe", "execute_values", "execute_batch", "execute_statement", "command"}
 )  # fmt: skip
-CONFIG_FILE = re.compile(r"(^|[/_.-])(conf|config|configs|configuration|settings|params|credentials)([/_.-]|$)|\.env$|\.ini$", re.I)
+CONFIG_FILE = re.compile(
+    r"(^|[/_.-])(conf|config|configs|configuration|settings|params|credentials)([/_.-]|$)|\.env$|\.ini$", re.I
+)
 ALONE = re.compile(r"_*(extract|fetch_(?!all|one|many)|download|ingest|scrape|crawl)", re.I)
 DATA = (Part.EXTRACT, Part.TRANSFORM, Part.LOAD)
 _BRACKETS = re.compile(r"\(\)|\[\]")
@@ -71,9 +75,17 @@ class Etl:
     def entered(self, machine: Machine, function: Function, call: Called, node: ast.AST, scope: Scope) -> Value | None:
         if part_of(call.name) is not Part.NOTIFY:
             return None
-        step = machine.step(Part.NOTIFY, call.name, node)
-        texts = [one.text for one in (*call.args, *call.kwargs.values()) if isinstance(one, Known) and isinstance(one.value, str)]
+        with machine.block() as block:
+            step = machine.step(Part.NOTIFY, call.name, node)
+        texts = [
+            one.text
+            for one in (*call.args, *call.kwargs.values())
+            if isinstance(one, Known) and isinstance(one.value, str)
+        ]
         step.tell(*(shown.cut(shown.clean(text)) for text in texts[:1]))
+        made = function.this.info if isinstance(function.this, Instance) else function.owner
+        owner = made.name if made else function.module.stem if function.module else ""
+        machine.emit(FlowCall(owner, call.name, Part.NOTIFY, block, line=step.line))
         return Known(value=None)
 
     def left(
@@ -88,7 +100,9 @@ class Etl:
         given = [*call.args, *call.kwargs.values()]
         if part is None or part is Part.NOTIFY or (call.name.startswith("__")):
             return None
-        rows = any(holds_rows(one) for one in given) or (function.this is not None and holds_rows(_inside(function.this)))
+        rows = any(holds_rows(one) for one in given) or (
+            function.this is not None and holds_rows(_inside(function.this))
+        )
         empty = isinstance(result, Known) and (result.value is None or isinstance(result.value, bool | int))
         if part is Part.EXTRACT and (empty or not _worthy(call.name)):
             return None
@@ -101,7 +115,14 @@ class Etl:
         if part in (Part.LOAD, Part.VALIDATE) and empty:
             return None
         path = result.path if isinstance(result, Thing) else "rows"
-        return Thing(frozenset({step.number}), path) if not isinstance(result, Items) or part is not Part.VALIDATE else None
+        return (
+            Thing(frozenset({step.number}), path)
+            if not isinstance(result, Items) or part is not Part.VALIDATE
+            else None
+        )
+
+    def made_by(self, machine: Machine, class_: Class, call: Called, node: ast.AST, scope: Scope) -> Value | None:
+        return None
 
     def decorated(self, machine: Machine, function: Value, decorator: ast.expr, scope: Scope) -> Value:
         return function
@@ -115,7 +136,9 @@ def _inside(this: Value) -> Value:
 
 
 def _worthy(name: str) -> bool:
-    return bool(ALONE.match(name)) or bool(re.match(r"_*(get_(data|rows|records)|read_|collect|pull|query)", name, re.I))
+    return bool(ALONE.match(name)) or bool(
+        re.match(r"_*(get_(data|rows|records)|read_|collect|pull|query)", name, re.I)
+    )
 
 
 def _plainly(machine: Machine, path: str, thing: Thing, call: Called, node: ast.Call) -> Value | None:
@@ -129,7 +152,21 @@ def _plainly(machine: Machine, path: str, thing: Thing, call: Called, node: ast.
     if path in ("sys.exit", "builtins.exit", "builtins.quit", "os._exit"):
         machine.emit(Stop("exit", shown.listed(call.args[0]) if call.args else "", node.lineno))
         return Known(value=None)
-    if path in ("sqlalchemy.text", "sqlalchemy.sql.text", "textwrap.dedent", "psycopg2.sql.SQL", "psycopg.sql.SQL", "pathlib.Path", "os.path.abspath", "os.path.expanduser", "str") and call.args:
+    if (
+        path
+        in (
+            "sqlalchemy.text",
+            "sqlalchemy.sql.text",
+            "textwrap.dedent",
+            "psycopg2.sql.SQL",
+            "psycopg.sql.SQL",
+            "pathlib.Path",
+            "os.path.abspath",
+            "os.path.expanduser",
+            "str",
+        )
+        and call.args
+    ):
         return call.args[0]
     if path in ("os.path.join", "posixpath.join", "pathlib.Path.joinpath"):
         from headgate.diagrams.source.values import joined
@@ -145,7 +182,7 @@ def _plainly(machine: Machine, path: str, thing: Thing, call: Called, node: ast.
 
 def _grouped(machine: Machine, thing: Thing, call: Called, node: ast.Call) -> Value | None:
     """An aggregate of groups is told with the groups: they are one step."""
-    if call.name not in AGGREGATES or not thing.origins:
+    if call.name not in AGGREGATES or max(thing.origins, default=-1) < 0:
         return None
     step = machine.steps[max(thing.origins)]
     if step.what not in GROUPS:
@@ -155,7 +192,11 @@ def _grouped(machine: Machine, thing: Thing, call: Called, node: ast.Call) -> Va
     else:
         assert isinstance(node.func, ast.Attribute)
         at = node.func.value
-        column = shown.plain(at.slice) if isinstance(at, ast.Subscript) else ", ".join(shown.listed(one) for one in call.args)
+        column = (
+            shown.plain(at.slice)
+            if isinstance(at, ast.Subscript)
+            else ", ".join(shown.listed(one) for one in call.args)
+        )
         step.tell(shown.cut(f"{call.name}({column})" if column else call.name))
     return Thing(frozenset({step.number}), (FRAMES.match(thing.path) or [PANDAS])[0])
 
@@ -170,7 +211,13 @@ def _fits(meaning: Meaning, path: str, thing: Thing, call: Called) -> bool:
             keys = {"on", "left_on", "how", "right_on", "left_index"} & set(call.kwargs)
             return bool(keys) and not path.startswith(("os.", "str", "builtins"))
         case "unknown":
-            return path.startswith("?") or is_frame(thing_before(thing)) or bool(thing.origins) or "." in meaning.pattern.strip("*.") or _client(path)
+            return (
+                path.startswith("?")
+                or is_frame(thing_before(thing))
+                or bool(thing.origins)
+                or "." in meaning.pattern.strip("*.")
+                or _client(path)
+            )
         case "frame":
             return path.startswith("?") or is_frame(thing_before(thing)) or bool(thing.origins)
         case "nothing":
@@ -196,7 +243,9 @@ def thing_before(thing: Thing) -> Thing:
 def _step(machine: Machine, meaning: Meaning, path: str, thing: Thing, call: Called, node: ast.Call) -> Value:
     given = [*call.args, *call.kwargs.values()]
     origins = thing.origins | origins_of(given)
-    gives = meaning.gives or (FRAMES.match(thing.path) or [""])[0] or ("?rows" if meaning.part is Part.EXTRACT else "?df")
+    gives = (
+        meaning.gives or (FRAMES.match(thing.path) or [""])[0] or ("?rows" if meaning.part is Part.EXTRACT else "?df")
+    )
     if meaning.how == "quiet":
         return Thing(origins, gives)
     if meaning.how == "sql":
@@ -213,7 +262,11 @@ def _step(machine: Machine, meaning: Meaning, path: str, thing: Thing, call: Cal
     else:
         step.reads += touched
     names = " ".join(one.name for one in touched)
-    if meaning.part is Part.LOAD and re.search(r"hook|slack|alert|teams", names + " " + path, re.I) and call.name in ("post", "send"):
+    if (
+        meaning.part is Part.LOAD
+        and re.search(r"hook|slack|alert|teams", names + " " + path, re.I)
+        and call.name in ("post", "send")
+    ):
         step.part, step.writes, step.what = Part.NOTIFY, [], "post"
         step.tell(*(one.name for one in touched))
     if meaning.part is Part.EXTRACT and touched and all(CONFIG_FILE.search(one.name) for one in touched):
@@ -229,7 +282,12 @@ def _merged(machine: Machine, step: Step) -> Step:
     """Rows that are written one after the other into one file are one step."""
     items = machine.blocks[-1].items
     before = items[-2] if len(items) > 1 else None
-    if isinstance(before, Step) and before.part is step.part is Part.LOAD and before.writes == step.writes and before.what[:8] == step.what[:8] == "writerow":
+    if (
+        isinstance(before, Step)
+        and before.part is step.part is Part.LOAD
+        and before.writes == step.writes
+        and before.what[:8] == step.what[:8] == "writerow"
+    ):
         before.inputs |= step.inputs
         items.pop()
         machine.steps.pop()
@@ -243,7 +301,20 @@ def _what(path: str) -> str:
     for verb in ("read", "readStream", "write", "writeStream"):
         if verb in parts[:-1]:
             return f"{verb}.{parts[-1]}"
-    if parts[-1] in ("get", "post", "put", "patch", "load", "dump", "reader", "send", "read", "find", "concat", "request"):
+    if parts[-1] in (
+        "get",
+        "post",
+        "put",
+        "patch",
+        "load",
+        "dump",
+        "reader",
+        "send",
+        "read",
+        "find",
+        "concat",
+        "request",
+    ):
         return ".".join(parts[-2:]) if len(parts) > 1 and parts[-2] != "self" else parts[-1]
     return parts[-1]
 
@@ -252,8 +323,18 @@ def _chained(thing: Thing) -> list[str]:
     """What the calls of a chain say: ``format("jdbc").mode("append").partitionBy("day")``."""
     found = []
     for call in thing.calls:
-        if call.name in ("mode", "format", "partitionBy", "bucketBy", "outputMode", "trigger") and (call.args or call.kwargs):
-            text = ", ".join(filter(None, [*(shown.listed(one) for one in call.args), *(f"{k}={shown.listed(v)}" for k, v in call.kwargs.items())]))
+        if call.name in ("mode", "format", "partitionBy", "bucketBy", "outputMode", "trigger") and (
+            call.args or call.kwargs
+        ):
+            text = ", ".join(
+                filter(
+                    None,
+                    [
+                        *(shown.listed(one) for one in call.args),
+                        *(f"{k}={shown.listed(v)}" for k, v in call.kwargs.items()),
+                    ],
+                )
+            )
             found.append(shown.cut(f"{call.name}={text}"))
     return found
 
@@ -336,7 +417,11 @@ def _file(machine: Machine, path: str, thing: Thing, call: Called, node: ast.Cal
 
 def _by_name(machine: Machine, path: str, thing: Thing, call: Called, node: ast.Call) -> Value | None:
     """A call of something that is not known at all, whose name says what it is for."""
-    if not path.startswith("?") or thing.calls or path.startswith(("?logger", "?parser", "?re.", "?str.", "?exc", "?e.")):
+    if (
+        not path.startswith("?")
+        or thing.calls
+        or path.startswith(("?logger", "?parser", "?re.", "?str.", "?exc", "?e."))
+    ):
         return None
     part = part_of(call.name)
     given = [*call.args, *call.kwargs.values()]

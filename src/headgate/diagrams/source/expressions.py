@@ -173,7 +173,9 @@ def _outer_base(machine: Machine, value: Class, attr: str) -> Value:
     """An attribute that a class has from a base outside of the project."""
     assert value.info is not None
     bases = [base for one in machine.lineage(value.info) for base in one.bases]
-    return Thing(NOTHING, f"?{bases[0] if bases else value.info.name}.{attr}", shown="{" + f"{value.info.name}.{attr}}}")
+    return Thing(
+        NOTHING, f"?{bases[0] if bases else value.info.name}.{attr}", shown="{" + f"{value.info.name}.{attr}}}"
+    )
 
 
 def _elements(machine: Machine, nodes: list[ast.expr], scope: Scope) -> list[Value]:

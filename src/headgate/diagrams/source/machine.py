@@ -50,6 +50,9 @@ class Vocabulary(Protocol):
     ) -> Value | None:
         """The result of a function that was followed, where it is more than what its body gave."""
 
+    def made_by(self, machine: Machine, class_: Class, call: Called, node: ast.AST, scope: Scope) -> Value | None:
+        """What an object of a class of the project is, where it is more than its attributes."""
+
     unrolls: bool
     """Whether loops over known lists are followed round by round."""
 
@@ -194,7 +197,9 @@ class Machine:
                 rest += self.bases(here)
         return found
 
-    def method(self, info: ClassInfo, name: str, after: ClassInfo | None = None) -> tuple[ClassInfo, FunctionNode] | None:
+    def method(
+        self, info: ClassInfo, name: str, after: ClassInfo | None = None
+    ) -> tuple[ClassInfo, FunctionNode] | None:
         """Whose method that is; ``after``: looked for only behind that class, as ``super()`` does."""
         line = self.lineage(info)
         if after in line:

@@ -41,22 +41,43 @@ class Meaning:
 
 
 PANDAS, POLARS, SPARK, DUCK = "pandas.DataFrame", "polars.DataFrame", "pyspark.DataFrame", "duckdb.DataFrame"
-READ = ("sep", "delimiter", "sheet_name", "usecols", "columns", "parse_dates", "chunksize", "batch_size", "encoding", "nrows")
+READ = (
+    "sep",
+    "delimiter",
+    "sheet_name",
+    "usecols",
+    "columns",
+    "parse_dates",
+    "chunksize",
+    "batch_size",
+    "encoding",
+    "nrows",
+)
 WRITE = ("mode", "if_exists", "chunksize>batch_size", "method", "partition_cols", "partition_by", "compression", "sep")
 
 
 def _files(prefix: str, gives: str, formats: str) -> Iterator[Meaning]:
     for one in formats.split():
-        yield Meaning(f"{prefix}{one}", E, "file", 0, ("filepath_or_buffer", "path", "io", "source", "path_or_buf"), READ, gives=gives)
+        yield Meaning(
+            f"{prefix}{one}",
+            E,
+            "file",
+            0,
+            ("filepath_or_buffer", "path", "io", "source", "path_or_buf"),
+            READ,
+            gives=gives,
+        )
 
 
-def _frame(part: Part, names: str, how: str = "", needs: str = "rows", detail: tuple[str, ...] = ()) -> Iterator[Meaning]:
+def _frame(
+    part: Part, names: str, how: str = "", needs: str = "rows", detail: tuple[str, ...] = ()
+) -> Iterator[Meaning]:
     for one in names.split():
         yield Meaning(f".{one}", part, how=how, needs=needs, detail=detail)
 
 
 def _spark() -> Iterator[Meaning]:
-    for one in "csv json parquet orc text avro".split():
+    for one in ["csv", "json", "parquet", "orc", "text", "avro"]:
         yield Meaning(f"*.read.*{one}", E, "file", 0, ("path",), how="chain", gives=SPARK)
         yield Meaning(f"*.readStream.*{one}", E, "file", 0, ("path",), how="chain", gives=SPARK)
         yield Meaning(f"*.write.*{one}", L, "file", 0, ("path",), ("mode",), "chain")
@@ -75,20 +96,25 @@ def _spark() -> Iterator[Meaning]:
     yield Meaning("*spark.table", E, "table", gives=SPARK)
     yield Meaning("*.getOrCreate.table", E, "table", gives=SPARK)
     yield Meaning(".createDataFrame", E, None, needs="nothing", gives=SPARK)
-    for one in (
-        "withColumn withColumns withColumnRenamed dropDuplicates selectExpr unionByName crossJoin groupBy orderBy "
-        "na.fill na.drop fillna"
-    ).split():
-        how = {"withColumn": "column", "dropDuplicates": "columns", "groupBy": "group", "crossJoin": "join"}.get(one, "plain")
+    for one in ["withColumn", "withColumns", "withColumnRenamed", "dropDuplicates", "selectExpr", "unionByName", "crossJoin", "groupBy", "orderBy", "na.fill", "na.drop", "fillna"]:
+        how = {"withColumn": "column", "dropDuplicates": "columns", "groupBy": "group", "crossJoin": "join"}.get(
+            one, "plain"
+        )
         yield Meaning(f".{one}", T, how=how, needs="unknown")
 
 
 def _table() -> Iterator[Meaning]:
-    yield from _files("pandas.read_", PANDAS, "csv excel json parquet feather orc xml fwf pickle hdf table html stata sas spss clipboard")
+    yield from _files(
+        "pandas.read_",
+        PANDAS,
+        "csv excel json parquet feather orc xml fwf pickle hdf table html stata sas spss clipboard",
+    )
     yield Meaning("pandas.ExcelFile", E, "file", gives="pandas.ExcelFile")
     for one in ("read_sql", "read_sql_query"):
         yield Meaning(f"pandas.{one}", E, None, 0, ("sql",), ("chunksize", "params"), "sql", PANDAS)
-    yield Meaning("pandas.read_sql_table", E, "table", 0, ("table_name",), ("chunksize", "columns", "schema"), gives=PANDAS)
+    yield Meaning(
+        "pandas.read_sql_table", E, "table", 0, ("table_name",), ("chunksize", "columns", "schema"), gives=PANDAS
+    )
     yield Meaning("pandas.read_gbq", E, None, 0, ("query",), (), "sql", PANDAS, system="BigQuery")
     for one in ("DataFrame", "DataFrame.from_dict", "DataFrame.from_records", "json_normalize", "Series"):
         yield Meaning(f"pandas.{one}", T, None, needs="given", gives=PANDAS, how="quiet")
@@ -107,9 +133,19 @@ def _table() -> Iterator[Meaning]:
         yield Meaning(f"polars.{one}", T, needs="given", gives=POLARS, how="quiet")
     yield from _files("duckdb.read_", DUCK, "csv json parquet")
     yield from _files("duckdb.connect.*read_", DUCK, "csv json parquet")
-    for one in "csv parquet json excel feather orc pickle hdf html stata delta ndjson ipc avro iceberg xml markdown".split():
+    for (
+        one
+    ) in ["csv", "parquet", "json", "excel", "feather", "orc", "pickle", "hdf", "html", "stata", "delta", "ndjson", "ipc", "avro", "iceberg", "xml", "markdown"]:
         for verb in ("to", "write", "sink"):
-            yield Meaning(f".{verb}_{one}", L, "file", 0, ("path_or_buf", "path", "excel_writer", "file", "fname", "target"), WRITE, needs="frame")
+            yield Meaning(
+                f".{verb}_{one}",
+                L,
+                "file",
+                0,
+                ("path_or_buf", "path", "excel_writer", "file", "fname", "target"),
+                WRITE,
+                needs="frame",
+            )
     yield Meaning(".to_sql", L, "table", 0, ("name",), (*WRITE, "schema"))
     yield Meaning(".write_database", L, "table", 0, ("table_name",), ("if_table_exists>if_exists", "engine"))
     yield Meaning(".to_gbq", L, "table", 0, ("destination_table",), ("if_exists",), system="BigQuery")
@@ -144,14 +180,29 @@ def _table() -> Iterator[Meaning]:
 
 
 def _services() -> Iterator[Meaning]:
-    for library in ("requests", "httpx", "aiohttp.ClientSession", "requests.Session", "httpx.Client", "httpx.AsyncClient", "requests.sessions.Session", "urllib3.PoolManager"):
+    for library in (
+        "requests",
+        "httpx",
+        "aiohttp.ClientSession",
+        "requests.Session",
+        "httpx.Client",
+        "httpx.AsyncClient",
+        "requests.sessions.Session",
+        "urllib3.PoolManager",
+    ):
         yield Meaning(f"{library}.get", E, "api", 0, ("url",), ("params", "timeout"), gives="web.Response")
         yield Meaning(f"{library}.request", E, "api", 1, ("url",), ("timeout",), gives="web.Response")
         for verb in ("post", "put", "patch"):
             yield Meaning(f"{library}.{verb}", L, "api", 0, ("url",), (), "sent", "web.Response")
     yield Meaning("*session.get", E, "api", 0, ("url",), ("params",), gives="web.Response", needs="unknown")
     yield Meaning("*session.post", L, "api", 0, ("url",), (), "sent", "web.Response", needs="unknown")
-    for one in ("urllib.request.urlopen", "urllib2.urlopen", "urllib.urlopen", "urllib.request.urlretrieve", "urllib.urlretrieve"):
+    for one in (
+        "urllib.request.urlopen",
+        "urllib2.urlopen",
+        "urllib.urlopen",
+        "urllib.request.urlretrieve",
+        "urllib.urlretrieve",
+    ):
         yield Meaning(one, E, "api", 0, ("url",), gives="web.Response")
     for one in ("download_file", "download_fileobj", "get_object", "select_object_content"):
         yield Meaning(f"*.{one}", E, "object", None, how="bucket", gives="object.Body", needs="unknown", system="S3")
@@ -159,7 +210,17 @@ def _services() -> Iterator[Meaning]:
         yield Meaning(f"*.{one}", L, "object", None, how="bucket", needs="unknown", system="S3")
     yield Meaning("boto3.resource.*put", L, "object", None, how="bucket", system="S3")
     yield Meaning("boto3.resource.*get", E, "object", None, how="bucket", gives="object.Body", system="S3")
-    for one, part in (("upload_from_filename", L), ("upload_from_string", L), ("upload_from_file", L), ("upload_blob", L), ("download_as_text", E), ("download_as_string", E), ("download_to_filename", E), ("download_as_bytes", E), ("download_blob", E)):
+    for one, part in (
+        ("upload_from_filename", L),
+        ("upload_from_string", L),
+        ("upload_from_file", L),
+        ("upload_blob", L),
+        ("download_as_text", E),
+        ("download_as_string", E),
+        ("download_to_filename", E),
+        ("download_as_bytes", E),
+        ("download_blob", E),
+    ):
         yield Meaning(f".{one}", part, "object", None, how="bucket", needs="unknown", system="object store")
     yield Meaning("*.load_table_from_dataframe", L, "table", 1, ("destination",), system="BigQuery")
     yield Meaning("*.load_table_from_uri", L, "table", 1, ("destination",), system="BigQuery")
@@ -174,7 +235,9 @@ def _services() -> Iterator[Meaning]:
     for one in ("kafka.KafkaProducer.send", "confluent_kafka.Producer.produce", "*producer.send", "*producer.produce"):
         yield Meaning(one, L, "topic", 0, ("topic",), ("key",), system="Kafka")
     for one in ("find", "aggregate", "find_one"):
-        yield Meaning(f"pymongo.MongoClient.*{one}", E, "table", None, how="collection", gives="mongo.Cursor", system="MongoDB")
+        yield Meaning(
+            f"pymongo.MongoClient.*{one}", E, "table", None, how="collection", gives="mongo.Cursor", system="MongoDB"
+        )
     for one in ("insert_many", "insert_one", "bulk_write", "replace_one", "update_one", "update_many"):
         yield Meaning(f".{one}", L, "table", None, how="collection", needs="unknown", system="MongoDB")
     yield Meaning("elasticsearch.helpers.bulk", L, "table", None, how="plain", system="Elasticsearch")
@@ -208,7 +271,18 @@ def _services() -> Iterator[Meaning]:
 def _standard() -> Iterator[Meaning]:
     for one in ("csv.reader", "csv.DictReader"):
         yield Meaning(one, E, "file", 0, ("f", "csvfile"), ("delimiter",), gives="csv.rows")
-    for one in ("json.load", "ijson.items", "pickle.load", "xml.etree.ElementTree.parse", "lxml.etree.parse", "openpyxl.load_workbook", "gzip.open", "toml.load", "tomllib.load", "orjson.load"):
+    for one in (
+        "json.load",
+        "ijson.items",
+        "pickle.load",
+        "xml.etree.ElementTree.parse",
+        "lxml.etree.parse",
+        "openpyxl.load_workbook",
+        "gzip.open",
+        "toml.load",
+        "tomllib.load",
+        "orjson.load",
+    ):
         yield Meaning(one, E, "file", 0, ("fp",), gives="rows")
     for one in ("csv.writer.writerow", "csv.writer.writerows", "csv.DictWriter.writerow", "csv.DictWriter.writerows"):
         yield Meaning(one, L, "file", None, how="writer")
@@ -216,9 +290,36 @@ def _standard() -> Iterator[Meaning]:
         yield Meaning(one, L, "file", 1, ("fp",))
     for one in ("shutil.copy", "shutil.copyfile", "shutil.move"):
         yield Meaning(one, L, "file", 1, ("dst",))
-    for one in ("yaml.safe_load", "yaml.load", "yaml.full_load", "configparser.ConfigParser.read", "dotenv.load_dotenv", "toml.load", "tomllib.load", "configparser.RawConfigParser.read", "ConfigParser.ConfigParser.read", "configparser.SafeConfigParser.read", "omegaconf.OmegaConf.load"):
+    for one in (
+        "yaml.safe_load",
+        "yaml.load",
+        "yaml.full_load",
+        "configparser.ConfigParser.read",
+        "dotenv.load_dotenv",
+        "toml.load",
+        "tomllib.load",
+        "configparser.RawConfigParser.read",
+        "ConfigParser.ConfigParser.read",
+        "configparser.SafeConfigParser.read",
+        "omegaconf.OmegaConf.load",
+    ):
         yield Meaning(one, C, "file", 0, ("stream", "filenames", "dotenv_path"), gives="?config")
-    for one in ("smtplib.SMTP.send_message", "smtplib.SMTP.sendmail", "smtplib.SMTP_SSL.send_message", "smtplib.SMTP_SSL.sendmail", "*.send_email", "*.chat_postMessage", "slack_sdk.*send", "slack.*send", "*.publish_alert", "pymsteams.*send", "twilio.*create", "telegram.*send_message", "sendgrid.*send", "airflow.utils.email.send_email"):
+    for one in (
+        "smtplib.SMTP.send_message",
+        "smtplib.SMTP.sendmail",
+        "smtplib.SMTP_SSL.send_message",
+        "smtplib.SMTP_SSL.sendmail",
+        "*.send_email",
+        "*.chat_postMessage",
+        "slack_sdk.*send",
+        "slack.*send",
+        "*.publish_alert",
+        "pymsteams.*send",
+        "twilio.*create",
+        "telegram.*send_message",
+        "sendgrid.*send",
+        "airflow.utils.email.send_email",
+    ):
         yield Meaning(one, N)
     yield Meaning("boto3.client.publish", N, None, how="sns", system="SNS")
     yield Meaning("boto3.client.send_message", L, "topic", None, ("QueueUrl",), system="SQS")

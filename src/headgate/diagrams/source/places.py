@@ -99,7 +99,9 @@ def _bucket(thing: Thing, call: Called, where: str) -> list[Place]:
     if bucket is None and call.name == "download_file" and len(call.args) > 1:
         bucket, key = call.args[0], call.args[1]
     names = ["/".join(one.text for one in (bucket, key) if one is not None and _names(one))]
-    return [Place("object", shown.cut(name), where) for name in names if name] or [Place("system", where or "object store")]
+    return [Place("object", shown.cut(name), where) for name in names if name] or [
+        Place("system", where or "object store")
+    ]
 
 
 def _collection(path: str) -> str:
@@ -109,7 +111,11 @@ def _collection(path: str) -> str:
 
 def system(thing: Thing, call: Called | None = None) -> str:
     """The system that a receiver or a ``con=`` argument stands for; "" where the source does not say it."""
-    for one in (thing, *((call.argument(None, "con", "connection", "engine", "bind"),) if call else ()), *_likely(call)):
+    for one in (
+        thing,
+        *((call.argument(None, "con", "connection", "engine", "bind"),) if call else ()),
+        *_likely(call),
+    ):
         if isinstance(one, Either):
             one = next((option for option in one.options if isinstance(option, Thing)), None)
         if isinstance(one, Thing):
@@ -135,4 +141,3 @@ def _of_thing(thing: Thing) -> str:
                 return f"SQLite {re.split(r'[/]', text.rstrip('/'))[-1]}"
             return name
     return system_of(re.sub(r"^\?", "", thing.path))
-

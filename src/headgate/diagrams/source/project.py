@@ -7,16 +7,28 @@ import re
 from collections import Counter
 
 from headgate.diagrams.source.calls import enter, instance
-from headgate.diagrams.source.etl import Etl
-from headgate.diagrams.source.flow import Block, Call, Entry, Part, Source, Step
 from headgate.diagrams.source.components import components
+from headgate.diagrams.source.etl import Etl
+from headgate.diagrams.source.flow import Block, Call, Entry, Part, Source
 from headgate.diagrams.source.machine import Exhausted, Machine, Scope
 from headgate.diagrams.source.modules import ClassInfo, FunctionNode, Module, program
 from headgate.diagrams.source.retries import retry_of
 from headgate.diagrams.source.values import NOTHING, Class, Function, Instance
 from headgate.diagrams.tree import Tree
 
-RUNS = ("run", "execute", "main", "process", "start", "run_pipeline", "run_etl", "etl", "pipeline", "orchestrate", "__call__")
+RUNS = (
+    "run",
+    "execute",
+    "main",
+    "process",
+    "start",
+    "run_pipeline",
+    "run_etl",
+    "etl",
+    "pipeline",
+    "orchestrate",
+    "__call__",
+)
 TESTS = re.compile(r"(^|/)(tests?|testing)/|(^|/)(test_[^/]*|[^/]*_test|conftest|setup)\.py$")
 DATA = (Part.EXTRACT, Part.TRANSFORM, Part.LOAD, Part.VALIDATE)
 
@@ -102,13 +114,26 @@ class _Following:
         assert isinstance(made, Instance)
         owner = self.machine.method(info, node.name)
         assert owner is not None
-        self._follow(f"{info.name}.{node.name}", info.name, owner[0].module, Function(NOTHING, node, owner[0].module, owner[0], made), info, bool(setup))
+        self._follow(
+            f"{info.name}.{node.name}",
+            info.name,
+            owner[0].module,
+            Function(NOTHING, node, owner[0].module, owner[0], made),
+            info,
+            bool(setup),
+        )
 
     def _function(self, module: Module, node: FunctionNode) -> None:
         self._follow(node.name, module.stem, module, Function(NOTHING, node, module))
 
     def _follow(
-        self, name: str, component: str, module: Module, function: Function, info: ClassInfo | None = None, setup: bool = False
+        self,
+        name: str,
+        component: str,
+        module: Module,
+        function: Function,
+        info: ClassInfo | None = None,
+        setup: bool = False,
     ) -> None:
         node = function.node
         assert isinstance(node, FunctionNode)
@@ -159,5 +184,3 @@ def _is_abstract(machine: Machine, info: ClassInfo) -> bool:
 
 def _has_children(machine: Machine, info: ClassInfo, modules: list[Module]) -> bool:
     return any(info in machine.bases(other) for module in modules for other in module.classes.values())
-
-

@@ -206,7 +206,14 @@ def column(machine: Machine, owner_node: ast.expr, name: str, value: Value, node
 
 
 def _amended(
-    machine: Machine, owner_node: ast.expr, owner: Value, what: str, name: str, node: ast.expr, scope: Scope, value: Value
+    machine: Machine,
+    owner_node: ast.expr,
+    owner: Value,
+    what: str,
+    name: str,
+    node: ast.expr,
+    scope: Scope,
+    value: Value,
 ) -> None:
     items = machine.blocks[-1].items
     last = next((one for one in reversed(items) if not (isinstance(one, Step) and one.part is Part.LOG)), None)

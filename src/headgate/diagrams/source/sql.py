@@ -165,7 +165,9 @@ def _details(tree) -> list[str]:  # type: ignore[no-untyped-def]
         kind = " ".join(part for part in (join.side, join.kind) if part).upper()
         on = join.args.get("on")
         using = join.args.get("using")
-        keys = f" ON {on.sql()}" if on is not None else f" USING {', '.join(one.name for one in using)}" if using else ""
+        keys = (
+            f" ON {on.sql()}" if on is not None else f" USING {', '.join(one.name for one in using)}" if using else ""
+        )
         name = _table(join.this) if isinstance(join.this, exp.Table) else "a subquery"
         found.append(f"{kind + ' ' if kind else ''}JOIN {name}{keys}"[:80])
     for where in tree.find_all(exp.Where):

@@ -337,4 +337,3 @@ def _match(machine: Machine, node: ast.Match, scope: Scope) -> None:
         tail = block if pattern == "_" else Block([Choice(f"{subject} is {pattern}", block, tail, node.lineno)])
     if worth(tail):
         machine.blocks[-1].items += tail.items
-
