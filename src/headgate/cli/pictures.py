@@ -120,7 +120,9 @@ def _own(face: Face, name: str | None, kind: Kind | None, run: str | None, depth
         return query(workspace, wanted)
 
 
-def _foreign(face: Face, path: Path, name: str | None, kind: Kind | None, run: str | None, depth: int | None) -> Diagram:
+def _foreign(
+    face: Face, path: Path, name: str | None, kind: Kind | None, run: str | None, depth: int | None
+) -> Diagram:
     from headgate.queries.foreign import foreign
 
     if run is not None:

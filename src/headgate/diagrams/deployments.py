@@ -23,19 +23,52 @@ _NAMES: tuple[tuple[Area, str], ...] = (
     ("monitoring", r"monitor|metric|\blogs?\b|logging|alert|tracing"),
 )
 _WHAT: tuple[tuple[Area, str], ...] = (
-    ("metadata", r"config_?map|secret|vault|consul|etcd|zookeeper|schema.?registry|hive.?metastore|metastore|atlas|datahub|amundsen|"
-     r"openmetadata|\bredis\b|ssm_parameter|glue_catalog|kms|iam_|efs|persistentvolume"),
-    ("monitoring", r"prometheus|grafana|loki|elasticsearch|kibana|logstash|fluent|datadog|jaeger|otel|opentelemetry|cloudwatch|"
-     r"statsd|alertmanager|flower|cadvisor|exporter|sentry|newrelic|log_group|sns_topic|metric_alarm"),
-    ("orchestration", r"airflow|dagster|prefect|luigi|argo|temporal|kestra|mage|nifi|oozie|cron|mwaa|step_?function|sfn_|composer|"
-     r"eventbridge|event_rule|scheduler|cloudwatch_event"),
-    ("target", r"redshift|snowflake|bigquery|clickhouse|synapse|athena|druid|pinot|vertica|teradata|superset|metabase|tableau"),
-    ("processing", r"spark|flink|dask|ray\b|trino|presto|hadoop|\bemr|dataproc|databricks|\bglue|dbt|beam|dataflow|lambda|ecs_|"
-     r"batch_job|jupyter|python|debezium|connect\b|airbyte|meltano|worker|etl|job\b|cloud_run|container|instance$|kinesis_firehose"),
-    ("source", r"postgres|mysql|mariadb|mongo|oracle|mssql|sqlserver|sql-server|cassandra|kafka|rabbitmq|redpanda|kinesis|pubsub|"
-     r"minio|localstack|s3_bucket|storage_bucket|storage_account|ftp|db_instance|rds|dynamodb|sql_database|cockroach|neo4j|couchdb|"
-     r"couchbase|\bmsk|sqs"),
-)  # fmt: skip
+    (
+        "metadata",
+        (
+            r"config_?map|secret|vault|consul|etcd|zookeeper|schema.?registry|hive.?metastore|metastore|atlas|"
+            r"datahub|amundsen|openmetadata|\bredis\b|ssm_parameter|glue_catalog|kms|iam_|efs|persistentvolume"
+        ),
+    ),
+    (
+        "monitoring",
+        (
+            r"prometheus|grafana|loki|elasticsearch|kibana|logstash|fluent|datadog|jaeger|otel|opentelemetry|"
+            r"cloudwatch|statsd|alertmanager|flower|cadvisor|exporter|sentry|newrelic|log_group|sns_topic|"
+            r"metric_alarm"
+        ),
+    ),
+    (
+        "orchestration",
+        (
+            r"airflow|dagster|prefect|luigi|argo|temporal|kestra|mage|nifi|oozie|cron|mwaa|step_?function|sfn_|"
+            r"composer|eventbridge|event_rule|scheduler|cloudwatch_event"
+        ),
+    ),
+    (
+        "target",
+        (
+            r"redshift|snowflake|bigquery|clickhouse|synapse|athena|druid|pinot|vertica|teradata|superset|"
+            r"metabase|tableau"
+        ),
+    ),
+    (
+        "processing",
+        (
+            r"spark|flink|dask|ray\b|trino|presto|hadoop|\bemr|dataproc|databricks|\bglue|dbt|beam|dataflow|"
+            r"lambda|ecs_|batch_job|jupyter|python|debezium|connect\b|airbyte|meltano|worker|etl|job\b|"
+            r"cloud_run|container|instance$|kinesis_firehose"
+        ),
+    ),
+    (
+        "source",
+        (
+            r"postgres|mysql|mariadb|mongo|oracle|mssql|sqlserver|sql-server|cassandra|kafka|rabbitmq|redpanda|"
+            r"kinesis|pubsub|minio|localstack|s3_bucket|storage_bucket|storage_account|ftp|db_instance|rds|"
+            r"dynamodb|sql_database|cockroach|neo4j|couchdb|couchbase|\bmsk|sqs"
+        ),
+    ),
+)
 _BY_NAME = tuple((area, re.compile(text, re.I)) for area, text in _NAMES)
 _BY_WHAT = tuple((area, re.compile(text, re.I)) for area, text in _WHAT)
 STORES = re.compile(
@@ -64,12 +97,21 @@ class Deployment:
 
     def part(self, id_: str, label: str, what: str, detail: list[str]) -> Part:
         """Add a part; ``what`` is the image or the type of resource that tells what it is."""
-        found = Part(id_, label, area_of(label, what), [line for line in detail if line], bool(STORES.search(f"{what} {label}")))
+        found = Part(
+            id_, label, area_of(label, what), [line for line in detail if line], bool(STORES.search(f"{what} {label}"))
+        )
         return self.parts.setdefault(id_, found)
 
     def needs(self, one: str, other: str, label: str = "") -> None:
         if one != other and one in self.parts and other in self.parts and (one, other, label) not in self.edges:
             self.edges.append((one, other, label))
+
+    def settle(self) -> None:
+        """A database that nobody but schedulers needs holds their metadata."""
+        for id_, part in self.parts.items():
+            users = {self.parts[user].area for user, used, _ in self.edges if used == id_}
+            if part.area == "source" and part.store and users == {"orchestration"}:
+                part.area = "metadata"
 
 
 def area_of(name: str, what: str) -> Area:

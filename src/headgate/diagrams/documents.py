@@ -36,13 +36,15 @@ def documents(tree: Tree, file: str) -> list[Any]:
         return []
     found: list[Any] = []
     try:
-        for document in yaml.load_all(text, _Loader):  # noqa: S506 - a safe loader that ignores tags
+        for document in yaml.load_all(text, _Loader):
             if len(found) == MOST:
                 tree.note(f"only the first {MOST:,} documents were looked at", file)
                 break
             found.append(document)
     except yaml.MarkedYAMLError as error:
-        tree.note(f"it is no valid YAML: {error.problem}", file, error.problem_mark.line + 1 if error.problem_mark else 0)
+        tree.note(
+            f"it is no valid YAML: {error.problem}", file, error.problem_mark.line + 1 if error.problem_mark else 0
+        )
     except (yaml.YAMLError, ValueError, TypeError) as error:
         tree.note(f"it is no valid YAML: {error}".split("\n")[0], file)
     except RecursionError:

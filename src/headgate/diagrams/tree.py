@@ -99,7 +99,7 @@ def tree(path: Path) -> Tree:
     if path.is_file():
         return Tree(path, (path.name,))
     found = Tree(path)
-    files = []
+    files: list[str] = []
     for file in _walk(path):
         if len(files) == MAX_FILES:
             found.note(f"only the first {MAX_FILES:,} files were looked at", str(path), hint="name a folder within")

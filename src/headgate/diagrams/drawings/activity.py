@@ -38,6 +38,7 @@ class _Drawing:
         self.returns: list[Open] = []
         self.failures: list[list[tuple[str, str]]] = []
         self.noted = False
+        self.tails = _tails(entry.body)
 
     def graph(self) -> Graph:
         start = self._node(f"Run {self.entry.name}", Role.START_END)
@@ -100,6 +101,8 @@ class _Drawing:
         if self.depth is not None and level > self.depth:
             lines = tuple(label(step) for step in call.body.steps() if step.part is not Part.LOG)
             return self._join(ways, self._node(f"{call.component}.{call.function}", role_of(call), lines[:4]))
+        if id(call) in self.tails:
+            return self._block(call.body, ways, level + 1)  # where it returns, the entry ends
         self.returns.append([])
         ways = self._retried(call.retry, ways, call.body, level + 1)
         return ways + [(source, "") for source, _ in self.returns.pop()]
@@ -243,6 +246,12 @@ class _Drawing:
         end = self._node("Failed" if why == "again" else f"Failed: {why}", Role.START_END)
         for source, text in ways:
             self.sketch.edge(source, end, text, EdgeKind.FAILURE)
+
+
+def _tails(block: Block) -> set[int]:
+    """Calls that nothing comes after."""
+    last = block.items[-1] if block.items else None
+    return {id(last), *_tails(last.body)} if isinstance(last, Call) and last.retry is None else set()
 
 
 def _catches(handler: str, raised: str) -> bool:

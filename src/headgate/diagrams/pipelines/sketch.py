@@ -14,7 +14,7 @@ class Sketch:
     title: str
     direction: Direction = "TB"
     nodes: dict[str, Node] = field(default_factory=dict)
-    edges: list[Edge] = field(default_factory=list)
+    edges: dict[Edge, None] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
 
     def node(
@@ -37,9 +37,7 @@ class Sketch:
 
     def edge(self, source: str, target: str, label: str = "", kind: EdgeKind = EdgeKind.FLOW) -> None:
         """Add an edge, once."""
-        one = Edge(source, target, kind, label)
-        if one not in self.edges:
-            self.edges.append(one)
+        self.edges[Edge(source, target, kind, label)] = None
 
     def mark(self, id_: str, role: Role, detail: Iterable[str] = ()) -> None:
         """Give a node another role, and further lines; its shape stays."""

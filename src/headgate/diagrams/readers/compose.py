@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
 from headgate.diagrams.deployments import Deployment
 from headgate.diagrams.documents import at, documents, mapping, sequence
 from headgate.diagrams.drawings.deployment import deployment
+from headgate.diagrams.graph import Graph
 from headgate.diagrams.readers import Found
 from headgate.diagrams.tree import Tree
 
@@ -15,12 +17,15 @@ FILE = re.compile(r"(^|/)(docker-)?compose[^/]*\.ya?ml$|(^|/)[^/]*docker-compose
 
 
 def found(tree: Tree) -> list[Found]:
-    files = [file for file in tree.files if FILE.search(file) or (len(tree.files) == 1 and file.endswith((".yml", ".yaml")))]
-    return [
-        Found(file, {"deployment": lambda _depth, one=one, file=file: deployment(f"Deployment: {file}", [one])}, len(one.parts), 15)  # type: ignore[misc]
-        for file in files
-        if (one := read(tree, file)).parts
+    files = [
+        file for file in tree.files if FILE.search(file) or (len(tree.files) == 1 and file.endswith((".yml", ".yaml")))
     ]
+    each = [one for file in files if (one := read(tree, file)).parts]
+    return [Found(one.name, {"deployment": partial(_drawn, one)}, len(one.parts), 15) for one in each]
+
+
+def _drawn(one: Deployment, _depth: int | None) -> Graph:
+    return deployment(f"Deployment: {one.name}", [one])
 
 
 def read(tree: Tree, file: str) -> Deployment:
@@ -34,6 +39,7 @@ def read(tree: Tree, file: str) -> Deployment:
         for name, service in services.items():
             for other, label in _needs(service):
                 result.needs(str(name), other, label)
+    result.settle()
     return result
 
 

@@ -15,9 +15,16 @@ from headgate.diagrams.readers import Found
 from headgate.diagrams.tree import MAX_MANIFEST_BYTES, Tree
 
 ROLES = {
-    "source": Role.SOURCE, "seed": Role.SOURCE, "snapshot": Role.PROCESSING, "model": Role.TRANSFORM, "exposure": Role.TARGET,
-    "metric": Role.TARGET, "semantic_model": Role.TARGET, "analysis": Role.PROCESS, "operation": Role.PROCESS,
-}  # fmt: skip
+    "source": Role.SOURCE,
+    "seed": Role.SOURCE,
+    "snapshot": Role.PROCESSING,
+    "model": Role.TRANSFORM,
+    "exposure": Role.TARGET,
+    "metric": Role.TARGET,
+    "semantic_model": Role.TARGET,
+    "analysis": Role.PROCESS,
+    "operation": Role.PROCESS,
+}
 FILE = re.compile(r"(^|/)manifest[^/]*\.json$")
 
 
@@ -63,7 +70,9 @@ def _project(document: dict[str, Any], file: str) -> Dag:
     names = _names({id_: node for id_, node in every.items() if _kind(id_, node) in ROLES})
     for id_, name in names.items():
         node = every[id_]
-        result.tasks[name] = Task(name, ROLES[_kind(id_, node)], _detail(id_, node, tests[id_]), _group(result, node), file)
+        result.tasks[name] = Task(
+            name, ROLES[_kind(id_, node)], _detail(id_, node, tests[id_]), _group(result, node), file
+        )
     for id_, name in names.items():
         for before in sequence(at(every[id_], "depends_on", "nodes")):
             if before in names:

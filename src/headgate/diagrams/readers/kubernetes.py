@@ -14,7 +14,18 @@ from headgate.diagrams.readers import Found
 from headgate.diagrams.tree import Tree
 
 LOOKS = re.compile(r"^\s*[\"']?apiVersion[\"']?\s*:", re.M)
-WORKLOADS = {"Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "ReplicaSet", "Pod", "SparkApplication", "Workflow", "CronWorkflow"}
+WORKLOADS = {
+    "Deployment",
+    "StatefulSet",
+    "DaemonSet",
+    "Job",
+    "CronJob",
+    "ReplicaSet",
+    "Pod",
+    "SparkApplication",
+    "Workflow",
+    "CronWorkflow",
+}
 BESIDE = {"ConfigMap", "Secret", "PersistentVolumeClaim"}
 
 
@@ -26,13 +37,21 @@ def found(tree: Tree) -> list[Found]:
         _part(one, item)
     for item in objects:
         _edges(one, item, objects)
+    one.settle()
     if not one.parts:
         return []
-    return [Found("kubernetes", {"deployment": lambda _depth: deployment(f"Deployment: {tree.name}", [one])}, len(one.parts), 15)]
+    return [
+        Found(
+            "kubernetes",
+            {"deployment": lambda _depth: deployment(f"Deployment: {tree.name}", [one])},
+            len(one.parts),
+            15,
+        )
+    ]
 
 
 def _objects(document: Any) -> Iterator[dict[str, Any]]:
-    if not isinstance(document, dict) or "kind" not in document:
+    if not isinstance(document, dict) or not isinstance(document.get("kind"), str):
         return
     if document["kind"] == "List":
         for item in sequence(document.get("items")):
@@ -67,9 +86,16 @@ def _part(one: Deployment, item: dict[str, Any]) -> None:
         one.part(_id(item), _name(item), kind, [kind, f"storage {size}" if size else ""])
     elif kind in WORKLOADS:
         containers = [c for c in sequence(at(_pod(item), "containers")) if isinstance(c, dict)]
-        images = [str(c["image"]) for c in containers if c.get("image")] or [str(i) for i in [at(item, "spec", "image")] if i]
+        images = [str(c["image"]) for c in containers if c.get("image")] or [
+            str(i) for i in [at(item, "spec", "image")] if i
+        ]
         what = " ".join(images) or kind
-        found = one.part(_id(item), _name(item), "cron " + what if kind == "CronJob" and not images else what, _detail(item, kind, containers, images))
+        found = one.part(
+            _id(item),
+            _name(item),
+            "cron " + what if kind == "CronJob" and not images else what,
+            _detail(item, kind, containers, images),
+        )
         if kind == "CronJob" and found.area in ("source", "target"):
             found.area = "processing"
 

@@ -14,18 +14,59 @@ from headgate.diagrams.tree import Tree
 
 BESIDE = re.compile(
     r"(^|_)(iam|policy|attachment|role|security_group|subnet|vpc|route|gateway|random|acl|permission|association|"
-    r"network|parameter_group|versioning|encryption|public_access_block|lifecycle_configuration|eip|key_pair|firewall|ownership_controls)(_|$)"
+    r"network|parameter_group|versioning|encryption|public_access_block|lifecycle_configuration|eip|key_pair|firewall|"
+    r"ownership_controls)(_|$)"
 )
 """Resources that hold others together and are no parts of their own."""
 TOLD = (
-    ("instance_type", ""), ("instance_class", ""), ("node_type", ""), ("machine_type", ""), ("size", "size "), ("sku", ""), ("sku_name", ""),
-    ("warehouse_size", "size "), ("engine", ""), ("engine_version", "version "), ("database_version", ""), ("image", "image "),
-    ("allocated_storage", "storage GB "), ("memory_size", "memory MB "), ("memory", "memory "), ("cpu", "cpu "), ("desired_count", "count "), ("count", "count "),
-    ("number_of_nodes", "nodes "), ("instance_count", "instances "), ("number_of_workers", "workers "), ("worker_type", "worker "), ("num_instances", "instances "),
-    ("number_of_broker_nodes", "brokers "), ("num_workers", "workers "), ("min_workers", "min workers "), ("max_workers", "max workers "), ("bucket", "bucket "), ("runtime", ""),
-    ("schedule_expression", ""), ("shard_count", "shards "), ("replicas", "replicas "), ("environment_class", ""), ("node_type_id", ""), ("cluster_size", ""),
-)  # fmt: skip
-INNER = ("core_instance_group", "master_instance_group", "autoscale", "settings", "node_config", "worker_config", "master_config", "cluster_config", "default_node_pool", "broker_node_group_info")
+    ("instance_type", ""),
+    ("instance_class", ""),
+    ("node_type", ""),
+    ("machine_type", ""),
+    ("size", "size "),
+    ("sku", ""),
+    ("sku_name", ""),
+    ("warehouse_size", "size "),
+    ("engine", ""),
+    ("engine_version", "version "),
+    ("database_version", ""),
+    ("image", "image "),
+    ("allocated_storage", "storage GB "),
+    ("memory_size", "memory MB "),
+    ("memory", "memory "),
+    ("cpu", "cpu "),
+    ("desired_count", "count "),
+    ("count", "count "),
+    ("number_of_nodes", "nodes "),
+    ("instance_count", "instances "),
+    ("number_of_workers", "workers "),
+    ("worker_type", "worker "),
+    ("num_instances", "instances "),
+    ("number_of_broker_nodes", "brokers "),
+    ("num_workers", "workers "),
+    ("min_workers", "min workers "),
+    ("max_workers", "max workers "),
+    ("bucket", "bucket "),
+    ("runtime", ""),
+    ("schedule_expression", ""),
+    ("shard_count", "shards "),
+    ("replicas", "replicas "),
+    ("environment_class", ""),
+    ("node_type_id", ""),
+    ("cluster_size", ""),
+)
+INNER = (
+    "core_instance_group",
+    "master_instance_group",
+    "autoscale",
+    "settings",
+    "node_config",
+    "worker_config",
+    "master_config",
+    "cluster_config",
+    "default_node_pool",
+    "broker_node_group_info",
+)
 
 
 def found(tree: Tree) -> list[Found]:
@@ -35,7 +76,14 @@ def found(tree: Tree) -> list[Found]:
     one = read(tree, files)
     if not one.parts:
         return []
-    return [Found("terraform", {"deployment": lambda _depth: deployment(f"Deployment: {tree.name}", [one])}, len(one.parts), 15)]
+    return [
+        Found(
+            "terraform",
+            {"deployment": lambda _depth: deployment(f"Deployment: {tree.name}", [one])},
+            len(one.parts),
+            15,
+        )
+    ]
 
 
 def read(tree: Tree, files: list[str]) -> Deployment:
@@ -54,7 +102,12 @@ def read(tree: Tree, files: list[str]) -> Deployment:
     for kind, name, body in resources:
         if not BESIDE.search(kind):
             label = _value(body.get("name") or body.get("bucket") or body.get("function_name") or name, variables)
-            result.part(f"{kind}.{name}", label if "${" not in label else name, f"{kind} {_value(body.get('engine', ''), variables)}", [kind, *_detail(body, variables)])
+            result.part(
+                f"{kind}.{name}",
+                label if "${" not in label else name,
+                f"{kind} {_value(body.get('engine', ''), variables)}",
+                [kind, *_detail(body, variables)],
+            )
     for kind, name, body in resources:
         for other in re.findall(r"\b([a-z]+_\w+\.[\w-]+)", str(body)):
             result.needs(f"{kind}.{name}", other)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from headgate.config.cron_words import in_words
 from headgate.diagrams.dags import Dag, Task
-from headgate.diagrams.drawings.words import label as step_label
 from headgate.diagrams.source import shown
+from headgate.diagrams.source.callables import schedule_of, steps_of
 from headgate.diagrams.source.etl import Etl
-from headgate.diagrams.source.flow import Block, Part
+from headgate.diagrams.source.flow import Block
 from headgate.diagrams.source.operators import role_of, told
 from headgate.diagrams.source.values import (
     NOTHING,
@@ -55,7 +55,9 @@ class Airflow(Etl):
 
     # ------------------------------------------------------------------------------------------------- calls
 
-    def called(self, machine: Machine, thing: Thing, call: Called, node: ast.Call, scope: Scope) -> Value | None:
+    def called(  # noqa: C901 - one case a call
+        self, machine: Machine, thing: Thing, call: Called, node: ast.Call, scope: Scope
+    ) -> Value | None:
         last = call.name
         if thing.path.startswith(DEFINED):
             return self._defined(machine, thing, call, node, scope)
@@ -71,7 +73,7 @@ class Airflow(Etl):
             self._chain(call)
             return Known(value=None)
         if last == "cross_downstream":
-            self._order(*call.args[:2])
+            self._order(call.args[0], call.args[1])
             return Known(value=None)
         if last == "Label":
             return Thing(NOTHING, LABEL, shown=call.args[0].text if call.args else "")
@@ -141,7 +143,7 @@ class Airflow(Etl):
         given = call.argument(0, "dag_id")
         found = Dag(given.text if given is not None else name or "dag", file=machine.where[-1].file)
         schedule = call.argument(None, "schedule", "schedule_interval", "timetable")
-        found.schedule, found.words = _schedule(schedule)
+        found.schedule, found.words = schedule_of(schedule)
         defaults = call.kwargs.get("default_args")
         if isinstance(defaults, Pairs):
             self.defaults[str(id(found))] = defaults
@@ -188,7 +190,7 @@ class Airflow(Etl):
         return self._add(
             machine,
             dag,
-            Task(name, role, [*detail, *_steps(body)], file=machine.where[-1].file, line=getattr(node, "lineno", 0)),
+            Task(name, role, [*detail, *steps_of(body)], file=machine.where[-1].file, line=getattr(node, "lineno", 0)),
             call,
         )
 
@@ -269,7 +271,7 @@ class Airflow(Etl):
         task.detail = [
             operator + (" (mapped)" if mapped else ""),
             *told(settings, self.defaults.get(str(id(dag)))),
-            *_steps(body),
+            *steps_of(body),
         ]
         if task.id in dag.tasks:
             task.line = -len(dag.tasks)
@@ -332,7 +334,7 @@ class Airflow(Etl):
 
     def _chain(self, call: Called) -> None:
         given = [one for one in call.args if self._refs(one)]
-        for before, after in zip(given, given[1:], strict=False):
+        for before, after in pairwise(given):
             if (
                 isinstance(before, Items)
                 and isinstance(after, Items)
@@ -346,24 +348,20 @@ class Airflow(Etl):
 
     def settled(self) -> list[Dag]:
         """The DAGs with their edges, those between groups resolved: from what ends one to what begins the other."""
-        plain = [
-            (dag, one, other, label)
-            for dag, one, other, label in self.waits
-            if isinstance(one, int) and isinstance(other, int)
-        ]
-        for _, one, other, label in plain:
-            dag, name = self.names[one]
-            if self.names[other][0] is dag:
-                dag.wait(name, self.names[other][1], label)
-        for dag, one, other, label in self.waits:
-            if isinstance(one, int) and isinstance(other, int):
+        for _, before, after, label in self.waits:
+            if isinstance(before, int) and isinstance(after, int):
+                dag, name = self.names[before]
+                if self.names[after][0] is dag:
+                    dag.wait(name, self.names[after][1], label)
+        for written, before, after, label in self.waits:
+            if isinstance(before, int) and isinstance(after, int):
                 continue
-            owner = next((self.names[ref][0] for ref in (one, other) if isinstance(ref, int)), dag)
+            owner = next((self.names[ref][0] for ref in (before, after) if isinstance(ref, int)), written)
             if owner is None:
                 continue
-            for before in self._ends(owner, one, last=True):
-                for after in self._ends(owner, other, last=False):
-                    owner.wait(before, after, label)
+            for one in self._ends(owner, before, last=True):
+                for other in self._ends(owner, after, last=False):
+                    owner.wait(one, other, label)
         return [one for one in self.dags if one.tasks]
 
     def _ends(self, dag: Dag, ref: int | str, *, last: bool) -> list[str]:
@@ -374,44 +372,3 @@ class Airflow(Etl):
         inside = {(before, after) for before, after, _ in dag.edges if before in members and after in members}
         busy = {before for before, _ in inside} if last else {after for _, after in inside}
         return [name for name in members if name not in busy]
-
-
-def _steps(body: Block | None) -> list[str]:
-    """What a task's function does, in few lines."""
-    if body is None:
-        return []
-    steps = [step for step in body.steps() if step.part not in (Part.LOG, Part.CONFIG)]
-    lines = list(dict.fromkeys(step_label(step) + _touched(step.reads, step.writes) for step in steps))
-    return lines if len(lines) <= 4 else [*lines[:3], f"and {len(lines) - 3} more"]
-
-
-def _touched(reads: list, writes: list) -> str:  # type: ignore[type-arg]
-    return "".join([f" {place.name}" for place in (writes or reads)[:1]])
-
-
-def _schedule(value: Value | None) -> tuple[str, str]:
-    match value:
-        case None:
-            return "", ""
-        case Known(value=None):
-            return "None", "Started by hand"
-        case Known(value=str() as text):
-            return text, {"@once": "Once", "@continuous": "Again and again"}.get(text, in_words(text))
-        case Thing() if value.calls and value.calls[-1].name in ("timedelta", "duration", "relativedelta"):
-            shown_ = ", ".join(f"{known(one)} {key}" for key, one in value.calls[-1].kwargs.items())
-            return f"timedelta({shown_})", f"Every {shown_}"
-        case Thing() if value.calls and value.calls[-1].name.endswith("Timetable") and value.calls[-1].args:
-            text = value.calls[-1].args[0].text
-            return f"{value.calls[-1].name}: {text}", in_words(text)
-        case Items() | Thing():
-            things = value.items if isinstance(value, Items) else (value,)
-            names = [
-                one.calls[-1].args[0].text
-                for one in things
-                if isinstance(one, Thing) and one.calls and one.calls[-1].args
-            ]
-            if names:
-                return ", ".join(names), f"After {', '.join(names)}"
-            return value.text.strip("{}"), value.text.strip("{}")
-        case _:
-            return value.text.strip("{}"), value.text.strip("{}")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from headgate.diagrams.source import builtin
 from headgate.diagrams.source.flow import Call, Choice, Stop
-from headgate.diagrams.source.meaning import part_of
 from headgate.diagrams.source.modules import FunctionNode
+from headgate.diagrams.source.names import part_of
 from headgate.diagrams.source.retries import retry_of
 from headgate.diagrams.source.values import (
     NOTHING,
@@ -33,6 +33,7 @@ from headgate.diagrams.source.values import (
 
 if TYPE_CHECKING:
     from headgate.diagrams.source.machine import Machine, Scope
+    from headgate.diagrams.source.modules import ClassInfo
 
 ENTERING = frozenset({"map", "submit", "apply_async", "run_in_executor", "imap", "starmap", "Thread", "Process", "run"})
 
@@ -51,7 +52,7 @@ def call(machine: Machine, node: ast.Call, scope: Scope) -> Value:
     return apply(machine, function, args, kwargs, node, scope)
 
 
-def _info(scope: Scope):  # type: ignore[no-untyped-def]
+def _info(scope: Scope) -> ClassInfo | None:
     return scope.this.info if isinstance(scope.this, Instance | Class) else scope.owner
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
+from collections.abc import Mapping
 
 from headgate.diagrams.source.flow import Call, Component, Entry, Item, Layer, Part, Step, inner
 from headgate.diagrams.source.machine import Machine
@@ -15,22 +16,38 @@ FOLDERS: tuple[tuple[Layer, str], ...] = (
     ("transform", r"transform(ers?|s|ations?)?|processors?|processing|cleaners?|enrich(ers?|ment)?"),
     ("load", r"load(ers?|ing)?|sinks?|writers?|targets?|destinations?"),
     ("orchestration", r"pipelines?|orchestrat(ion|ors?)|jobs?|dags?|flows?|workflows?|main"),
-    ("utilities", r"utils?|helpers?|common|lib|core|tools|shared|validators?|validation|quality|monitoring|alerts?|logging|logger"),
+    (
+        "utilities",
+        r"utils?|helpers?|common|lib|core|tools|shared|validators?|validation|quality|monitoring|alerts?|logging|logger",
+    ),
     ("configuration", r"conf|configs?|configuration|settings|constants"),
-)  # fmt: skip
+)
 NAMES: tuple[tuple[Layer, str], ...] = (
-    ("extract", r"extractor|reader|source|ingest(or|er|ion)|fetcher|crawler|scraper|downloader|collector|consumer|extract"),
+    (
+        "extract",
+        r"extractor|reader|source|ingest(or|er|ion)|fetcher|crawler|scraper|downloader|collector|consumer|extract",
+    ),
     ("load", r"loader|writer|sink|uploader|exporter|publisher|load"),
     ("orchestration", r"pipeline|job|workflow|orchestrator|etl|runner|flow|dag|main|app"),
-    ("utilities", r"validator|checker|logger|pool|notifier|alert(er)?|client|connection|manager|helper|utils?|mailer|monitor|metrics?"),
-    ("transform", r"transformer|cleaner|processor|enricher|aggregator|mapper|normalizer|parser|converter|transform(ation)?"),
+    (
+        "utilities",
+        r"validator|checker|logger|pool|notifier|alert(er)?|client|connection|manager|helper|utils?|mailer|monitor|metrics?",
+    ),
+    (
+        "transform",
+        r"transformer|cleaner|processor|enricher|aggregator|mapper|normalizer|parser|converter|transform(ation)?",
+    ),
     ("configuration", r"config(uration)?|settings|constants"),
-)  # fmt: skip
+)
 ERRORS = re.compile(r"(Error|Exception|Warning)$")
 _BY_PART: dict[Part, Layer] = {
-    Part.EXTRACT: "extract", Part.TRANSFORM: "transform", Part.LOAD: "load", Part.VALIDATE: "utilities",
-    Part.NOTIFY: "utilities", Part.CONFIG: "configuration",
-}  # fmt: skip
+    Part.EXTRACT: "extract",
+    Part.TRANSFORM: "transform",
+    Part.LOAD: "load",
+    Part.VALIDATE: "utilities",
+    Part.NOTIFY: "utilities",
+    Part.CONFIG: "configuration",
+}
 
 
 def components(machine: Machine, modules: list[Module], entries: list[Entry]) -> list[Component]:
@@ -138,7 +155,7 @@ def _attributes(machine: Machine, info: ClassInfo) -> dict[str, str]:
     return found
 
 
-def _made(node: ast.expr, annotations: dict[str, ast.expr | None]) -> list[str]:
+def _made(node: ast.expr, annotations: Mapping[str, ast.expr | None]) -> list[str]:
     """Names of the classes that an expression makes objects of, or that annotate the parameter it hands on."""
     found = []
     for one in ast.walk(node):

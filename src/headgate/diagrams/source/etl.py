@@ -1,4 +1,4 @@
-"""The vocabulary of data work: turns calls into steps, by the table of known calls, by SQL, and by names that say it."""
+"""The vocabulary of data work: calls become steps, by the table of known calls, by SQL, and by names that say it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from headgate.diagrams.source import shown, sql
-from headgate.diagrams.source.flow import Block, Part, Place, Step, Stop
+from headgate.diagrams.source import shown
+from headgate.diagrams.source.asked import asked
+from headgate.diagrams.source.byhand import ALONE, CONFIG_FILE, by_name, file
+from headgate.diagrams.source.flow import Block, Part, Step, Stop
 from headgate.diagrams.source.flow import Call as FlowCall
-from headgate.diagrams.source.meaning import PANDAS, Meaning, meanings, part_of
-from headgate.diagrams.source.places import places, system
+from headgate.diagrams.source.meaning import PANDAS, Meaning, meanings
+from headgate.diagrams.source.names import part_of
+from headgate.diagrams.source.places import places
 from headgate.diagrams.source.rows import FRAMES, holds_rows, is_frame
 from headgate.diagrams.source.values import (
     NOTHING,
@@ -24,6 +27,7 @@ from headgate.diagrams.source.values import (
     Thing,
     Value,
     origins_of,
+    with_origins,
 )
 
 if TYPE_CHECKING:
@@ -31,18 +35,70 @@ if TYPE_CHECKING:
 
 LEVELS = frozenset({"debug", "info", "warning", "warn", "error", "exception", "critical", "fatal", "log"})
 GROUPS = frozenset({"groupby", "group_by", "groupBy", "resample", "rolling"})
+TO_FRAMES = frozenset({"df", "toPandas", "to_pandas", "fetchdf", "fetch_df", "to_dataframe", "pl", "toDF"})
+SAME_ROWS = TO_FRAMES | {
+    "collect",
+    "lazy",
+    "compute",
+    "persist",
+    "cache",
+    "copy",
+    "fetchall",
+    "reset_index",
+    "arrow",
+    "clone",
+}
 AGGREGATES = frozenset(
-    {"sum", "mean", "count", "max", "min", "size", "nunique", "first", "last", "median", "std", "avg", "agg", "aggregate", "len", "transform", "apply"}
-)  # fmt: skip
-RUNS_SQL = frozenset(
-    {"execute", "executemany", "executescript", "query", "sql", "run", "get_pandas_df", "get_records", "get_first",
-     "run_query", "execute_query", "fetch", "read_sql", "exec_driver_sql", "from_query", "read_query", "select", "fetchrow",
-     "fetchval", "execute_sql", "raw", "to_dataframe", "execute_values", "execute_batch", "execute_statement", "command"}
-)  # fmt: skip
-CONFIG_FILE = re.compile(
-    r"(^|[/_.-])(conf|config|configs|configuration|settings|params|credentials)([/_.-]|$)|\.env$|\.ini$", re.I
+    {
+        "sum",
+        "mean",
+        "count",
+        "max",
+        "min",
+        "size",
+        "nunique",
+        "first",
+        "last",
+        "median",
+        "std",
+        "avg",
+        "agg",
+        "aggregate",
+        "len",
+        "transform",
+        "apply",
+    }
 )
-ALONE = re.compile(r"_*(extract|fetch_(?!all|one|many)|download|ingest|scrape|crawl)", re.I)
+RUNS_SQL = frozenset(
+    {
+        "execute",
+        "executemany",
+        "executescript",
+        "query",
+        "sql",
+        "run",
+        "get_pandas_df",
+        "get_records",
+        "get_first",
+        "run_query",
+        "execute_query",
+        "fetch",
+        "read_sql",
+        "exec_driver_sql",
+        "from_query",
+        "read_query",
+        "select",
+        "fetchrow",
+        "fetchval",
+        "execute_sql",
+        "raw",
+        "to_dataframe",
+        "execute_values",
+        "execute_batch",
+        "execute_statement",
+        "command",
+    }
+)
 DATA = (Part.EXTRACT, Part.TRANSFORM, Part.LOAD)
 _BRACKETS = re.compile(r"\(\)|\[\]")
 
@@ -62,12 +118,14 @@ class Etl:
             return grouped
         for meaning in meanings(path):
             if _fits(meaning, path, thing, call):
+                if meaning.part is Part.LOAD and _kept_in_memory(thing, call, node, scope):
+                    return Known(value=None)
                 return _step(machine, meaning, path, thing, call, node)
         if call.name in RUNS_SQL:
-            found = _sql(machine, path, thing, call, node)
+            found = asked(machine, path, thing, call, node)
             if found is not None:
                 return found
-        return _file(machine, path, thing, call, node) or _by_name(machine, path, thing, call, node)
+        return file(machine, thing, call, node) or by_name(machine, path, thing, call, node)
 
     def operated(self, machine: Machine, operator: str, left: Value, right: Value) -> Value | None:
         return None
@@ -94,9 +152,14 @@ class Etl:
         """A function in whose body nothing was recognised, but whose name says what it is for."""
         if all(isinstance(one, Stop) and "NotImplemented" in one.text for one in block.items):
             block.items.clear()
-        if any(step.part in DATA for step in block.steps()):
-            return None
         part = part_of(call.name)
+        done = {step.part for step in block.steps() if step.part in DATA}
+        if part is Part.VALIDATE and done == {Part.EXTRACT} and _raises(block):
+            step = machine.step(part, call.name, node, frozenset(one.number for one in block.steps()))
+            block.items.insert(0, machine.blocks[-1].items.pop())
+            return None
+        if done:
+            return None
         given = [*call.args, *call.kwargs.values()]
         if part is None or part is Part.NOTIFY or (call.name.startswith("__")):
             return None
@@ -129,6 +192,10 @@ class Etl:
 
     def used(self, machine: Machine, value: Value, node: ast.With | ast.AsyncWith, begins: bool) -> None:
         return
+
+
+def _raises(block: Block) -> bool:
+    return any(isinstance(item, Stop) and item.kind == "raise" for item in block.walk())
 
 
 def _inside(this: Value) -> Value:
@@ -175,6 +242,11 @@ def _plainly(machine: Machine, path: str, thing: Thing, call: Called, node: ast.
         for one in call.args:
             parts += [one, Known(value="/")]
         return joined(parts[:-1])
+    if call.name in SAME_ROWS and thing.origins and not call.args:
+        frame = FRAMES.match(thing.path)
+        return Thing(
+            thing.origins, frame[0] if frame else PANDAS if call.name in TO_FRAMES else thing.path, thing.calls
+        )
     if path in ("os.getenv", "os.environ.get", "decouple.config") and call.args:
         return Thing(path="?environment", shown="${" + call.args[0].text + "}")
     return None
@@ -226,6 +298,16 @@ def _fits(meaning: Meaning, path: str, thing: Thing, call: Called) -> bool:
             return True
 
 
+def _kept_in_memory(thing: Thing, call: Called, node: ast.Call, scope: Scope) -> bool:
+    """Whether rows are written into a buffer, which then holds them: no place that data goes to."""
+    for value, argument in zip(call.args, node.args, strict=False):
+        if isinstance(value, Thing) and value.path in ("io.BytesIO()", "io.StringIO()", "StringIO.StringIO()"):
+            if isinstance(argument, ast.Name):
+                scope.env[argument.id] = with_origins(value, thing.origins | origins_of(call.args))
+            return True
+    return False
+
+
 def _client(path: str) -> bool:
     return path.startswith(("boto3", "google.cloud", "azure", "pymongo", "minio", "psycopg", "pyspark", "sqlalchemy"))
 
@@ -249,7 +331,7 @@ def _step(machine: Machine, meaning: Meaning, path: str, thing: Thing, call: Cal
     if meaning.how == "quiet":
         return Thing(origins, gives)
     if meaning.how == "sql":
-        found = _sql(machine, path, thing, call, node, meaning)
+        found = asked(machine, path, thing, call, node, meaning)
         if found is not None:
             return found
     step = machine.step(meaning.part, _what(path), node, origins)
@@ -337,102 +419,3 @@ def _chained(thing: Thing) -> list[str]:
             )
             found.append(shown.cut(f"{call.name}={text}"))
     return found
-
-
-def _sql(
-    machine: Machine, path: str, thing: Thing, call: Called, node: ast.Call, meaning: Meaning | None = None
-) -> Value | None:
-    """A call that is given SQL: a step for each statement that reads or writes."""
-    names = ("sql", "query", "statement", "Sql", "SQL", "operation")
-    text = call.argument(meaning.at if meaning else 0, *(meaning.names if meaning else ()), *names)
-    if text is not None and not sql.is_sql(text.text) and len(call.args) > 1:
-        text = next((one for one in call.args if sql.is_sql(one.text)), text)
-    if text is None:
-        return None
-    given = [one for one in (*call.args, *call.kwargs.values()) if one is not text]
-    origins = thing.origins | origins_of(given)
-    where = (meaning.system if meaning else "") or system(thing, call)
-    known = [one for alternative in text.texts() for one in sql.statements(alternative)]
-    gives = (meaning.gives if meaning and meaning.gives else "") or ("pyspark.DataFrame" if "park" in path else "?rows")
-    if not known:
-        return _opaque(machine, call, node, text, origins, where, gives) if meaning else None
-    steps: list[Step] = []
-    for one in known:
-        same = next((step for step in steps if step.what == _verb(call, one)), None)
-        if one.kind == "other":
-            continue
-        step = same or machine.step(Part.EXTRACT if one.kind == "read" else Part.LOAD, _verb(call, one), node, origins)
-        if same is None:
-            steps.append(step)
-        step.tell(*one.detail, *(shown.named(call, meaning.detail) if meaning else ()))
-        step.reads += [place for name in one.reads if (place := Place("table", name, where)) not in step.reads]
-        step.writes += [place for name in one.writes if (place := Place("table", name, where)) not in step.writes]
-    if not steps:
-        return Thing(origins, "?result")
-    reading = [step.number for step in steps if step.part is Part.EXTRACT]
-    return Thing(frozenset(reading[-1:]), gives if reading else "?result", thing.calls[:0])
-
-
-def _verb(call: Called, one: sql.Statement) -> str:
-    if one.kind == "read" and call.name.startswith(("read_", "get_pandas")):
-        return call.name
-    return one.verb
-
-
-def _opaque(
-    machine: Machine, call: Called, node: ast.Call, text: Value, origins: frozenset[int], where: str, gives: str
-) -> Value:
-    """SQL that comes from elsewhere: a file, a parameter."""
-    step = machine.step(Part.EXTRACT, call.name, node, origins)
-    name = text.text
-    if re.fullmatch(r"[\w.]+", name):
-        step.reads.append(Place("table", name, where))
-    else:
-        step.tell(shown.cut(name))
-        if where:
-            step.reads.append(Place("system", where))
-    return Thing(frozenset({step.number}), gives)
-
-
-def _file(machine: Machine, path: str, thing: Thing, call: Called, node: ast.Call) -> Value | None:
-    """Files that are opened and read or written by hand."""
-    opened = thing.calls[-1] if thing.calls and thing.calls[-1].name in ("open", "Path") else None
-    if opened is None or call.name not in ("read", "readlines", "readline", "write", "writelines"):
-        return None
-    name = opened.argument(0, "file").text if opened.argument(0, "file") else ""  # type: ignore[union-attr]
-    place = Place("file", shown.clean(name))
-    if call.name.startswith("read"):
-        if CONFIG_FILE.search(name):
-            machine.step(Part.CONFIG, "read", node).reads.append(place)
-            return Thing(NOTHING, "?config", shown="{config}")
-        if name.endswith(".sql"):
-            return Thing(NOTHING, "?sql", shown=f"{{{name}}}")
-        step = machine.step(Part.EXTRACT, "read file", node, thing.origins)
-        step.reads.append(place)
-        return Thing(frozenset({step.number}), "?text")
-    step = machine.step(Part.LOAD, "write file", node, thing.origins | origins_of(call.args))
-    step.writes.append(place)
-    return Known(value=None)
-
-
-def _by_name(machine: Machine, path: str, thing: Thing, call: Called, node: ast.Call) -> Value | None:
-    """A call of something that is not known at all, whose name says what it is for."""
-    if (
-        not path.startswith("?")
-        or thing.calls
-        or path.startswith(("?logger", "?parser", "?re.", "?str.", "?exc", "?e."))
-    ):
-        return None
-    part = part_of(call.name)
-    given = [*call.args, *call.kwargs.values()]
-    rows = any(holds_rows(one) for one in given)
-    if part is None or (part is Part.EXTRACT and not ALONE.match(call.name)):
-        return None
-    if part in (Part.TRANSFORM, Part.LOAD, Part.VALIDATE) and not rows:
-        return None
-    if part is Part.TRANSFORM and call.name in ("add", "map", "process", "parse", "apply"):
-        return None
-    step = machine.step(part, path.removeprefix("?").removeprefix("self."), node, origins_of(given))
-    if part in (Part.EXTRACT, Part.TRANSFORM):
-        return Thing(frozenset({step.number}), "?rows")
-    return Known(value=None)

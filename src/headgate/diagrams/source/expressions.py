@@ -34,7 +34,7 @@ OPERATORS: dict[type[ast.operator], str] = {
 }  # fmt: skip
 
 
-def evaluate(machine: Machine, node: ast.expr, scope: Scope) -> Value:
+def evaluate(machine: Machine, node: ast.expr, scope: Scope) -> Value:  # noqa: C901 - one case a kind of node
     match node:
         case ast.Constant():
             return Known(NOTHING, node.value)
@@ -62,7 +62,7 @@ def evaluate(machine: Machine, node: ast.expr, scope: Scope) -> Value:
             return _other(machine, node, scope)
 
 
-def _other(machine: Machine, node: ast.expr, scope: Scope) -> Value:
+def _other(machine: Machine, node: ast.expr, scope: Scope) -> Value:  # noqa: C901 - one case a kind of node
     match node:
         case ast.Await():
             return machine.evaluate(node.value, scope)
@@ -134,7 +134,9 @@ def name(machine: Machine, id_: str, scope: Scope) -> Value:
     return Thing(NOTHING, f"builtins.{id_}" if id_ in builtin.NAMES else f"?{id_}", shown="{" + id_ + "}")
 
 
-def attribute(machine: Machine, value: Value, attr: str, node: ast.AST, scope: Scope) -> Value:
+def attribute(  # noqa: C901 - one case a kind of value
+    machine: Machine, value: Value, attr: str, node: ast.AST, scope: Scope
+) -> Value:
     """What ``value.attr`` is."""
     match value:
         case Instance():

@@ -25,7 +25,7 @@ from headgate.diagrams.source.values import (
 
 DEEPEST = 24
 """Calls within calls that are followed."""
-BUDGET = 400_000
+BUDGET = 200_000
 """Expressions that are looked at for one entry, so that no source can keep us busy for ever."""
 
 
@@ -36,30 +36,32 @@ class Exhausted(Exception):  # noqa: N818 - it ends the evaluation of one entry,
 class Vocabulary(Protocol):
     """What calls from outside of the project mean."""
 
-    def called(self, machine: Machine, thing: Thing, call: Called, node: ast.Call, scope: Scope) -> Value | None:
+    def called(self, machine: Machine, thing: Thing, call: Called, node: ast.Call, scope: Scope, /) -> Value | None:
         """The result of a call that is understood; None for one that is not."""
 
-    def operated(self, machine: Machine, operator: str, left: Value, right: Value) -> Value | None:
+    def operated(self, machine: Machine, operator: str, left: Value, right: Value, /) -> Value | None:
         """The result of an operator that means something of its own, such as ``>>`` between tasks."""
 
-    def entered(self, machine: Machine, function: Function, call: Called, node: ast.AST, scope: Scope) -> Value | None:
+    def entered(
+        self, machine: Machine, function: Function, call: Called, node: ast.AST, scope: Scope, /
+    ) -> Value | None:
         """The result of a call of the project's own function, where it is not to be entered."""
 
     def left(
-        self, machine: Machine, function: Function, call: Called, block: Block, result: Value, node: ast.AST
+        self, machine: Machine, function: Function, call: Called, block: Block, result: Value, node: ast.AST, /
     ) -> Value | None:
         """The result of a function that was followed, where it is more than what its body gave."""
 
-    def made_by(self, machine: Machine, class_: Class, call: Called, node: ast.AST, scope: Scope) -> Value | None:
+    def made_by(self, machine: Machine, class_: Class, call: Called, node: ast.AST, scope: Scope, /) -> Value | None:
         """What an object of a class of the project is, where it is more than its attributes."""
 
     unrolls: bool
     """Whether loops over known lists are followed round by round."""
 
-    def decorated(self, machine: Machine, function: Value, decorator: ast.expr, scope: Scope) -> Value:
+    def decorated(self, machine: Machine, function: Value, decorator: ast.expr, scope: Scope, /) -> Value:
         """What a decorated function is called as."""
 
-    def used(self, machine: Machine, value: Value, node: ast.With | ast.AsyncWith, begins: bool) -> None:
+    def used(self, machine: Machine, value: Value, node: ast.With | ast.AsyncWith, begins: bool, /) -> None:
         """A ``with`` block around the statements that follow begins, or ends."""
 
 

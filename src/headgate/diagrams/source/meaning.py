@@ -96,7 +96,20 @@ def _spark() -> Iterator[Meaning]:
     yield Meaning("*spark.table", E, "table", gives=SPARK)
     yield Meaning("*.getOrCreate.table", E, "table", gives=SPARK)
     yield Meaning(".createDataFrame", E, None, needs="nothing", gives=SPARK)
-    for one in ["withColumn", "withColumns", "withColumnRenamed", "dropDuplicates", "selectExpr", "unionByName", "crossJoin", "groupBy", "orderBy", "na.fill", "na.drop", "fillna"]:
+    for one in [
+        "withColumn",
+        "withColumns",
+        "withColumnRenamed",
+        "dropDuplicates",
+        "selectExpr",
+        "unionByName",
+        "crossJoin",
+        "groupBy",
+        "orderBy",
+        "na.fill",
+        "na.drop",
+        "fillna",
+    ]:
         how = {"withColumn": "column", "dropDuplicates": "columns", "groupBy": "group", "crossJoin": "join"}.get(
             one, "plain"
         )
@@ -133,9 +146,25 @@ def _table() -> Iterator[Meaning]:
         yield Meaning(f"polars.{one}", T, needs="given", gives=POLARS, how="quiet")
     yield from _files("duckdb.read_", DUCK, "csv json parquet")
     yield from _files("duckdb.connect.*read_", DUCK, "csv json parquet")
-    for (
-        one
-    ) in ["csv", "parquet", "json", "excel", "feather", "orc", "pickle", "hdf", "html", "stata", "delta", "ndjson", "ipc", "avro", "iceberg", "xml", "markdown"]:
+    for one in [
+        "csv",
+        "parquet",
+        "json",
+        "excel",
+        "feather",
+        "orc",
+        "pickle",
+        "hdf",
+        "html",
+        "stata",
+        "delta",
+        "ndjson",
+        "ipc",
+        "avro",
+        "iceberg",
+        "xml",
+        "markdown",
+    ]:
         for verb in ("to", "write", "sink"):
             yield Meaning(
                 f".{verb}_{one}",
@@ -179,7 +208,7 @@ def _table() -> Iterator[Meaning]:
     yield from _standard()
 
 
-def _services() -> Iterator[Meaning]:
+def _services() -> Iterator[Meaning]:  # noqa: C901 - one loop a service
     for library in (
         "requests",
         "httpx",
@@ -343,40 +372,3 @@ def meanings(path: str) -> tuple[Meaning, ...]:
     """What a call of that path may mean; the first whose needs are met holds. ``path`` has no brackets."""
     last = path.rpartition(".")[2]
     return tuple(meaning for pattern, meaning in _BY_LAST.get(last, ()) if pattern.match(path))
-
-
-SYSTEMS: tuple[tuple[str, str], ...] = (
-    ("psycopg", "PostgreSQL"), ("asyncpg", "PostgreSQL"), ("postgresql", "PostgreSQL"), ("postgres", "PostgreSQL"),
-    ("pymysql", "MySQL"), ("mysql", "MySQL"), ("MySQLdb", "MySQL"), ("mariadb", "MariaDB"), ("sqlite", "SQLite"),
-    ("duckdb", "DuckDB"), ("cx_Oracle", "Oracle"), ("oracle", "Oracle"), ("mssql", "SQL Server"), ("pymssql", "SQL Server"),
-    ("pyodbc", "ODBC"), ("snowflake", "Snowflake"), ("bigquery", "BigQuery"), ("redshift", "Redshift"), ("clickhouse", "ClickHouse"),
-    ("pymongo", "MongoDB"), ("cassandra", "Cassandra"), ("pyspark", "Spark"), ("trino", "Trino"), ("presto", "Presto"),
-    ("databricks", "Databricks"), ("teradata", "Teradata"), ("vertica", "Vertica"), ("hive", "Hive"),
-)  # fmt: skip
-
-
-def system_of(path: str) -> str:
-    """The system that a library, a URL's scheme or a hook stands for; "" where that is not known."""
-    lower = path.lower()
-    return next((name for start, name in SYSTEMS if start.lower() in lower), "")
-
-
-_WORDS: tuple[tuple[Part, str], ...] = (
-    (N, r"(?:send|post|notify|trigger|raise|publish)_?(?:\w*_)?(?:alert|notification|email|mail|slack|message|pager|sms)s?"
-        r"|alert\w*|notify\w*|email_\w+"),
-    (V, r"validate\w*|check_\w+|verify\w*|assert_\w+|(?:run_)?(?:data_)?quality\w*|ensure_\w+"),
-    (E, r"extract\w*|fetch\w*|download\w*|read(?:_\w+)?|ingest\w*|scrape\w*|crawl\w*|pull_\w+|collect(?:_\w+)?"
-        r"|get_(?:data|rows|records)\w*|query_\w+"),
-    (T, r"transform\w*|clean\w*|normali[sz]e\w*|enrich\w*|aggregat\w*|merge_\w+|filter_\w+|parse(?:_\w+)?|convert\w*"
-        r"|compute_\w+|calculate\w*|dedup\w*|standardi[sz]e\w*|mask_\w+|anonymi[sz]e\w*|preprocess\w*|process(?:_\w+)?"
-        r"|join_\w+|map_\w+|pivot\w*|apply_\w+|build_\w+|prepare_\w+|add_\w+|impute\w*|flatten\w*"),
-    (L, r"load(?:_\w+)?|write(?:_\w+)?|save(?:_\w+)?|upload\w*|store(?:_\w+)?|insert\w*|upsert\w*|export\w*|publish(?:_\w+)?"
-        r"|push_\w+|persist\w*|sink\w*|dump_\w+"),
-)  # fmt: skip
-_NAMED = tuple((part, re.compile(f"_*(?:{text})$", re.I)) for part, text in _WORDS)
-
-
-def part_of(name: str) -> Part | None:
-    """What a function's own name says it is for; None where it says nothing."""
-    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-    return next((part for part, pattern in _NAMED if pattern.match(snake)), None)

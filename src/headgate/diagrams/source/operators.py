@@ -6,28 +6,81 @@ import re
 
 from headgate.diagrams.drawings.words import ROLES, part_of
 from headgate.diagrams.palette import Role
-from headgate.diagrams.source import meaning, shown, sql
+from headgate.diagrams.source import names, shown, sql
 from headgate.diagrams.source.flow import Block
 from headgate.diagrams.source.values import Called, Known, Pairs, Thing, Value
 
 _OPERATORS: tuple[tuple[Role, str], ...] = (
-    (Role.DEPENDENCY, r"Sensor(Async)?$|TriggerDagRun|ExternalTask|@task\.sensor"),
-    (Role.DECISION, r"Branch|ShortCircuit|@task\.(branch|short_circuit)"),
-    (Role.NOTIFICATION, r"Email|Slack|Sns|Telegram|Teams|Discord|PagerDuty|Opsgenie|Notif"),
-    (Role.VALIDATION, r"Check|GreatExpectations|Soda|DataQuality|Quality|Validat"),
-    (Role.PROCESS, r"^(Dummy|Empty)Operator$|LatestOnly"),
-    (Role.LOAD, r"To(Redshift|Snowflake|BigQuery|Postgres|MySql|Hive|Warehouse|Elasticsearch|Mongo|Cassandra|Database|Db)|"
-        r"Load|Stage\w*Operator|CopyInto|CopyFrom"),
-    (Role.EXTRACT, r"To(S3|GCS|Gcs|GoogleCloudStorage|Adls|AzureBlob|Local|Wasb)|Http|Extract|Download|Ingest"),
-    (Role.TRANSFORM, r"Spark|Databricks|Emr|Dataproc|Dataflow|Glue|Athena|Dbt|BigQuery\w*Job|Transform|Hive"),
-)  # fmt: skip
+    (
+        Role.DEPENDENCY,
+        (r"Sensor(Async)?$|TriggerDagRun|ExternalTask|@task\.sensor"),
+    ),
+    (
+        Role.DECISION,
+        (r"Branch|ShortCircuit|@task\.(branch|short_circuit)"),
+    ),
+    (
+        Role.NOTIFICATION,
+        (r"Email|Slack|Sns|Telegram|Teams|Discord|PagerDuty|Opsgenie|Notif"),
+    ),
+    (
+        Role.VALIDATION,
+        (r"Check|GreatExpectations|Soda|DataQuality|Quality|Validat"),
+    ),
+    (
+        Role.PROCESS,
+        (r"^(Dummy|Empty)Operator$|LatestOnly"),
+    ),
+    (
+        Role.LOAD,
+        (
+            r"To(Redshift|Snowflake|BigQuery|Postgres|MySql|Hive|Warehouse|Elasticsearch|Mongo|Cassandra|Database|Db)|"
+            r"Load|Stage\w*Operator|CopyInto|CopyFrom"
+        ),
+    ),
+    (
+        Role.EXTRACT,
+        (r"To(S3|GCS|Gcs|GoogleCloudStorage|Adls|AzureBlob|Local|Wasb)|Http|Extract|Download|Ingest"),
+    ),
+    (
+        Role.TRANSFORM,
+        (r"Spark|Databricks|Emr|Dataproc|Dataflow|Glue|Athena|Dbt|BigQuery\w*Job|Transform|Hive"),
+    ),
+)
 _TABLE = tuple((role, re.compile(pattern)) for role, pattern in _OPERATORS)
 _SETTINGS = (
-    "retries", "retry_delay", "retry_exponential_backoff", "trigger_rule", "timeout", "poke_interval", "mode", "execution_timeout", "external_dag_id",
-    "external_task_id", "trigger_dag_id", "bash_command", "table", "destination_table", "bucket_name", "bucket", "bucket_key",
-    "s3_bucket", "s3_key", "key", "filepath", "endpoint", "application", "pool", "queue", "sla", "image",
-    "destination_project_dataset_table", "source_table", "to", "channel",
-)  # fmt: skip
+    "retries",
+    "retry_delay",
+    "retry_exponential_backoff",
+    "trigger_rule",
+    "timeout",
+    "poke_interval",
+    "mode",
+    "execution_timeout",
+    "external_dag_id",
+    "external_task_id",
+    "trigger_dag_id",
+    "bash_command",
+    "table",
+    "destination_table",
+    "bucket_name",
+    "bucket",
+    "bucket_key",
+    "s3_bucket",
+    "s3_key",
+    "key",
+    "filepath",
+    "endpoint",
+    "application",
+    "pool",
+    "queue",
+    "sla",
+    "image",
+    "destination_project_dataset_table",
+    "source_table",
+    "to",
+    "channel",
+)
 
 
 def role_of(operator: str, name: str, call: Called, body: Block | None) -> Role:
@@ -53,11 +106,11 @@ def role_of(operator: str, name: str, call: Called, body: Block | None) -> Role:
 
 def by_name(name: str) -> Role | None:
     """The role that a word of a name says: the first word, else any."""
-    part = meaning.part_of(name)
+    part = names.part_of(name)
     if part is None:
         words = name.split("_")
         part = next(
-            (one for word in (words[0], words[-1], *words[1:-1]) if (one := meaning.part_of(word)) is not None), None
+            (one for word in (words[0], words[-1], *words[1:-1]) if (one := names.part_of(word)) is not None), None
         )
     if part is None and re.search(r"(^|_)(wait|sensor)(_|$)", name):
         return Role.DEPENDENCY
@@ -66,13 +119,10 @@ def by_name(name: str) -> Role | None:
 
 def told(call: Called, defaults: Pairs | None) -> list[str]:
     """``name=value`` of settings, those of the DAG's default arguments included where they matter."""
-    given = {
-        **(
-            {key: defaults.pairs[key] for key in ("retries", "retry_delay") if key in defaults.pairs}
-            if defaults
-            else {}
-        )
-    }
+    given: dict[str, Value] = {}
+    for name in ("retries", "retry_delay") if defaults is not None else ():
+        if defaults is not None and name in defaults.pairs:
+            given[name] = defaults.pairs[name]
     given.update(call.kwargs)
     lines = []
     for name in _SETTINGS:

@@ -6,7 +6,8 @@ import re
 
 from headgate.diagrams.source import shown
 from headgate.diagrams.source.flow import Place
-from headgate.diagrams.source.meaning import Meaning, system_of
+from headgate.diagrams.source.meaning import Meaning
+from headgate.diagrams.source.names import system_of
 from headgate.diagrams.source.values import Called, Either, Items, Known, Thing, Value
 
 

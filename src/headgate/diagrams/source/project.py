@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 
 from headgate.diagrams.source.calls import enter, instance
 from headgate.diagrams.source.components import components
@@ -49,7 +51,8 @@ class _Following:
 
     def source(self) -> Source:
         for module in self.modules:
-            self._guarded(module, lambda module=module: self._module(module))  # type: ignore[misc]
+            self._guarded(module, partial(self.machine.environment, module))
+            self._module(module)
         mentioned = _mentioned(self.modules)
         for first in (True, False):
             for module in self.modules:
@@ -61,7 +64,7 @@ class _Following:
         found.components = components(self.machine, self.modules, self.entries)
         return found
 
-    def _guarded(self, module: Module, follow) -> None:  # type: ignore[no-untyped-def]
+    def _guarded(self, module: Module, follow: Callable[[], object]) -> None:
         self.machine.spent = 0
         depth, active, where = len(self.machine.blocks), len(self.machine.active), len(self.machine.where)
         try:
@@ -74,8 +77,7 @@ class _Following:
             del self.machine.blocks[depth:], self.machine.active[active:], self.machine.where[where:]
 
     def _module(self, module: Module) -> None:
-        self.machine.environment(module)
-        body = self.machine.bodies[module.file]
+        body = self.machine.bodies.get(module.file, Block())
         if _works(body):
             self._add(Entry(module.stem, module.stem, module.file, 1, body), module.tree)
 
@@ -83,19 +85,19 @@ class _Following:
         """Functions that nobody calls; at first those whose names nobody even mentions."""
         for info in module.classes.values():
             for name, node in info.methods.items():
-                if name.startswith("_") or not _is_start(info, name, mentioned, first) or node in self.machine.entered:
+                if name.startswith("_") or not _is_start(name, mentioned, first) or node in self.machine.entered:
                     continue
-                self._guarded(module, lambda info=info, node=node: self._method(info, node))  # type: ignore[misc]
+                self._guarded(module, partial(self._method, info, node))
             for name in RUNS:
                 if name not in info.methods and first and self._inherits_run(info, name):
-                    self._guarded(module, lambda info=info, name=name: self._inherited(info, name))  # type: ignore[misc]
+                    self._guarded(module, partial(self._inherited, info, name))
         for name, node in module.functions.items():
             if node not in self.machine.entered and (not first or not mentioned[name]):
-                self._guarded(module, lambda module=module, node=node: self._function(module, node))  # type: ignore[misc]
+                self._guarded(module, partial(self._function, module, node))
 
     def _inherits_run(self, info: ClassInfo, name: str) -> bool:
         found = self.machine.method(info, name) if info.node.bases else None
-        return found is not None and not _is_abstract(self.machine, info)
+        return found is not None and not _is_abstract(info)
 
     def _inherited(self, info: ClassInfo, name: str) -> None:
         found = self.machine.method(info, name)
@@ -104,13 +106,12 @@ class _Following:
             self._method(info, found[1])
 
     def _method(self, info: ClassInfo, node: FunctionNode) -> None:
-        if _is_abstract(self.machine, info) and _has_children(self.machine, info, self.modules):
+        if _is_abstract(info) and _has_children(self.machine, info, self.modules):
             return
         scope = Scope(info.module, {})
         self.machine.where.append(info.module)
         with self.machine.block():
             made = instance(self.machine, Class(NOTHING, info), (), {}, info.node, scope)
-        setup = self.machine.method(info, "__init__")
         assert isinstance(made, Instance)
         owner = self.machine.method(info, node.name)
         assert owner is not None
@@ -120,7 +121,6 @@ class _Following:
             owner[0].module,
             Function(NOTHING, node, owner[0].module, owner[0], made),
             info,
-            bool(setup),
         )
 
     def _function(self, module: Module, node: FunctionNode) -> None:
@@ -133,7 +133,6 @@ class _Following:
         module: Module,
         function: Function,
         info: ClassInfo | None = None,
-        setup: bool = False,
     ) -> None:
         node = function.node
         assert isinstance(node, FunctionNode)
@@ -172,11 +171,11 @@ def _mentioned(modules: list[Module]) -> Counter[str]:
     return found
 
 
-def _is_start(info: ClassInfo, name: str, mentioned: Counter[str], first: bool) -> bool:
-    return name in RUNS if first else not mentioned[name] or name in RUNS or mentioned[name] > 0
+def _is_start(name: str, mentioned: Counter[str], first: bool) -> bool:
+    return name in RUNS or (not first) or not mentioned[name]
 
 
-def _is_abstract(machine: Machine, info: ClassInfo) -> bool:
+def _is_abstract(info: ClassInfo) -> bool:
     return any(
         "abstractmethod" in ast.unparse(one) for node in info.methods.values() for one in node.decorator_list
     ) or any(base.rpartition(".")[2] in ("ABC", "Protocol") for base in info.bases)

@@ -97,9 +97,10 @@ def _range(node: ast.expr) -> str:
     if len(node.args) == 1:
         return _text(node.args[0])
     first, last = node.args[0], node.args[1]
-    if isinstance(first, ast.Constant) and first.value == 1 and isinstance(last, ast.BinOp):
-        if isinstance(last.op, ast.Add) and _text(last.right) == "1":
+    match first, last:
+        case ast.Constant(value=1), ast.BinOp(op=ast.Add(), right=ast.Constant(value=1)):
             return _text(last.left)
-    if isinstance(first, ast.Constant) and isinstance(last, ast.Constant) and isinstance(last.value, int):
-        return str(last.value - int(first.value))
-    return _text(last)
+        case ast.Constant(value=int() as low), ast.Constant(value=int() as high):
+            return str(high - low)
+        case _:
+            return _text(last)

@@ -52,11 +52,12 @@ def subscript(machine: Machine, node: ast.Subscript, scope: Scope) -> Value:
         case Pairs() if isinstance(at, Known) and at.text in value.pairs:
             return value.pairs[at.text]
         case Items() if isinstance(known(at), int) and -len(value.items) <= known(at) < len(value.items):
-            return value.items[known(at)]
+            number: int = known(at)
+            return value.items[number]
         case Items() if value.items:
             return builtin.element(value)
         case Thing() if is_frame(value) and _is_mask(node.slice) and not isinstance(node.ctx, ast.Store):
-            return _filtered(machine, node, value, scope)
+            return _filtered(machine, node, value)
         case Thing():
             shown = value.text.strip("{}")
             text = "{" + f"{shown}.{at.text.strip('{}')}" + "}" if isinstance(at, Known) else value.text
@@ -85,12 +86,29 @@ def _is_mask(node: ast.expr) -> bool:
 
 
 MASKS = frozenset(
-    {"isin", "notnull", "notna", "isnull", "isna", "between", "contains", "startswith", "endswith", "match", "duplicated",
-     "ne", "eq", "gt", "ge", "lt", "le"}
-)  # fmt: skip
+    {
+        "isin",
+        "notnull",
+        "notna",
+        "isnull",
+        "isna",
+        "between",
+        "contains",
+        "startswith",
+        "endswith",
+        "match",
+        "duplicated",
+        "ne",
+        "eq",
+        "gt",
+        "ge",
+        "lt",
+        "le",
+    }
+)
 
 
-def _filtered(machine: Machine, node: ast.Subscript, value: Thing, scope: Scope) -> Value:
+def _filtered(machine: Machine, node: ast.Subscript, value: Thing) -> Value:
     step = machine.step(Part.TRANSFORM, "filter", node, value.origins)
     step.tell(condition(node.slice))
     return Thing(frozenset({step.number}), value.path, value.calls, value.shown)
@@ -143,6 +161,8 @@ def comprehension(
     if isinstance(node, ast.DictComp):
         key, given = results[0], results[-1]
         return Pairs(origins, {key.text: given}) if isinstance(key, Known) and key.whole else Thing(origins, "?rows")
+    if machine.vocabulary.unrolls:
+        return Items(origins, tuple(results))
     return Items(origins, tuple(with_origins(one, origins) for one in results))
 
 

@@ -72,11 +72,11 @@ def named(called: Called, wanted: tuple[str, ...]) -> Iterator[str]:
                 yield cut(f"{shown or name}={text}")
 
 
-def told(how: str, called: Called, node: ast.Call) -> list[str]:
+def told(how: str, called: Called, node: ast.Call) -> list[str]:  # noqa: C901 - one case a way
     """Lines that say what a transformation does, as its arguments do."""
     match how:
         case "group":
-            return [f"GROUP BY {columns}"] if (columns := _columns(called, "by", "every", "rule")) else []
+            return [f"GROUP BY {names}"] if (names := _columns(called, "by", "every", "rule")) else []
         case "join":
             return list(_join(called))
         case "agg":
@@ -97,13 +97,13 @@ def told(how: str, called: Called, node: ast.Call) -> list[str]:
         case "values":
             return [f"with {text}"] if called.args and (text := listed(called.args[0])) else []
         case _:
-            columns = called.kwargs.get("columns")
-            return [cut(listed(columns))] if columns is not None and listed(columns) else []
+            text = listed(called.kwargs.get("columns"))
+            return [cut(text)] if text else []
 
 
 def _columns(called: Called, *names: str) -> str:
     given = [one for name in names if (one := called.kwargs.get(name)) is not None]
-    positional = list(called.args) if not given else given
+    positional = given or list(called.args)
     return cut(", ".join(filter(None, map(listed, positional))))
 
 

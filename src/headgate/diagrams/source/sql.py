@@ -6,7 +6,10 @@ import logging
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from sqlglot import exp
 
 Kind = Literal["read", "write", "define", "other"]
 BEGINS = re.compile(
@@ -16,6 +19,7 @@ BEGINS = re.compile(
 )
 _HOLE = re.compile(r"\{\{.*?\}\}|\$?\{[^{}]*\}|%\(\w+\)s|%s|(?<![:\w]):\w+|\?(?=[\s,)]|$)", re.S)
 _NAME = r'((?:[\w$"`\[\]{}.…-]|\{[^}]*\})+)'
+_UNLESS = r"(?:if\s+not\s+exists\s+)?"
 _FALLBACK = (
     ("write", "INSERT", re.compile(rf"\binsert\s+(?:overwrite\s+|ignore\s+)?(?:into\s+)?(?:table\s+)?{_NAME}", re.I)),
     ("write", "MERGE", re.compile(rf"\bmerge\s+into\s+{_NAME}", re.I)),
@@ -25,10 +29,14 @@ _FALLBACK = (
     ("write", "UPDATE", re.compile(rf"^\s*update\s+{_NAME}", re.I)),
     ("write", "DELETE", re.compile(rf"\bdelete\s+from\s+{_NAME}", re.I)),
     ("define", "TRUNCATE", re.compile(rf"\btruncate\s+(?:table\s+)?{_NAME}", re.I)),
-    ("define", "CREATE", re.compile(rf"\bcreate\s+(?:or\s+replace\s+)?(?:\w+\s+)?(?:table|view)\s+(?:if\s+not\s+exists\s+)?{_NAME}", re.I)),
+    (
+        "define",
+        "CREATE",
+        re.compile(rf"\bcreate\s+(?:or\s+replace\s+)?(?:\w+\s+)?(?:table|view)\s+{_UNLESS}{_NAME}", re.I),
+    ),
     ("define", "DROP", re.compile(rf"\bdrop\s+(?:table|view)\s+(?:if\s+exists\s+)?{_NAME}", re.I)),
     ("define", "ALTER", re.compile(rf"\balter\s+table\s+(?:if\s+exists\s+)?{_NAME}", re.I)),
-)  # fmt: skip
+)
 _READS = re.compile(rf"\b(?:from|join)\s+(?!\(|select\b|lateral\b|unnest\b){_NAME}", re.I)
 
 
@@ -56,12 +64,11 @@ def statements(text: str) -> tuple[Statement, ...]:
 
     def hole(found: re.Match[str]) -> str:
         holes.append(found[0])
-        before = text[: found.start()].rstrip()[-1:]
-        return f"hole_{len(holes) - 1}_" if before not in "'" else f"hole_{len(holes) - 1}_"
+        return f"hole_{len(holes) - 1}_"
 
     filled = _HOLE.sub(hole, text)
-    found = _parsed(filled) or [_guessed(part) for part in filled.split(";") if part.strip()]
-    return tuple(_restored(one, holes) for one in found if one is not None)
+    found = _parsed(filled) or [one for part in filled.split(";") if (one := _guessed(part)) is not None]
+    return tuple(_restored(one, holes) for one in found)
 
 
 def _restored(one: Statement, holes: list[str]) -> Statement:
@@ -109,10 +116,11 @@ def _parsed(text: str) -> list[Statement] | None:
     return found
 
 
-def _statement(tree):  # type: ignore[no-untyped-def]
+def _statement(tree: exp.Expr) -> Statement:  # noqa: C901 - one case a kind of statement
     from sqlglot import exp
 
-    target, verb, kind = "", "SELECT", "read"
+    target, verb = "", "SELECT"
+    kind: Kind = "read"
     match tree:
         case exp.Insert():
             target, verb, kind = _target(tree.this), "INSERT", "write"
@@ -144,19 +152,19 @@ def _statement(tree):  # type: ignore[no-untyped-def]
     return Statement(kind, verb, tuple(reads), (target,) if target else (), tuple(detail))
 
 
-def _target(node) -> str:  # type: ignore[no-untyped-def]
+def _target(node: exp.Expr | None) -> str:
     from sqlglot import exp
 
     table = node if isinstance(node, exp.Table) else node.find(exp.Table) if node is not None else None
     return _table(table) if table is not None else ""
 
 
-def _table(table) -> str:  # type: ignore[no-untyped-def]
+def _table(table: exp.Table) -> str:
     parts = [part.name for part in table.parts] if table.parts else [table.name]
     return ".".join(part for part in parts if part)
 
 
-def _details(tree) -> list[str]:  # type: ignore[no-untyped-def]
+def _details(tree: exp.Expr) -> list[str]:
     """JOIN, WHERE and GROUP BY of the outermost and of the queries within."""
     from sqlglot import exp
 
@@ -170,10 +178,9 @@ def _details(tree) -> list[str]:  # type: ignore[no-untyped-def]
         )
         name = _table(join.this) if isinstance(join.this, exp.Table) else "a subquery"
         found.append(f"{kind + ' ' if kind else ''}JOIN {name}{keys}"[:80])
-    for where in tree.find_all(exp.Where):
-        found.append(f"WHERE {where.this.sql()}"[:80])
-    for group in tree.find_all(exp.Group):
-        found.append(f"GROUP BY {', '.join(one.sql() for one in group.expressions)}"[:80])
+    found += [f"WHERE {where.this.sql()}"[:80] for where in tree.find_all(exp.Where)]
+    groups = [", ".join(one.sql() for one in group.expressions) for group in tree.find_all(exp.Group)]
+    found += [f"GROUP BY {names}"[:80] for names in groups]
     return list(dict.fromkeys(found))[:5]
 
 
@@ -186,13 +193,15 @@ def _guessed(text: str) -> Statement | None:
         found = pattern.search(text)
         if found:
             target = _clean(found[1])
-            if verb == "COPY" and re.search(r"\bto\b", text[found.end() : found.end() + 40], re.I):
-                return Statement("read", "COPY", (target,))
+            out = re.search(r"\bto\s+'?([^'\s;]+)", text[found.end() : found.end() + 400], re.I)
+            if verb == "COPY" and out:
+                return Statement("write", "COPY", (target,), (out[1],))
             return Statement(kind, verb, tuple(name for name in reads if name != target), (target,))  # type: ignore[arg-type]
     begins = BEGINS.match(text)
     verb = begins[1].upper() if begins else "SQL"
-    if verb in ("COPY", "UNLOAD") and reads:
-        return Statement("read", verb, tuple(reads))
+    out = re.search(r"\bto\s+'?([^'\s;]+)", text, re.I) if verb in ("COPY", "UNLOAD") else None
+    if out and reads:
+        return Statement("write", verb, tuple(reads), (out[1],))
     if verb in ("SELECT", "WITH"):
         return Statement("read", "SELECT", tuple(reads))
     return Statement("other", verb, tuple(reads))
