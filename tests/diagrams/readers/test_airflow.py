@@ -169,7 +169,8 @@ def test_groups_are_frames_and_their_ends_are_joined(tmp_path: Path) -> None:
         tmp_path,
         "with DAG('d') as dag:\n  start = EmptyOperator(task_id='start')\n  with TaskGroup('g') as g:\n"
         "    a = EmptyOperator(task_id='a')\n    b = EmptyOperator(task_id='b')\n    a >> b\n"
-        "    with TaskGroup('inner'):\n      c = EmptyOperator(task_id='c')\n  start >> g >> EmptyOperator(task_id='end')",
+        "    with TaskGroup('inner'):\n      c = EmptyOperator(task_id='c')\n"
+        "  start >> g >> EmptyOperator(task_id='end')",
     )
     assert found.groups == {"g": ("g", ""), "g.inner": ("inner", "g")}
     assert list(found.tasks) == ["start", "g.a", "g.b", "g.inner.c", "end"]
