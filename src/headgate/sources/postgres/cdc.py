@@ -52,17 +52,16 @@ def probe(subject: Subject, since: Mapping[str, Any] | None) -> Window | None:
     high = slots.number(str(subject.statements.value("SELECT pg_current_wal_flush_lsn()::text")))
     if high <= low:
         return None
-    waiting = int(
-        subject.statements.value(
-            f"SELECT count(*) FROM {slots.peek(slot, publication, high)} WHERE get_byte(data, 0) IN {_KINDS}"
-        )
-    )
+    waiting, emptied = subject.statements.query(
+        f"SELECT count(*) FILTER (WHERE get_byte(data, 0) IN {_KINDS}), count(*) FILTER (WHERE get_byte(data, 0) ="
+        f" {_TRUNCATE}) FROM {slots.peek(slot, publication, high)}"
+    )[0]
     if not waiting:
         slots.advance(subject.connection, slot, high)  # what others did to other tables need not be kept
         return None
     behind = found.behind / MEGABYTE
     note = f"{waiting} changes up to {slots.text(high)}; the slot {slot} ({found.status}) holds {behind:.0f} MB back"
-    return Window({"slot": slot, "lsn": [low, high]}, since, {"lsn": high, "slot": slot}, note)
+    return Window({"slot": slot, "lsn": [low, high]}, since, {"lsn": high, "slot": slot, "emptied": emptied}, note)
 
 
 def scan(subject: Subject, window: Window, batch_rows: int) -> Scan:
@@ -110,14 +109,12 @@ def _changes(subject: Subject, window: Window) -> Scan:
     slot, publication = names(subject)
     low, high = int((window.since or {})["lsn"]), int(window.high["lsn"])
     messages = slots.peek(slot, publication, high)
-    emptied = subject.statements.value(
-        f"SELECT count(*) FROM {messages} WHERE get_byte(data, 0) IN {_KINDS} AND get_byte(data, 0) = {_TRUNCATE}"
-    )
+    emptied = int(window.high["emptied"])
     rows = ChangedRows(subject.server_columns(), subject.keys(), subject.name, subject.context.lookup)
     decoder = Decoder()
     session = connect(subject.connection)
     stream = _messages(session, f"COPY (SELECT data FROM {messages}) TO STDOUT (FORMAT binary)", subject.name)
-    changes = _after(decoder.changes(stream), low, int(emptied))
+    changes = _after(decoder.changes(stream), low, emptied)
 
     def close() -> None:
         rows.close()
