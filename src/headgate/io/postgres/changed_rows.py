@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CHANGE, ORDER = "_change", "_order"
 """What was done (insert, update, delete), and where it stands among the changes of the run."""
 ROWS = 32_768
-LARGE = 100
+LARGE = 96
 """Bytes from which on a value may be one that later updates leave unsent."""
 
 
@@ -47,7 +47,7 @@ class ChangedRows:
     def __init__(self, columns: Sequence[ServerColumn], keys: Sequence[str], table: str, lookup: Lookup | None) -> None:
         self._columns, self._keys, self._table, self._lookup = list(columns), list(keys), table, lookup
         self._reads = [cdc_column(column) for column in columns]
-        self._places: dict[Described, list[int | None]] = {}
+        self._here: list[int | None] = []
         self._large = _LargeValues()
         self._order = 0
         self._key_numbers = [[column.name for column in columns].index(key) for key in keys]
@@ -64,10 +64,21 @@ class ChangedRows:
     def batches(self, changes: Iterator[Change]) -> Iterator[pa.RecordBatch]:
         rows: list[list[Value]] = []
         kinds: list[str] = []
+        table: Described | None = None
         for change in changes:
-            for kind, row in self._rows(change):
-                rows.append(row)
-                kinds.append(kind)
+            if change.table is not table:
+                table = change.table
+                self._here = self._place(table)
+                as_sent = self._here == list(range(len(table.columns)))
+            new = change.new
+            small = change.size < LARGE or (new is not None and not any(v and len(v) >= LARGE for v in new))
+            if small and as_sent and new is not None and change.old is None and UNCHANGED not in new:
+                rows.append(new)
+                kinds.append(change.kind)
+            else:
+                for kind, row in self._rows(change):
+                    rows.append(row)
+                    kinds.append(kind)
             if len(rows) >= ROWS:
                 yield self._batch(rows, kinds)
                 rows, kinds = [], []
@@ -78,7 +89,7 @@ class ChangedRows:
 
     def _rows(self, change: Change) -> Iterator[tuple[str, list[Value]]]:
         """The change as rows: an update of the key deletes one row and inserts another."""
-        places = self._places.get(change.table) or self._place(change.table)
+        places = self._here
         old = None if change.old is None else [None if p is None else change.old[p] for p in places]
         if change.kind == "delete":
             assert old is not None, "the server sends what identifies a deleted row"
@@ -145,8 +156,7 @@ class ChangedRows:
                 object=self._table,
                 hint="begin anew with: headgate run --full-refresh",
             )
-        self._places[table] = [there.get(name) for name in mine]
-        return self._places[table]
+        return [there.get(name) for name in mine]
 
     # ----------------------------------------------------------------------------------------------- many rows
 

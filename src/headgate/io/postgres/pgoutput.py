@@ -42,7 +42,7 @@ class Change:
     Args:
         kind: what was done.
         lsn: where its transaction's commit begins: before all positions that lie behind it.
-        number: its place in the stream.
+        size: bytes of its message.
     """
 
     kind: Kind
@@ -50,7 +50,7 @@ class Change:
     new: list[Value] | None
     old: list[Value] | None
     lsn: int
-    number: int
+    size: int
 
 
 class Decoder:
@@ -60,7 +60,7 @@ class Decoder:
         self.tables: dict[int, Described] = {}
         self.end = 0
         """Where the last commit that was seen ends."""
-        self._lsn = self._number = 0
+        self._lsn = 0
 
     def changes(self, messages: Iterable[bytes]) -> Iterator[Change]:  # noqa: C901 - one case a message
         """Raises FatalError for messages that version 1 of the protocol does not have."""
@@ -85,7 +85,7 @@ class Decoder:
                     for number in range(_LENGTH.unpack_from(data, 1)[0]):
                         oid = _LENGTH.unpack_from(data, 6 + 4 * number)[0]
                         if oid in self.tables:
-                            yield self._changed("truncate", self.tables[oid], None, None)
+                            yield Change("truncate", self.tables[oid], None, None, self._lsn, len(data))
                 case b"Y" | b"O" | b"M":
                     pass  # names of types, origins, messages of others
                 case kind:
@@ -104,11 +104,7 @@ class Decoder:
         return self._change("update", data, new, old)
 
     def _change(self, kind: Kind, data: bytes, new: list[Value] | None, old: list[Value] | None) -> Change:
-        return self._changed(kind, self.tables[_LENGTH.unpack_from(data, 1)[0]], new, old)
-
-    def _changed(self, kind: Kind, table: Described, new: list[Value] | None, old: list[Value] | None) -> Change:
-        self._number += 1
-        return Change(kind, table, new, old, self._lsn, self._number)
+        return Change(kind, self.tables[_LENGTH.unpack_from(data, 1)[0]], new, old, self._lsn, len(data))
 
 
 def _values(data: bytes, place: int) -> tuple[list[Value], int]:
