@@ -198,7 +198,7 @@ def test_skip_drops_and_counts_and_log_keeps_going(workspace: Workspace) -> None
     assert (skipped.rows.quarantined, skipped.rows.loaded) == (5, 95)
     logged = result(workspace, error_handling="log", **options).unwrap()
     assert (logged.rows.quarantined, logged.rows.loaded) == (0, 100)
-    assert logged.warnings == ("5 rows: ids: cast id became NULL",)
+    assert logged.warnings == ("ids: cast id became NULL in 5 rows",)
     assert sum(row[0] is None for row in rows(workspace)) == 5
 
 

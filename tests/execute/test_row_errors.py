@@ -49,8 +49,8 @@ def test_null_lets_the_rows_go_on_without_the_value_and_counts_them(tmp_path: Pa
     assert (receipt.rows.loaded, receipt.rows.quarantined) == (5, 0)
     assert project.out() == [(1, 10, 1), (2, None, 2), (3, 30, None), (4, None, None), (5, None, 5)]
     assert [warning for warning in receipt.warnings if "NULL" in warning] == [
-        "2 rows: cast: cast amount became NULL",
-        "2 rows: cast: cast size became NULL",
+        "cast: cast amount became NULL in 2 rows",
+        "cast: cast size became NULL in 2 rows",
     ]
     assert project.entries() == []
 

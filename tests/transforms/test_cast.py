@@ -242,7 +242,7 @@ def test_what_becomes_null_is_counted_and_told(project: SmallProject) -> None:
     steps = [{"type": "cast", "columns": {"note": {"type": "INTEGER", "on_error": "null"}}}]
     receipt = project.define(steps=steps).run()
     assert project.out("SELECT id, note FROM out") == [(1, 1), (2, None), (3, 3), (4, None), (5, 5)]
-    assert receipt.warnings == ("1 rows: cast: cast note became NULL",)
+    assert receipt.warnings == ("cast: cast note became NULL in 1 row",)
     assert receipt.rows.quarantined == 0
 
 

@@ -105,9 +105,20 @@ def test_every_kind_accounts_for_every_row(
     assert (receipt.rows.unmatched, receipt.rows.expanded, receipt.rows.filtered) == counts
     query = "SELECT id, land FROM out" if len(expected[0]) == 2 else "SELECT id FROM out"
     assert project.out(query) == sorted(expected, key=repr)
-    assert receipt.warnings == (("3 rows: join found no match",) if how == "left" else ())
+    assert receipt.warnings == (("join: no match in 3 rows",) if how == "left" else ())
     if how in ("right", "outer"):
         assert (None, "Kiel") in project.out("SELECT id, city FROM out")
+
+
+def test_a_row_without_a_match_that_is_held_back_is_held_for_its_rule_only(project: SmallProject) -> None:
+    project.table("towns", {"city": "TEXT", "land": "TEXT"}, [("Bonn", "b")])
+    step = {"type": "join", "table": "towns", "connection": "shop", "on": "city"}
+    rule = {"type": "range", "column": "id", "max": 3, "on_fail": "quarantine"}
+    project.define(steps=[step], rules=[rule]).run()
+    [entry] = project.entries()
+    reasons = [row["_reasons"] for row in project.held(entry["id"])]
+    assert len(reasons) == 2
+    assert all(len(found) == 1 and found[0].startswith("range: ") for found in reasons)
 
 
 def test_repeated_keys_of_the_other_side_are_refused_before_a_row_is_read(project: SmallProject) -> None:

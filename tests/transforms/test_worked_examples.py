@@ -87,7 +87,7 @@ def test_sales_by_product_and_day_are_the_same_before_and_after_the_join(project
         ("b", 5.55, 1, None),
     ]
     assert (receipt.rows.filtered, receipt.rows.loaded) == (1, 3)
-    assert receipt.warnings == ("1 rows: join found no match",)
+    assert receipt.warnings == ("join: no match in 1 row",)
 
 
 def test_high_values_lie_above_the_quantile_of_the_whole_set(project: SmallProject) -> None:

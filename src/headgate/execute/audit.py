@@ -51,7 +51,7 @@ def _account(run: Run, rejected: int) -> None:
         step, counts = _pass_count(result)
         step.check()
         run.steps.append(step)
-        run.warnings += [f"{count} rows: {what}" for what, count in step.noted.items()]
+        run.warnings += [f"{what} in {count} row{'s' * (count != 1)}" for what, count in step.noted.items()]
         totals.update(counts)
     first, last = run.passes[0], run.passes[-1]
     beside = sum(result.tally.good for result in run.passes if result.transform.branch)
@@ -93,7 +93,7 @@ def _pass_count(result: PassResult) -> tuple[StepCount, Counter[str]]:
 
 
 def _noted(note: NoteFlag) -> str:
-    return f"{note.name} became NULL" if note.erred else f"{note.name} {note.message}"
+    return f"{note.name} became NULL" if note.erred else f"{note.name}: {note.message}"
 
 
 def _judge_rows(run: Run, stage: Audit, rejected: int) -> None:

@@ -144,7 +144,8 @@ class Splitter:
         for mask, rows in _alike(bad, [*self._masks, *self._notes]):
             flags = [flag for flag in self.verdict.holds if mask[flag.bit // BITS] >> flag.bit % BITS & 1]
             notes = mask[len(self._masks) :]
-            also = [note for note in self.verdict.notes if notes[note.bit // BITS] >> note.bit % BITS & 1]
+            noted = [note for note in self.verdict.notes if notes[note.bit // BITS] >> note.bit % BITS & 1]
+            also = [note for note in noted if note.action != "count"]
             for flag in flags:
                 self.tally.broken[flag.bit] += rows.num_rows
             self.tally.held[flags[0].bit] += rows.num_rows

@@ -266,7 +266,7 @@ class PassBuilder:
         name = MASK if not shape.optional else NOTES if bit < BITS else f"{NOTES}{bit // BITS}"
         previous: exp.Expr = column(name, left) if name in self.extra else exp.Literal.number(0)
         if shape.optional:
-            self.notes.append(NoteFlag(bit, step, "found no match", "count"))
+            self.notes.append(NoteFlag(bit, step, "no match", "count"))
             found: exp.Expr = exp.Add(this=previous.copy(), expression=exp.Literal.number(1 << bit % BITS))
         else:
             self.drops.append(DropCode(len(self.drops) + 1, step, "unmatched"))
