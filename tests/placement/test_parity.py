@@ -188,3 +188,10 @@ def test_staged_for_later_it_is_published_as_it_is(filled: Movers) -> None:
     found = same(filled, ["relay"], publish=False)
     assert found.receipt["status"] == "staged"
     assert found.rows == []
+
+
+def test_a_trial_asks_the_server_for_no_more_rows_than_it_shows(movers: Movers) -> None:
+    """The 101st row cannot be computed: nobody asked for it."""
+    movers.define(source={"connection": "shop", "query": "SELECT 1 / (101 - g) AS n FROM generate_series(1, 1000) g"})
+    assert movers.run(limit=5).rows.extracted == 5
+    assert movers.attempt().is_failure

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from headgate.core.contracts import Scan as OpenScan
@@ -151,6 +151,8 @@ class Interpreter:
     def _open(self, relation: Relation) -> OpenScan:
         run = self.run
         window = run.window if relation.source == 0 else None
+        if run.request.limit is not None and window is not None and relation.read.mode == "full":
+            window = replace(window, limit=min(run.request.limit, window.limit or run.request.limit))
         source = run.workspace.source(relation.endpoint)
         opened = source.scan(relation.read, context_with_lookup(run, relation.read), window or FULL)
         run.whole = run.whole or opened.whole

@@ -34,6 +34,13 @@ class Read(ReadOptions):
     """What is read: ``table`` (also ``schema.table``) or ``query``."""
 
     where: str | None = Field(default=None, description="A condition in PostgreSQL's SQL; :name takes a parameter.")
+    parallel: int = Field(
+        default=1,
+        ge=1,
+        le=32,
+        description="For mode full: sessions that read ranges of the table at once, all in one snapshot. Gains where"
+        " server and client have more than two processors.",
+    )
     cdc: Cdc | None = Field(default=None, description="For mode cdc: slot and publication.")
     query: str | None = Field(default=None, description="A SELECT in PostgreSQL's SQL; :name takes a parameter.")
 

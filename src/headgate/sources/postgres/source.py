@@ -17,6 +17,7 @@ from headgate.io import comparing
 from headgate.io.postgres import Connection, Statements, catalogue, connect
 from headgate.io.postgres.connection import place
 from headgate.io.postgres.outlet import PostgresOutlet, site_of, true_value
+from headgate.io.postgres.ranges import Ranges
 from headgate.io.postgres.reading import SNAPSHOT, Snapshot, select_list, source_schema
 from headgate.io.postgres.types import ReadColumn
 from headgate.sources.postgres import cdc, windows
@@ -90,9 +91,12 @@ class PostgresSource:
             return cdc.scan(subject, window, read.batch_size or context.batch_size)
         columns = subject.columns()
         schema = source_schema(columns, subject.keys())
+        size = read.batch_size or context.batch_size
+        if subject.ranged and window.limit is None:
+            return _ranges(subject, columns, schema, size)
         snapshot = Snapshot(self._connection, subject.name)
         try:
-            stream = partial(_stream, snapshot, subject, columns, schema, read.batch_size or context.batch_size)
+            stream = partial(_stream, snapshot, subject, columns, schema, size)
             if read.mode == "full":
                 order = f" LIMIT {window.limit}" if window.limit is not None else ""
                 return Scan(schema, stream("", order), close=snapshot.close)
@@ -157,6 +161,21 @@ class PostgresSource:
         statements = self._statements(operation)
         with statements.connection.transaction():
             yield statements
+
+
+def _ranges(subject: Subject, columns: list[ReadColumn], schema: SourceSchema, batch_rows: int) -> Scan:
+    """All rows, by several sessions that see one state."""
+    assert subject.relation is not None
+    ranges = Ranges(subject.connection, subject.relation, subject.read.parallel)
+
+    def select(condition: str) -> str:
+        return f"SELECT {select_list(columns)} FROM {subject.source}{subject.where(condition)}"
+
+    try:
+        return Scan(schema, ranges.stream(select, schema.raw, batch_rows), close=ranges.close)
+    except BaseException:
+        ranges.close()
+        raise
 
 
 def _stream(

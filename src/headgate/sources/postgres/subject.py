@@ -60,6 +60,12 @@ class Subject:
         return catalogue.primary_key(self.statements, self.relation) if self.relation else ()
 
     @property
+    def ranged(self) -> bool:
+        """Whether several sessions read it, each a range of its pages."""
+        plain = self.relation is not None and self.relation.kind == "r"
+        return plain and self.read.mode == "full" and self.read.parallel > 1
+
+    @property
     def incremental(self) -> Incremental:
         assert self.read.incremental is not None, "checked in _check"
         return self.read.incremental
