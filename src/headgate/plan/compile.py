@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,10 +11,8 @@ from sqlglot import exp
 from headgate.config.models import Pipeline
 from headgate.core.contracts import BindingError, Column, Registry, TypeBinder
 from headgate.core.errors import Code, FatalError, HeadgateError, nearest
-from headgate.core.models import WriteOptions
 from headgate.plan.changes import follow, followed, refuse_losing
 from headgate.plan.finish import fingerprint, outputs_of, unique_names, with_replayability
-from headgate.plan.loads import marker, write_stage
 from headgate.plan.partial import refuse_partial_groups
 from headgate.plan.passes import DIALECT, PassBuilder, narrowed
 from headgate.plan.placement import Sites, place
@@ -36,8 +34,9 @@ from headgate.plan.stages import (
     Stage,
     Transform,
 )
+from headgate.plan.targets import Targets
 from headgate.plan.trail import Trail
-from headgate.sql.shapes import Branch, Call, Note, Reshape, RowRule, StepInput, column
+from headgate.sql.shapes import Branch, Call, Note, Reshape, StepInput
 
 Probe = Callable[[Call, Sequence[Column]], tuple[tuple[Column, ...], str]]
 """The columns that a Python step gives for these columns, and the hash of its source."""
@@ -98,6 +97,7 @@ class _Compiler:
             [step.name or step.type for step in self.steps], {scan.relation for scan in inputs.scans}
         )
         self.rules = RuleBook(pipeline, registry, self._target_step, lambda function: probe(_judging(function), ())[1])
+        self.targets = Targets(pipeline, inputs.stores, inputs.tables)
         self.gated: tuple[Rule, ...] = ()
         self.wanted = self._wanted()
         self.warnings: list[str] = []
@@ -222,7 +222,7 @@ class _Compiler:
         for shape in branch.shapes:
             side.add(shape, branch.name, self.pipeline.error_handling.on_row_error)
         given = replace(self._input(), columns=self._checked(side.columns))
-        self._mark(side, given, branch.name, last=False)
+        self.targets.judge(side, given, branch.name, last=False)
         noted, audited = self.rules.judge(self.rules.after(branch.name, last=False), side, given, relation, branch.name)
         stage = self._transform(side, relation, "reshaped", (branch.name,))
         self.stages.append(replace(stage, branch=True))
@@ -252,8 +252,7 @@ class _Compiler:
         relation = self._relation(name)
         last = index == len(self.steps) - 1 and not gate
         if not before and not gate:
-            self._mark(builder, self._input(), name, last=last)
-            self._hold_strange(builder, name, last=last)
+            self.targets.judge(builder, self._input(), name, last=last)
         rules = [] if before or gate else self.rules.after(name, last=last)
         if gate or not self.steps:
             rules = [*self.rules.extracted(), *rules]
@@ -304,49 +303,11 @@ class _Compiler:
             wanted.add(name)
         return wanted
 
-    def _written(self, name: str, *, last: bool) -> Iterator[tuple[int, WriteOptions]]:
-        """The targets that a step's rows go to."""
-        for number, target in enumerate(self.pipeline.targets):
-            if target.from_ == name or (target.from_ is None and last):
-                yield number, target
-
-    def _mark(self, builder: PassBuilder, given: StepInput, name: str, *, last: bool) -> None:
-        """Conditions of targets that tell which rows delete their key."""
-        for number, target in self._written(name, last=last):
-            if target.delete_when is None:
-                continue
-            try:
-                builder.mark(marker(number), given.expression(target.delete_when))
-            except HeadgateError as error:
-                raise located(error, self.pipeline, ("targets", number, "delete_when")) from error.__cause__
-
-    def _strange(self, number: int, columns: Sequence[Column]) -> tuple[str, ...]:
-        """The columns that a target's table lacks and is not to get."""
-        known = self.inputs.tables.get(number)
-        return () if known is None else tuple(item.name for item in columns if item.name.lower() not in known)
-
-    def _hold_strange(self, builder: PassBuilder, name: str, *, last: bool) -> None:
-        """Hold back rows that have a value where the table has no column."""
-        for number, target in self._written(name, last=last):
-            strange = self._strange(number, builder.columns)
-            if not strange:
-                continue
-            absent = exp.and_(*(exp.Is(this=column(each), expression=exp.null()) for each in strange))
-            message = f"no value in {', '.join(strange)}: {target.table} has no such column"
-            rule = Rule(f"columns of {target.table}", "error", "quarantine", message, -1)
-            builder.check([(rule, RowRule(absent, message))], name)
-
     def _write(self, name: str, relation: str, builder: PassBuilder, *, last: bool) -> None:
-        columns = builder.columns
-        lineage = tuple((item.name, tuple(sorted(builder.lineage.get(item.name, ())))) for item in columns)
-        for number, target in self._written(name, last=last):
-            store = self.inputs.stores[number]
-            told = followed(self.pipeline)
-            strange = self._strange(number, columns)
-            written = tuple(item for item in columns if item.name not in strange)
-            stage = write_stage(self.pipeline, number, target, relation, store, written, followed=told)
-            self.stages.append(replace(stage, lineage=lineage, omitted=strange))
-            self.rules.load_gate(name, number, replace(self._input(), columns=written), self._bind, last=last)
+        for stage in self.targets.stages(builder, name, relation, last=last):
+            self.stages.append(stage)
+            given = replace(self._input(), columns=stage.columns)
+            self.rules.load_gate(name, stage.target, given, self._bind, last=last)
 
     # --------------------------------------------------------------------------------------------- parts
 

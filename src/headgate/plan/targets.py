@@ -1,0 +1,69 @@
+"""The targets that rows of a pass go to: what they ask of the rows, and the stages that write them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sqlglot import exp
+
+from headgate.config.models import Pipeline
+from headgate.core.contracts import Column
+from headgate.core.errors import HeadgateError
+from headgate.core.models import WriteOptions
+from headgate.plan.changes import followed
+from headgate.plan.loads import marker, write_stage
+from headgate.plan.passes import PassBuilder
+from headgate.plan.places import located
+from headgate.plan.stages import Rule, Write
+from headgate.sql.shapes import RowRule, StepInput, column
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The targets of a pipeline.
+
+    Args:
+        pipeline: whose they are.
+        stores: the store of each.
+        tables: for targets with evolve: quarantine whose table is there: its columns, in lower case.
+    """
+
+    pipeline: Pipeline
+    stores: Sequence[str]
+    tables: Mapping[int, frozenset[str]]
+
+    def _of(self, name: str, *, last: bool) -> Iterator[tuple[int, WriteOptions]]:
+        """The targets that a step's rows go to."""
+        for number, target in enumerate(self.pipeline.targets):
+            if target.from_ == name or (target.from_ is None and last):
+                yield number, target
+
+    def judge(self, builder: PassBuilder, given: StepInput, name: str, *, last: bool) -> None:
+        """Mark rows that delete their key, and hold back rows that have a value where the table has no column."""
+        for number, target in self._of(name, last=last):
+            if target.delete_when is not None:
+                try:
+                    builder.mark(marker(number), given.expression(target.delete_when))
+                except HeadgateError as error:
+                    raise located(error, self.pipeline, ("targets", number, "delete_when")) from error.__cause__
+            if strange := self._strange(number, builder.columns):
+                absent = exp.and_(*(exp.Is(this=column(each), expression=exp.null()) for each in strange))
+                message = f"no value in {', '.join(strange)}: {target.table} has no such column"
+                rule = Rule(f"columns of {target.table}", "error", "quarantine", message, -1)
+                builder.check([(rule, RowRule(absent, message))], name)
+
+    def _strange(self, number: int, columns: Sequence[Column]) -> tuple[str, ...]:
+        """The columns that a target's table lacks and is not to get."""
+        known = self.tables.get(number)
+        return () if known is None else tuple(item.name for item in columns if item.name.lower() not in known)
+
+    def stages(self, builder: PassBuilder, name: str, relation: str, *, last: bool) -> Iterator[Write]:
+        """The stages that write the rows of a pass."""
+        columns, told = builder.columns, followed(self.pipeline)
+        lineage = tuple((item.name, tuple(sorted(builder.lineage.get(item.name, ())))) for item in columns)
+        for number, target in self._of(name, last=last):
+            strange = self._strange(number, columns)
+            written = tuple(item for item in columns if item.name not in strange)
+            stage = write_stage(self.pipeline, number, target, relation, self.stores[number], written, followed=told)
+            yield replace(stage, lineage=lineage, omitted=strange)
