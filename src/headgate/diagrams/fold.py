@@ -28,11 +28,22 @@ def fold(graph: Graph, nodes: int = NODES, edges: int = EDGES) -> Graph:
         leaves = [group.id for group in graph.groups if group.id not in parents and inside[group.id]]
         if not leaves:
             return _cut(graph, nodes, edges)
-        fullest = max(leaves, key=lambda one: (inside[one], one))
-        if inside[fullest] == 1 and len(graph.nodes) <= nodes:
+        leaves.sort(key=lambda one: (-inside[one], one))
+        if inside[leaves[0]] == 1 and len(graph.nodes) <= nodes:
             return _cut(graph, nodes, edges)
-        graph = _folded(graph, {fullest})
+        graph = _folded(graph, _enough(leaves, inside, len(graph.nodes) - nodes))
     return graph
+
+
+def _enough(leaves: list[str], inside: Counter[str], surplus: int) -> set[str]:
+    """The fullest groups, as many as it takes; some at least, when it is edges that are too many."""
+    chosen: set[str] = set()
+    for group in leaves:
+        if surplus <= 0 and len(chosen) >= max(1, len(leaves) // 8):
+            break
+        chosen.add(group)
+        surplus -= inside[group] - 1
+    return chosen
 
 
 def _level(group: str, parents: dict[str, str]) -> int:
@@ -88,7 +99,8 @@ def _joined(edges: tuple[Edge, ...], names: dict[str, str]) -> tuple[Edge, ...]:
             continue
         key = (source, target, edge.kind)
         counts[key] += 1
-        first.setdefault(key, replace(edge, source=source, target=target))
+        if key not in first:
+            first[key] = replace(edge, source=source, target=target)
     return tuple(edge if counts[key] == 1 else replace(edge, label=f"{counts[key]} ×") for key, edge in first.items())
 
 
