@@ -16,6 +16,8 @@ from tests.movers import Movers
 
 from headgate.core.contracts import Column
 from headgate.engines.duckdb import DuckdbEngine
+from headgate.plan.sets import set_query
+from headgate.plan.stages import Rule, SetCheck
 from headgate.sql.expressions import parse
 from headgate.sql.postgres import Translator, Untranslatable, typed
 from headgate.sql.shapes import StepInput
@@ -227,3 +229,34 @@ def test_where_the_work_is_done_is_no_part_of_what_it_is(movers: Movers) -> None
     movers.shop("CREATE TABLE t (id int)")
     movers.define()
     assert movers.plan("duckdb").hash == movers.plan("relay").hash == movers.plan("source").hash
+
+
+def test_a_plan_shows_what_the_server_is_asked(movers: Movers) -> None:
+    movers.shop("CREATE TABLE t (id int, n int)")
+    movers.define([{"type": "filter", "condition": "n > 1"}, {"type": "calculate", "columns": {"m": "n + 1"}}])
+    asked = movers.plan().sql.split(";")[0]
+    assert asked.startswith("-- calculate, in PostgreSQL\nSELECT")
+    assert '(CAST("n" AS integer) + CAST(1 AS integer)) AS "m"' in asked
+    assert asked.endswith('WHERE (("n" > 1)) IS TRUE')
+
+
+@pytest.mark.parametrize(
+    ("query", "why"),
+    [
+        ("SELECT COUNT(*), SUM(price) FROM input", "compares values"),
+        ("SELECT COUNT(*), CAST(price AS VARCHAR) FROM input", "converts values"),
+        ("SELECT COUNT(*) FROM input WHERE price > 1", "compares values"),
+        ("SELECT COUNT(*), MEDIAN(price) FROM input", "engine's work"),
+    ],
+)
+def test_rules_over_all_rows_are_only_counted_in_a_server(query: str, why: str) -> None:
+    check = SetCheck(Rule("r", "error", "fail", "", 0), "input", query)
+    with pytest.raises(Untranslatable, match=why):
+        set_query(check, "out")
+
+
+def test_uniqueness_is_counted_in_a_server() -> None:
+    groups = 'SELECT COUNT(*) AS n FROM "spool" WHERE NOT "id" IS NULL GROUP BY "id" HAVING COUNT(*) > 1'
+    query = f"SELECT COALESCE(SUM(n), 0) FROM ({groups}) AS g"
+    check = SetCheck(Rule("r", "error", "fail", "", 0), "spool", query)
+    assert 'FROM "out" WHERE' in set_query(check, "out")

@@ -33,7 +33,15 @@ def set_query(check: SetCheck, relation: str) -> str:
 
 
 def _counted(node: exp.Column) -> bool:
-    """Whether a column is only counted, grouped by, or asked whether it is NULL."""
-    return isinstance(node.parent, exp.Group | exp.Count | exp.Distinct | exp.Sum) or (
-        isinstance(node.parent, exp.Is) and isinstance(node.parent.expression, exp.Null)
-    )
+    """Whether a column is only counted, grouped by, asked whether it is NULL, or a count itself that is summed."""
+    match node.parent:
+        case exp.Group() | exp.Count() | exp.Distinct():
+            return True
+        case exp.Sum():
+            select = node.find_ancestor(exp.Select)
+            read = select.find(exp.From) if select else None
+            return read is not None and isinstance(read.this, exp.Subquery)
+        case exp.Is():
+            return isinstance(node.parent.expression, exp.Null)
+        case _:
+            return False

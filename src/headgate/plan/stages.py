@@ -183,6 +183,13 @@ class Move:
     checking: tuple[str, ...]
     sets: tuple[tuple[int, str], ...]
 
+    @property
+    def sql(self) -> str:
+        """What the source's server is asked, for people; the target's types are put around it when the run begins."""
+        columns = ",\n  ".join(f'{value} AS "{name}"' for name, value in self.columns)
+        where = "\nWHERE " + "\n  AND ".join(self.where) if self.where else ""
+        return f'SELECT\n  {columns}\nFROM "{self.reads}"{where}'
+
 
 @dataclass(frozen=True)
 class Transform:
@@ -410,7 +417,9 @@ class Plan:
     def sql(self) -> str:
         """The SQL of all passes, for people."""
         return ";\n\n".join(
-            f"-- {stage.relation}\n{stage.sql}" for stage in self.stages if isinstance(stage, Transform)
+            f"-- {stage.relation}{', in PostgreSQL' if isinstance(stage, Move) else ''}\n{stage.sql}"
+            for stage in self.stages
+            if isinstance(stage, Transform | Move)
         )
 
     @property
