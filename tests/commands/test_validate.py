@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 from tests.plan.projects import SmallProject, with_orders
@@ -13,6 +15,7 @@ from headgate.commands.handle import handle
 from headgate.commands.models import ValidateData
 from headgate.core.errors import Code
 from headgate.core.results import Result
+from headgate.execute.asked import asked
 from headgate.execute.workspace import Workspace
 
 
@@ -86,3 +89,39 @@ def test_failures_have_codes(project: SmallProject, dataset: str, rule: Any, cod
 def test_limits_are_kept_before_anything_is_read(options: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         ValidateData(**options)
+
+
+@pytest.mark.parametrize("bad", [True, False])
+def test_files_whose_numbers_are_known_are_asked_rule_by_rule_with_the_same_result(
+    project: SmallProject, monkeypatch: pytest.MonkeyPatch, bad: bool
+) -> None:
+    rows = {"id": [1, 2, 2, None, 5], "total": [1, -1, 3, None, 5 if bad else None], "name": ["a", "b", None, "d", "e"]}
+    pq.write_table(pa.table(rows), project.root / "inbox" / "rows.parquet", row_group_size=2)
+    rules = [
+        {"type": "range", "column": "total", "max": 4, "on_fail": "quarantine"},
+        {"type": "range", "column": "total", "min": 0, "severity": "warning"},
+        {"type": "not_null", "columns": ["id"], "severity": "warning"},
+        {"type": "unique", "columns": ["id"], "severity": "warning"},
+        {"type": "aggregate", "condition": "SUM(total) = 3", "severity": "warning"},
+        {"type": "completeness", "columns": ["name"], "severity": "warning"},
+        {"type": "row_count", "min": 1},
+    ]
+
+    def seen() -> Any:
+        receipt = validated(project, "inbox/rows.parquet", *rules).unwrap()
+        checks = [(c.rule, c.passed, c.failed_rows, c.judged, c.observed, c.sample) for c in receipt.checks]
+        quality = {key: value for key, value in receipt.quality.items() if key != "timestamp"}
+        return checks, quality, receipt.rows, [project.held(entry) for entry in receipt.quarantine]
+
+    took: list[bool] = []
+
+    def recorded(*given: Any) -> bool:
+        took.append(asked(*given))
+        return took[-1]
+
+    monkeypatch.setattr("headgate.execute.pour.asked", recorded)
+    fast = seen()
+    assert took == [True]
+    monkeypatch.setattr("headgate.execute.pour.asked", lambda *_: False)
+    assert fast == seen()
+    assert fast[2].quarantined == bad

@@ -342,6 +342,9 @@ class EngineSession(Protocol):
     def materialise(self, name: str, scan: Scan) -> None:
         """Give a relation a name that can be scanned any number of times (spills if large)."""
 
+    def define(self, name: str, sql: str) -> None:
+        """Give a SELECT over relations that can be scanned again a name."""
+
     def stream(self, sql: str, batch_rows: int) -> pa.RecordBatchReader:
         """Run one SELECT; batches come as they are computed."""
 

@@ -65,6 +65,11 @@ class DuckdbSession:
             elif scan.batches is not None:
                 self._readers[name] = self._stoppable(scan.batches)
 
+    def define(self, name: str, sql: str) -> None:
+        with _failing("define", name):
+            self._forget(name)
+            self._connection.execute(f"CREATE VIEW {quote_name(name)} AS {sql}")
+
     def materialise(self, name: str, scan: Scan) -> None:
         with _failing("materialise", name), self._cursor() as cursor:
             self._forget(name)

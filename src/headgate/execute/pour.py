@@ -11,6 +11,7 @@ from headgate.core.contracts import FileScan, Scan, SourceSchema, Writer
 from headgate.core.events import Step
 from headgate.core.secrets import Secret
 from headgate.execute.ahead import ahead
+from headgate.execute.asked import asked
 from headgate.execute.calls import run_call
 from headgate.execute.context import PassResult, Run
 from headgate.execute.loads import open_writer
@@ -70,6 +71,8 @@ def drain(run: Run, pour: Pour, counter: Counter) -> None:
     transform, check = pour.transform, pour.check
     assert run.session is not None
     assert check is not None
+    if asked(run, transform, check, pour.keeps):
+        return
     for name, secret in transform.keys.items():
         run.session.materialise(name, _key(secret))
     reader = _open(run, transform)

@@ -17,7 +17,7 @@ from headgate.plan.partial import refuse_partial_groups
 from headgate.plan.passes import DIALECT, PassBuilder, narrowed
 from headgate.plan.placement import Sites, place
 from headgate.plan.places import located
-from headgate.plan.rules import RuleBook
+from headgate.plan.rules import RuleBook, alone
 from headgate.plan.stages import (
     INTERNAL,
     KEY_COLUMNS,
@@ -256,13 +256,15 @@ class _Compiler:
         rules = [] if before or gate else self.rules.after(name, last=last)
         if gate or not self.steps:
             rules = [*self.rules.extracted(), *rules]
+        only_judges = not builder.ctes
         noted, audited = self.rules.judge(rules, builder, self._input(), relation, name)
         noted, self.gated = (*self.gated, *noted), ()
         self.trails[relation] = Trail(tuple(builder.trail), tuple(builder.ruled))
         counted: Counted = "groups" if builder.grouped else "reshaped" if builder.reshaped else "rows"
         self.stages.append(self._transform(builder, relation, counted, tuple(builder.steps)))
         on_row_error = self.pipeline.error_handling.on_row_error
-        self.stages.append(Check(relation, noted, builder.verdict, on_row_error, self._keys()))
+        broken = alone(builder.ruled) if only_judges else ()
+        self.stages.append(Check(relation, noted, builder.verdict, on_row_error, self._keys(), broken))
         if audited is not None:
             self.stages.append(audited)
         if not before and not gate:

@@ -190,3 +190,10 @@ def _bind_alone(shape: RowRule, builder: PassBuilder) -> None:
         ruled=[],
     )
     trial.check([(Rule("", "error", "warn", "", 0), shape)], "")
+
+
+def alone(rules: Sequence[tuple[Rule, RowRule]]) -> tuple[tuple[str, str], ...]:
+    """For each rule the condition of rows that break it, if each can be asked alone: none looks at other rows."""
+    if any(shape.holds.find(exp.Window) for _, shape in rules):
+        return ()
+    return tuple((rule.name, exp.Not(this=exp.paren(shape.holds.copy())).sql("duckdb")) for rule, shape in rules)

@@ -227,6 +227,8 @@ class Check:
     on_row_error: str = "fail"
     keys: tuple[str, ...] = ()
     """Columns that identify a row for people."""
+    broken: tuple[tuple[str, str], ...] = ()
+    """In a pass that only judges, for each rule the condition of rows that break it, over what the pass reads."""
 
 
 @dataclass(frozen=True)
