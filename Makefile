@@ -87,6 +87,7 @@ demo: setup $(SDIST) ## The whole product in half a minute, on a year of real fl
 bench: $(VENV)/.bench ## Benchmarks, each against the limit in the same run
 	$(BIN)/python -m benchmarks.startup -o .cache/bench/startup.json
 	$(BIN)/python -m benchmarks.csv_to_parquet -o .cache/bench/csv_to_parquet.json
+	$(BIN)/python -m benchmarks.quality_rules -o .cache/bench/quality_rules.json
 	$(BIN)/python -m benchmarks.postgres_to_postgres -o .cache/bench/postgres_to_postgres.json
 	$(BIN)/python -m benchmarks.scd2 -o .cache/bench/scd2.json
 
