@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from headgate.diagrams.source import builtin
+from headgate.diagrams.source import builtin, rows
 from headgate.diagrams.source.flow import Call, Choice, Stop
 from headgate.diagrams.source.modules import FunctionNode
 from headgate.diagrams.source.names import part_of
@@ -118,6 +118,10 @@ def apply(
             method = machine.attribute(function, "__call__")
             if isinstance(method, Function):
                 return enter(machine, method, args, kwargs, node, scope)
+        case Either() if all(isinstance(one, Thing) for one in function.options):
+            origins = origins_of(function.options)
+            likely = max(function.options, key=lambda one: isinstance(one, Thing) and rows.is_frame(one))
+            return apply(machine, with_origins(likely, origins), args, kwargs, node, scope)  # one call, one step
         case Either():
             found = [apply(machine, one, args, kwargs, node, scope) for one in function.options[:3]]
             result = found[0]
@@ -231,7 +235,8 @@ def enter(
 def _shown(value: Value) -> str:
     match value:
         case Known():
-            return value.text
+            text = value.text
+            return text if len(text) <= 40 and "\n" not in text else "…"
         case Thing() if value.shown:
             return value.shown.strip("{}")
         case Thing() if value.path.startswith("?"):

@@ -48,6 +48,16 @@ _OPERATORS: tuple[tuple[Role, str], ...] = (
     ),
 )
 _TABLE = tuple((role, re.compile(pattern)) for role, pattern in _OPERATORS)
+_COMMANDS = (
+    (Role.VALIDATION, re.compile(r"\bdbt\b.*\b(test|source freshness)\b|\bpytest\b|\bsoda scan\b", re.S)),
+    (Role.TRANSFORM, re.compile(r"\bdbt\b.*\b(run|build|snapshot)\b|\bspark-submit\b", re.S)),
+    (
+        Role.LOAD,
+        re.compile(r"\bdbt\b.*\bseed\b|\baws s3 (cp|sync|mv)\b.*\bs3://|\bgsutil\b.*\bgs://|\bbq load\b", re.S),
+    ),
+    (Role.EXTRACT, re.compile(r"\b(curl|wget)\b", re.S)),
+)
+"""What a shell command is for, where it is one of these."""
 _SETTINGS = (
     "retries",
     "retry_delay",
@@ -89,6 +99,10 @@ def role_of(operator: str, name: str, call: Called, body: Block | None) -> Role:
     if found in (Role.DEPENDENCY, Role.DECISION, Role.NOTIFICATION, Role.VALIDATION):
         return found
     function = call.kwargs.get("python_callable")
+    command = shown.listed(call.argument(None, "bash_command", "command", "cmds", "arguments"))
+    said = next((role for role, pattern in _COMMANDS if pattern.search(command)), None)
+    if said is not None:
+        return said
     named = by_name(name) or (by_name(shown.listed(function)) if function is not None else None)
     if named is not None:
         return named

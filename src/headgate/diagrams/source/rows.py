@@ -60,7 +60,8 @@ def subscript(machine: Machine, node: ast.Subscript, scope: Scope) -> Value:
             return _filtered(machine, node, value)
         case Thing():
             shown = value.text.strip("{}")
-            text = "{" + f"{shown}.{at.text.strip('{}')}" + "}" if isinstance(at, Known) else value.text
+            named = at.text.strip("{}") if value.calls else f"{shown}.{at.text.strip('{}')}"
+            text = "{" + named + "}" if isinstance(at, Known) and named else value.text
             if value.path in ("os.environ", "environ"):
                 text = "${" + at.text + "}"
             return Thing(value.origins, f"{value.path}[]", value.calls, text)

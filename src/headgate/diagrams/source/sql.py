@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Kind = Literal["read", "write", "define", "other"]
 BEGINS = re.compile(
     r"^\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*|\()*(select|with|insert|update|delete|merge|copy|create|drop|truncate|alter|"
-    r"unload|replace|call|exec|load\s+data|refresh|grant|vacuum|analyze)\b",
+    r"unload|replace|call|exec|load\s+data|refresh|grant|vacuum|analyze|if|begin|declare)\b",
     re.I | re.S,
 )
 _HOLE = re.compile(r"\{\{.*?\}\}|\$?\{[^{}]*\}|%\(\w+\)s|%s|(?<![:\w]):\w+|\?(?=[\s,)]|$)", re.S)
@@ -22,12 +22,13 @@ _NAME = r'((?:[\w$"`\[\]{}.…-]|\{[^}]*\})+)'
 _UNLESS = r"(?:if\s+not\s+exists\s+)?"
 _FALLBACK = (
     ("write", "INSERT", re.compile(rf"\binsert\s+(?:overwrite\s+|ignore\s+)?(?:into\s+)?(?:table\s+)?{_NAME}", re.I)),
-    ("write", "MERGE", re.compile(rf"\bmerge\s+into\s+{_NAME}", re.I)),
+    ("write", "MERGE", re.compile(rf"\bmerge\s+(?:into\s+)?{_NAME}", re.I)),
     ("write", "REPLACE", re.compile(rf"\breplace\s+into\s+{_NAME}", re.I)),
     ("write", "COPY", re.compile(rf"\bcopy\s+(?:into\s+)?(?!\(){_NAME}", re.I)),
     ("write", "LOAD DATA", re.compile(rf"\bload\s+data\b.*?\binto\s+table\s+{_NAME}", re.I | re.S)),
     ("write", "UPDATE", re.compile(rf"^\s*update\s+{_NAME}", re.I)),
     ("write", "DELETE", re.compile(rf"\bdelete\s+from\s+{_NAME}", re.I)),
+    ("write", "REFRESH", re.compile(rf"\brefresh\s+materialized\s+view\s+(?:concurrently\s+)?{_NAME}", re.I)),
     ("define", "TRUNCATE", re.compile(rf"\btruncate\s+(?:table\s+)?{_NAME}", re.I)),
     (
         "define",

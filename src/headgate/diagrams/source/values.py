@@ -100,7 +100,10 @@ class Thing(Value):
     shown: str = ""
 
     def texts(self) -> list[str]:
-        return [self.shown or "{" + self.path.removeprefix("?") + "}"]
+        if self.shown:
+            return [self.shown]
+        path = self.path.replace("()", "").replace("[]", "").removeprefix("?")
+        return ["{" + (path.rpartition(".")[2] if self.calls else path) + "}"]
 
     def call(self, name: str) -> Called | None:
         """The last call of that name in the chain."""
