@@ -19,7 +19,7 @@ AREAS: dict[Area, str] = {
 _NAMES: tuple[tuple[Area, str], ...] = (
     ("target", r"warehouse|dwh|\bdw\b|target|sink|destination|data.?lake|lakehouse|\bmart\b|curated|gold"),
     ("source", r"source|\bsrc\b|\bcrm\b|\berp\b|\boltp\b|upstream|landing|\braw\b"),
-    ("metadata", r"metadata|metastore|catalog|schema.?registry|airflow.?db|state"),
+    ("metadata", r"metadata|metastore|catalog|schema.?registry|airflow.?db"),
     ("monitoring", r"monitor|metric|\blogs?\b|logging|alert|tracing"),
 )
 _WHAT: tuple[tuple[Area, str], ...] = (

@@ -217,3 +217,28 @@ def test_every_dag_parses(tmp_path: Path, mermaid_parser: Parser) -> None:
     scanned = tree(tmp_path)
     for name in ("", "end", "daily_sales_etl"):
         assert mermaid_parser.kind(mermaid(draw(scanned, name, "dag")[0])) == "flowchart-v2"
+
+
+def test_loops_over_ranges_and_classes_make_a_task_each(tmp_path: Path) -> None:
+    found = one(
+        tmp_path,
+        "from airflow.models import Log, XCom\nwith DAG('d') as dag:\n  for n in range(2):\n"
+        "    EmptyOperator(task_id=f'hour_{n}')\n  for model in [Log, XCom]:\n"
+        "    EmptyOperator(task_id='cleanup_' + model.__name__, trigger_rule=TriggerRule.ALL_DONE)",
+    )
+    assert list(found.tasks) == ["hour_0", "hour_1", "cleanup_Log", "cleanup_XCom"]
+    assert found.tasks["cleanup_Log"].detail == ["EmptyOperator", "trigger_rule=ALL_DONE"]
+    assert found.tasks["cleanup_Log"].role is Role.PROCESS
+
+
+@pytest.mark.parametrize(
+    ("command", "role"),
+    [
+        ("cd x && dbt run", Role.TRANSFORM),
+        ("dbt test --select a", Role.VALIDATION),
+        ("curl -O http://a.org", Role.EXTRACT),
+    ],
+)
+def test_shell_commands_say_what_a_task_is_for(tmp_path: Path, command: str, role: Role) -> None:
+    found = one(tmp_path, f"with DAG('d') as dag:\n  BashOperator(task_id='x', bash_command={command!r})")
+    assert found.tasks["x"].role is role

@@ -15,7 +15,7 @@ from headgate.diagrams.tree import Tree
 BESIDE = re.compile(
     r"(^|_)(iam|policy|attachment|role|security_group|subnet|vpc|route|gateway|random|acl|permission|association|"
     r"network|parameter_group|versioning|encryption|public_access_block|lifecycle_configuration|eip|key_pair|firewall|"
-    r"ownership_controls)(_|$)"
+    r"ownership_controls|s3_object|bucket_object|layer|subscription|metric_filter)(_|$)|^null_resource$"
 )
 """Resources that hold others together and are no parts of their own."""
 TOLD = (
@@ -101,10 +101,11 @@ def read(tree: Tree, files: list[str]) -> Deployment:
                     variables[_plain(name)] = body["default"]
     for kind, name, body in resources:
         if not BESIDE.search(kind):
-            label = _value(body.get("name") or body.get("bucket") or body.get("function_name") or name, variables)
+            given = str(body.get("name") or body.get("bucket") or body.get("function_name") or name)
+            label = name if "${" in given and "." in given else _value(given, variables)
             result.part(
                 f"{kind}.{name}",
-                label if "${" not in label else name,
+                label,
                 f"{kind} {_value(body.get('engine', ''), variables)}",
                 [kind, *_detail(body, variables)],
             )

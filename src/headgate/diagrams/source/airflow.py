@@ -87,6 +87,8 @@ class Airflow(Etl):
                 return self._task(machine, operator, both, node, scope, mapped=True)
         if OPERATOR.search(last) and "." in thing.path:
             return self._task(machine, last, call, node, scope)
+        if thing.path == "builtins.range" and all(isinstance(known(one), int) for one in call.args):
+            return Items(NOTHING, tuple(Known(value=number) for number in list(range(*map(known, call.args)))[:100]))
         if thing.path.startswith(TASK):
             return Thing(thing.origins, TASK)
         return super().called(machine, thing, call, node, scope)

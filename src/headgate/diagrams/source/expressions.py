@@ -164,8 +164,11 @@ def attribute(  # noqa: C901 - one case a kind of value
             for option in options[1:]:
                 result = merged(result, option)
             return result
+        case Thing() if attr == "__name__":
+            return Known(value.origins, value.path.rpartition(".")[2], whole=False)
         case Thing():
-            shown = "{" + f"{value.path.removeprefix('?')}.{attr}" + "}" if not value.calls else ""
+            plain = not value.calls and "(" not in value.path
+            shown = "{" + f"{value.path.removeprefix('?')}.{attr}" + "}" if plain else ""
             return Thing(value.origins, f"{value.path}.{attr}", value.calls, shown)
         case _:
             return Thing(value.origins, f"?.{attr}")

@@ -66,7 +66,7 @@ _WORDS: tuple[tuple[Part, str], ...] = (
     (
         Part.TRANSFORM,
         (
-            r"transform\w*|clean\w*|normali[sz]e\w*|enrich\w*|aggregat\w*|merge_\w+|filter_\w+|"
+            r"transform\w*|clean(?:_(?!up)\w+|ed|ing|se\w*)?|normali[sz]e\w*|enrich\w*|aggregat\w*|merge_\w+|filter_\w+|"
             r"parse(?:_\w+)?|convert\w*|compute_\w+|calculate\w*|dedup\w*|standardi[sz]e\w*|mask_\w+|"
             r"anonymi[sz]e\w*|preprocess\w*|process(?:_\w+)?|join_\w+|map_\w+|pivot\w*|apply_\w+|"
             r"build_\w+|prepare_\w+|add_\w+|impute\w*|flatten\w*"

@@ -53,7 +53,10 @@ def _thing(value: Thing) -> str:
     if value.path.startswith(("pyspark.sql.functions", "polars.col")) and value.calls:
         first = value.calls[0]
         return listed(first.args[0]) if first.args else ""
-    return "" if value.calls or value.path == "?" or value.origins else value.text.strip("{}")
+    if value.calls or value.path == "?" or value.origins:
+        return ""
+    last = value.path.rpartition(".")[2]
+    return last if last.isupper() else value.text.strip("{}")  # a member of an enumeration is known by its own name
 
 
 def name_of(function: Function) -> str:

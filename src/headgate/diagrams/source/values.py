@@ -103,7 +103,7 @@ class Thing(Value):
         if self.shown:
             return [self.shown]
         path = self.path.replace("()", "").replace("[]", "").removeprefix("?")
-        return ["{" + (path.rpartition(".")[2] if self.calls else path) + "}"]
+        return ["{" + (path.rpartition(".")[2] if "(" in self.path else path) + "}"]
 
     def call(self, name: str) -> Called | None:
         """The last call of that name in the chain."""
