@@ -1,10 +1,11 @@
-"""Every comparison with plain Python once more, at 10,000 examples each. They read no file, so they can."""
+"""Every comparison with plain Python once more, at 10,000 examples each (or HEADGATE_EXAMPLES)."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
 import inspect
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +13,7 @@ from types import ModuleType
 import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
 
-EXAMPLES = 10_000
+EXAMPLES = int(os.environ.get("HEADGATE_EXAMPLES", "10000"))
 FIXTURES = ("execute", "given", "database")
 
 
@@ -41,7 +42,7 @@ def test_every_kind_with_a_reference_is_among_them() -> None:
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(("module", "name"), PROPERTIES)
-def test_ten_thousand_examples(module: str, name: str, request: pytest.FixtureRequest) -> None:
+def test_many_examples(module: str, name: str, request: pytest.FixtureRequest) -> None:
     found = settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))(
         getattr(_apart(module), name)
     )
