@@ -64,6 +64,10 @@ coverage: setup ## Branch coverage of commit and recovery: must be complete
 docs: setup ## Write the reference again, from models, commands and error codes
 	$(BIN)/python docs/generate.py
 
+.PHONY: types
+types: setup ## Measure the matrix of types again and write docs/reference/types.md
+	HEADGATE_WRITE_TYPES=1 $(BIN)/pytest -q -n 0 tests/matrix
+
 .PHONY: docs-check
 docs-check: setup ## Generated reference is current, links and examples in docs hold
 	$(BIN)/pytest -n 0 -m docs
@@ -89,6 +93,7 @@ bench: $(VENV)/.bench ## Benchmarks, each against the limit in the same run
 	$(BIN)/python -m benchmarks.csv_to_parquet -o .cache/bench/csv_to_parquet.json
 	$(BIN)/python -m benchmarks.quality_rules -o .cache/bench/quality_rules.json
 	$(BIN)/python -m benchmarks.postgres_to_postgres -o .cache/bench/postgres_to_postgres.json
+	$(BIN)/python -m benchmarks.mysql_to_postgres -o .cache/bench/mysql_to_postgres.json
 	$(BIN)/python -m benchmarks.scd2 -o .cache/bench/scd2.json
 
 .PHONY: figures

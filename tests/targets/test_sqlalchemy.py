@@ -56,6 +56,7 @@ class TestMariadb(Through):
         return mariadb_url.replace("mysql://", "mysql+pymysql://") + "&charset=utf8mb4"
 
 
+@pytest.mark.long
 class TestPostgres(Through):
     __test__ = True
 

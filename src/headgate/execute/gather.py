@@ -14,11 +14,11 @@ from headgate.core.errors import HeadgateError
 from headgate.core.ledger import PipelineState
 from headgate.core.models import ReadOptions
 from headgate.core.sites import Site, SitedSource, SitedStore
-from headgate.execute.workspace import Workspace
+from headgate.execute.workspace import LAKE, Workspace
 from headgate.plan.compile import Inputs, Resume, compile_plan
 from headgate.plan.placement import Sites
 from headgate.plan.places import located
-from headgate.plan.stages import Plan, Scan
+from headgate.plan.stages import Plan, Scan, Write
 
 if TYPE_CHECKING:
     from headgate.sql.shapes import Call, SideRead
@@ -67,6 +67,20 @@ def relations_of(workspace: Workspace, pipeline: Pipeline) -> list[Relation]:
         found.append(Relation(wanted.name, endpoint, read, side=place[1], unique=wanted.unique, place=place))
         names.add(wanted.name)
     return found
+
+
+def _check_targets(workspace: Workspace, pipeline: Pipeline, plan: Plan, binder: TypeBinder) -> None:
+    """Refuse columns that a target cannot hold exactly, with the place of the target in the file."""
+    for stage in plan.stages:
+        if not isinstance(stage, Write):
+            continue
+        endpoint = pipeline.target_endpoint(stage.target)
+        module = workspace.registry.module("lake" if endpoint.name == LAKE else "targets", endpoint.kind)
+        if hasattr(module, "check_types"):
+            try:
+                module.check_types(binder.arrow(stage.columns))
+            except HeadgateError as error:
+                raise located(error, pipeline, ("targets", stage.target)) from None
 
 
 def _looked_up(workspace: Workspace, pipeline: Pipeline) -> Iterator[tuple[tuple[str, int], SideRead]]:
@@ -130,6 +144,7 @@ def gather(
             return probe_call(call, columns, binder, workspace.project.root)
 
         plan = compile_plan(workspace.project.name, pipeline, inputs, workspace.registry, binder, probe)
+        _check_targets(workspace, pipeline, plan, binder)
     finally:
         binder.close()
     return Gathered(plan, {relation.name: relation for relation in relations}, schemas)

@@ -7,7 +7,7 @@ same files; with pyiceberg: ``SqlCatalog("headgate", uri="sqlite:///<path>/catal
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,9 @@ from headgate.core.contracts import EVERY, Source, Store
 from headgate.core.models import ConnectionOptions, ReadOptions, WriteOptions
 
 DEFAULT_PATH = ".headgate/lake"
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 MODES = EVERY
 
@@ -41,6 +44,13 @@ class Read(ReadOptions):
 
 class Write(WriteOptions):
     """Writes a table of the lake. Names are ``table`` or ``namespace.table``."""
+
+
+def check_types(schema: pa.Schema) -> None:
+    """Refuse a column that the target cannot hold exactly, before anything is read. Raises FatalError UNSUPPORTED."""
+    from headgate.lake._iceberg.types import storage
+
+    storage(schema, "")
 
 
 def open_store(name: str, connection: Connection, root: Path) -> Store:

@@ -49,6 +49,17 @@ class Write(WriteOptions):
     """A table of the file, also ``schema.table``."""
 
 
+def check_types(schema: pa.Schema) -> None:
+    """Refuse a column that the target cannot hold exactly, before anything is read. Raises FatalError UNSUPPORTED."""
+    import duckdb
+
+    from headgate.io.duckdb.types import declare
+
+    with duckdb.connect() as connection:
+        for field in schema:
+            declare(connection, field)
+
+
 def open_store(name: str, connection: Connection, root: Path) -> Store:
     return DuckdbStore(name, connection, root)
 

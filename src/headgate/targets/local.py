@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from headgate.core.contracts import EVERY, FileScan, Scan, SourceSchema, TableInfo
+from headgate.core.contracts import EVERY, FileScan, Load, Scan, SourceSchema, TableInfo
 from headgate.core.errors import Code, FatalError, nearest
 from headgate.core.events import Emitter
 from headgate.core.ledger import Claim, LedgerRecord, PipelineState, PublishedRun, QuarantineEntry, Watermark
@@ -68,6 +68,11 @@ def read_manifest(folder: Path, number: int | None = None) -> dict[str, Publishe
         name: PublishedTable(tuple(chain.root / file.path for file in table.files), table.names, table.rows)
         for name, table in manifest.tables.items()
     }
+
+
+def check_types(schema: pa.Schema) -> None:
+    """Refuse a column that the target cannot hold exactly, before anything is read. Raises FatalError UNSUPPORTED."""
+    staging.check_types(Load("", "append", schema))
 
 
 def open_store(name: str, connection: Connection, root: Path) -> FolderStore:

@@ -8,16 +8,28 @@ lists, structs and maps are refused: turn them into text first.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headgate.core.contracts import Store
 from headgate.core.models import WriteOptions
 from headgate.io.mysql import Connection
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["Connection", "Write", "open_store"]
 
 
 class Write(WriteOptions):
     """A table of the database, also ``database.table``. The user needs to create tables, for staging too."""
+
+
+def check_types(schema: pa.Schema) -> None:
+    """Refuse a column that the target cannot hold exactly, before anything is read. Raises FatalError UNSUPPORTED."""
+    from headgate.io.mysql.types import BINARY_COLLATIONS, declare
+
+    for field in schema:
+        declare(field, BINARY_COLLATIONS[-1])
 
 
 def open_store(name: str, connection: Connection, root: Path) -> Store:  # noqa: ARG001 - paths mean nothing here

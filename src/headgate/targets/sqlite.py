@@ -48,6 +48,14 @@ class Write(WriteOptions):
     """A table of a SQLite database."""
 
 
+def check_types(schema: pa.Schema) -> None:
+    """Refuse a column that the target cannot hold exactly, before anything is read. Raises FatalError UNSUPPORTED."""
+    from headgate.io.sqlite_types import declare
+
+    for field in schema:
+        declare(field)
+
+
 def open_store(name: str, connection: Connection, root: Path) -> Store:
     return SqliteStore(name, connection, root)
 

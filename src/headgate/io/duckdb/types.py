@@ -97,7 +97,7 @@ def declare(connection: duckdb.DuckDBPyConnection, field: pa.Field[Any]) -> str:
         target = delivered(type_)
     except (duckdb.Error, LookupError):
         raise refused("DuckDB", field) from None
-    if target != str(type_) or str(type_.id) == "null":
+    if str(type_.id) == "null" or connection.sql(f"SELECT CAST(NULL AS {target})").types[0] != type_:
         raise refused("DuckDB", field)
     return f"{type_} NULL"
 

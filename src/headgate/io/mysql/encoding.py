@@ -55,6 +55,7 @@ def _cells(array: Any, name: str) -> Any:
         array = array.cast(pa.timestamp("us", type_.tz)).cast(pa.timestamp("us"))
     elif t.is_floating(type_):
         _check_finite(array, name)
+        array = array.cast(pa.float64())  # the short text of the largest FLOAT would be too large as a double
     if not (t.is_binary(type_) or t.is_large_binary(type_)):
         array = array.cast(pa.large_string())
     data = array.cast(pa.large_binary())

@@ -9,10 +9,14 @@ from which it is refilled. struct and map columns are refused: turn them into JS
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headgate.core.contracts import EVERY, Capability, Store
 from headgate.core.models import WriteOptions
 from headgate.io.postgres import Connection
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["Connection", "Write", "open_store"]
 
@@ -21,6 +25,14 @@ MODES: frozenset[Capability] = EVERY | {"rescue", "partition tables"}
 
 class Write(WriteOptions):
     """A table of the database, also ``schema.table``. The role needs to create tables, or ``create: false``."""
+
+
+def check_types(schema: pa.Schema) -> None:
+    """Refuse a column that the target cannot hold exactly, before anything is read. Raises FatalError UNSUPPORTED."""
+    from headgate.targets.postgres.columns import declare
+
+    for field in schema:
+        declare(field, "")
 
 
 def open_store(name: str, connection: Connection, root: Path) -> Store:  # noqa: ARG001 - paths mean nothing here
