@@ -11,6 +11,7 @@ from tests.plan.projects import Row, SmallProject
 
 from headgate.core.errors import Code, HeadgateError
 from headgate.core.runs import Receipt
+from headgate.queries.stages import words
 
 COLUMNS = {"id": "INTEGER", "city": "TEXT", "op": "TEXT", "day": "DATE"}
 OUT = "SELECT id, city FROM out"
@@ -244,3 +245,19 @@ def test_rows_with_values_in_new_columns_are_held_back_where_the_table_is_to_sta
     into(shop)  # the table may grow now
     assert shop.replay(entry).unwrap().rows.loaded == 1
     assert shop.out("SELECT id, price FROM out WHERE price IS NOT NULL") == [(3, 5)]
+
+
+def test_the_plan_says_what_becomes_of_the_table(shop: SmallProject) -> None:
+    orders(shop)
+
+    def said(**target: Any) -> str:
+        return next(line for line in map(words, into(shop, **target).plan().stages) if " to out in " in line)
+
+    assert said() == "append extracted to out in goal, where no reader sees it"
+    assert "by id" in said(mode="scd2", keys=["id"], delete_when="op = 'D'")
+    assert said(mode="scd2", keys=["id"], delete_when="op = 'D'").endswith(
+        ": since the time of the run; some rows delete their key"
+    )
+    assert said(mode="snapshot").endswith(": under the run's date in snapshot_date")
+    assert said(mode="overwrite", scope="partition", partition_by=["day"]).endswith("the partitions of the rows (day)")
+    assert said(dead_letter="bad").endswith("a constraint rejects go to bad")

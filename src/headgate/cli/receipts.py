@@ -92,7 +92,13 @@ def counts(rows: Rows) -> str:
 def _target(target: TableCommit) -> str:
     changes = [
         f"{count:,} {name}"
-        for name, count in (("inserted", target.inserted), ("updated", target.updated), ("deleted", target.deleted))
+        for name, count in (
+            ("inserted", target.inserted),
+            ("updated", target.updated),
+            ("deleted", target.deleted),
+            ("unchanged", target.unchanged),
+            ("rejected", target.rejected),
+        )
         if count
     ]
     where = f"{target.connection}.{target.table}" if target.connection else target.table

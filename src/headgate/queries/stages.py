@@ -59,8 +59,7 @@ def words(stage: Stage) -> str:  # noqa: C901 - one case a stage
         case Keep():
             return f"keep {_count(len(stage.columns), 'column')} of {stage.relation} for later"
         case Write():
-            keys = f" by {', '.join(stage.keys)}" if stage.keys else ""
-            return f"{stage.mode} {stage.relation} to {stage.table} in {stage.store}{keys}, where no reader sees it"
+            return _write(stage)
         case Audit():
             return _audit(stage)
         case Publish():
@@ -72,6 +71,24 @@ def words(stage: Stage) -> str:  # noqa: C901 - one case a stage
             return f"remove what the run left in {', '.join(stage.stores)}"
         case _:
             assert_never(stage)
+
+
+def _write(stage: Write) -> str:
+    """What becomes of the table, and by what."""
+    keys = f" by {', '.join(stage.keys)}" if stage.keys else ""
+    where = f"{stage.relation} to {stage.table} in {stage.store}{keys}, where no reader sees it"
+    details = [
+        f"only the partitions of the rows ({', '.join(stage.partition)})" if stage.partition else "",
+        f"only the run's interval of {stage.between}" if stage.between else "",
+        f"under the run's date in {stage.dated}" if stage.dated else "",
+        f"since {stage.effective or 'the time of the run'}" if stage.history else "",
+        "some rows delete their key" if stage.marker else "",
+        "keys that are missing are deleted" if stage.delete_missing else "",
+        f"rows that a constraint rejects go to {stage.dead_letter}" if stage.dead_letter else "",
+        f"rows with values in {', '.join(stage.omitted)} are held back" if stage.omitted else "",
+    ]
+    told = "; ".join(detail for detail in details if detail)
+    return f"{stage.mode} {where}" + (f": {told}" if told else "")
 
 
 def _scan(stage: Scan) -> str:
