@@ -110,11 +110,17 @@ def _checks(checks: Sequence[CheckResult]) -> Iterator[tuple[str, str]]:
     if not checks:
         return
     broken = [check for check in checks if not check.passed]
-    yield "checks", f"{len(checks) - len(broken)} of {len(checks)} passed"
+    told = [f"{len(checks) - len(broken)} of {len(checks)} passed"]
+    skipped = sum(check.skipped for check in checks)
+    early = sum(not check.evaluated and not check.skipped and check.passed for check in checks)
+    told += [f"{skipped} of them skipped"] if skipped else []
+    told += [f"{early} without anything to compare with yet"] if early else []
+    yield "checks", ", ".join(told)
     for check in broken:
         outcome = {"fail": "failed", "quarantine": "held back", "warn": "warning"}.get(check.on_fail, "recorded")
-        rows = "1 row" if check.failed_rows == 1 else f"{check.failed_rows:,} rows"
-        yield "", f"{outcome}: {check.rule}: {rows}; {check.message}"
+        rows = "1 row; " if check.failed_rows == 1 else f"{check.failed_rows:,} rows; "
+        whole = not check.evaluated or (check.score is not None and check.failed_rows == 1)
+        yield "", f"{outcome}: {check.rule}: {'' if whole else rows}{check.message}"
 
 
 def _next(receipt: Receipt) -> Iterator[tuple[str, str]]:

@@ -128,7 +128,12 @@ def _check(stage: Check) -> str:
 
 def _audit(stage: Audit) -> str:
     parts = ["every row is accounted for"]
-    parts += [f"{check.rule.name} ({check.rule.action})" for check in stage.sets]
+    judged = [*(check.rule for check in stage.sets), *(check.rule for check in stage.measures)]
+    judged += [*(check.rule for check in stage.counts), *(check.rule for check in stage.calls)]
+    for rule in sorted(judged, key=lambda rule: rule.place):
+        at = " of the table as it will be" if rule.gate == "load" else ""
+        parts.append(f"{rule.name}{at} ({rule.action})")
+    parts += [f"{rule.name} is skipped" for rule in stage.skipped]
     parts += [f"{check.rule.name} in the table as it will be ({check.rule.action})" for check in stage.tables]
     if stage.max_error_percentage is not None:
         parts.append(f"at most {stage.max_error_percentage:g} % of the rows held back")

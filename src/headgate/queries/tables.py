@@ -117,9 +117,13 @@ def _stream(session: EngineSession, rewritten: str, sql: str) -> pa.RecordBatchR
 
 def _select(sql: str) -> exp.Query:
     """The statement, if it is one query that changes nothing."""
+    import logging
+
     import sqlglot
     from sqlglot import errors, exp
 
+    # it warns on stderr of functions that it would spell otherwise for other engines
+    logging.getLogger("sqlglot").setLevel(logging.ERROR)
     try:
         statements = [statement for statement in sqlglot.parse(sql, dialect="duckdb") if statement is not None]
     except (errors.ParseError, errors.TokenError) as error:
