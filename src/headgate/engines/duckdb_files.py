@@ -59,7 +59,7 @@ def _parquet(paths: Sequence[str], columns: Sequence[Column], scan: FileScan) ->
 
 def _csv(paths: Sequence[str], columns: Sequence[Column], scan: FileScan) -> str:
     held = [Column(name, type_) for name, type_ in scan.options.get("columns", ())] or list(columns)
-    every = ", ".join(quote_name(column.name) for column in held)
+    every = ", ".join(f"{quote_name(column.name)} IS NULL" for column in held)
     names = ", ".join(quote_name(column.name) for column in columns)
     # The condition is always true; it is what makes DuckDB read, and so check, every column.
     return f"SELECT {names} FROM {delimited.read_csv(paths, held, scan.options)} WHERE hash({every}) IS NOT NULL"

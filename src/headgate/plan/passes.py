@@ -32,7 +32,7 @@ from headgate.plan.stages import (
 )
 from headgate.plan.trail import Step
 from headgate.plan.trees import any_bit, bigint, is_cte, named, narrowed_sums, record, referring, table, unless
-from headgate.plan.verdicts import among, flag_words, is_alive, suspects
+from headgate.plan.verdicts import all_clear, among, among_flag, flag_words, is_alive, none_of
 from headgate.sql.shapes import (
     ALIVE,
     Branch,
@@ -152,7 +152,7 @@ class PassBuilder:
         if not self.judged:
             return shape
         alive = self._alive()
-        flags = [replace(flag, condition=among(flag.condition, alive)) for flag in shape.flags]
+        flags = [among_flag(flag, alive) for flag in shape.flags]
         values = tuple((name, among(value, alive)) for name, value in shape.columns)
         return replace(shape, columns=values, flags=tuple(flags))
 
@@ -199,9 +199,9 @@ class PassBuilder:
                         number, flag.name, "row_error", step, flag.message, wanted, self.applied, held, flag.columns
                     )
                 )
-        suspect = suspects(self._alive(), shape.flags, computed, raw)
-        masks = self._words(holding, MASK, suspect)
-        notes = self._words(noting, NOTES, suspect)
+        clear, alive = all_clear(shape.flags, computed, raw), self._alive()
+        masks = flag_words(holding, MASK, self.extra, alive, clear)
+        notes = flag_words(noting, NOTES, self.extra, alive, clear)
         others = [name for name in self.extra if not name.startswith((MASK, NOTES))]
         everything = [*masks, *notes, *(column(name) for name in others)]
         logged = [note.bit for note in self.notes if note.held == held]
@@ -336,8 +336,8 @@ class PassBuilder:
                 self.notes.append(NoteFlag(len(self.notes), rule.name, rule.message, rule.action))
         if not holding and not noting:
             return
-        masks = self._words(holding, MASK, alive) if holding else [column(n) for n in self.extra if n.startswith(MASK)]
-        notes = self._words(noting, NOTES, alive)
+        masks = flag_words(holding, MASK, self.extra, alive, [none_of(holding)])
+        notes = flag_words(noting, NOTES, self.extra, alive, [none_of(noting)])
         others = [name for name in self.extra if not name.startswith((MASK, NOTES))]
         names = [item.name for item in self.columns]
         select = exp.select(*(column(name) for name in names), *masks, *notes, *(column(name) for name in others))
@@ -380,9 +380,6 @@ class PassBuilder:
 
     def _alive(self, table: str | None = None) -> exp.Expr:
         return is_alive(self.extra, table)
-
-    def _words(self, flags: Sequence[tuple[int, exp.Expr]], prefix: str, alive: exp.Expr) -> list[exp.Expr]:
-        return flag_words(flags, prefix, self.extra, alive)
 
     def _push(
         self,

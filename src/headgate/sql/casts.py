@@ -11,17 +11,19 @@ from headgate.sql.types import DIALECT, SqlType
 _INTEGER_TEXT = r"\s*[+-]?[0-9]+([.]0*)?\s*"
 _LONG_FRACTION = r".*[.][0-9]{6}[0-9]*[1-9].*"
 _DAY_BYTES = 10  # a longer text may have a time of day
+_DIGITS = 18  # powers of ten that a BIGINT holds
 _EXACT_IN_DOUBLE = 15
 _EXACT_IN_FLOAT = 6
 
 
 @dataclass(frozen=True)
 class Cast:
-    """``value`` is the cast; ``wrong`` (None: never) is true where it does not hold; ``clear`` is never true there."""
+    """``value`` is the cast; ``wrong`` (None: never) is true where it does not hold, ``clear`` and ``plain`` never."""
 
     value: exp.Expr
     wrong: exp.Expr | None
     clear: exp.Expr | None = None
+    plain: exp.Expr | None = None
 
 
 def exact_cast(value: exp.Expr, source: SqlType, target: SqlType, *, rounded: bool = False) -> Cast:
@@ -42,28 +44,65 @@ def exact_cast(value: exp.Expr, source: SqlType, target: SqlType, *, rounded: bo
     missing = exp.and_(_is_null(tried), exp.Not(this=_is_null(value)))
     changed = None if rounded else _changed(value, tried, source, target)
     if changed is None:
-        return Cast(tried, missing)
+        there = exp.Not(this=_is_null(tried))
+        return Cast(tried, missing, exp.or_(_is_null(value), there), there)
     wrong = exp.Case().when(_is_null(tried), exp.Not(this=_is_null(value))).else_(changed)
-    return Cast(tried, wrong, _clear(value, tried, target) if source.family == "text" else None)
+    if source.family != "text":
+        return Cast(tried, wrong)
+    return Cast(tried, wrong, _clear(value, tried, target), _plain(value, tried, target))
 
 
 def _clear(value: exp.Expr, tried: exp.Expr, target: SqlType) -> exp.Expr | None:
-    """Nearly every text that casts to the same value, told without looking at its characters one by one.
-
-    Two numbers of at most 15 digits that differ are different doubles, so short texts are compared as doubles.
-    """
-    length = exp.Anonymous(this="STRLEN", expressions=[value.copy()])
-    double = SqlType("DOUBLE", "float")
+    """Nearly every text that casts to the same value, told without looking at its characters one by one."""
     match target.family:
         case "integer" | "decimal":
-            short = exp.LTE(this=length, expression=exp.Literal.number(_EXACT_IN_DOUBLE + 1))
-            return exp.and_(short, exp.EQ(this=_try(value, double), expression=_cast(tried, double)))
+            clear = _same_double(value, tried)
         case "date":
-            return exp.and_(
-                exp.Not(this=_is_null(tried)), exp.LTE(this=length, expression=exp.Literal.number(_DAY_BYTES))
-            )
+            short = exp.LTE(this=_bytes(value), expression=exp.Literal.number(_DAY_BYTES))
+            clear = exp.and_(exp.Not(this=_is_null(tried)), short)
+        case "timestamp" | "timestamptz" | "time":
+            clear = _without_fraction(value, tried)
         case _:
             return None
+    return exp.or_(_is_null(value), clear)
+
+
+def _plain(value: exp.Expr, tried: exp.Expr, target: SqlType) -> exp.Expr | None:
+    """The texts that programs write: a whole number's digits, a decimal, a day or time.
+
+    A text of n characters that loses something as a whole number has a point and something behind it, so its number
+    is at most 10 ** (n - 2), also with an exponent: less than any number with n digits.
+    """
+    match target.family:
+        case "integer":
+            least = [exp.Literal.number(10**digits if digits else 0) for digits in range(_DIGITS)]
+            shortest = exp.Anonymous(this="LIST_EXTRACT", expressions=[exp.Array(expressions=least), _bytes(value)])
+            return exp.GTE(this=tried.copy(), expression=shortest)
+        case "decimal":
+            return _same_double(value, tried)
+        case "date":
+            there = exp.Not(this=_is_null(tried))
+            return exp.and_(there, exp.LTE(this=_bytes(value), expression=exp.Literal.number(_DAY_BYTES)))
+        case "timestamp" | "timestamptz" | "time":
+            return _without_fraction(value, tried)
+        case _:
+            return None
+
+
+def _same_double(value: exp.Expr, tried: exp.Expr) -> exp.Condition:
+    """Two numbers of at most 15 digits that differ are different doubles, so short texts are compared as doubles."""
+    double = SqlType("DOUBLE", "float")
+    short = exp.LTE(this=_bytes(value), expression=exp.Literal.number(_EXACT_IN_DOUBLE + 1))
+    return exp.and_(short, exp.EQ(this=_try(value, double), expression=_cast(tried, double)))
+
+
+def _without_fraction(value: exp.Expr, tried: exp.Expr) -> exp.Condition:
+    pointed = exp.Like(this=value.copy(), expression=exp.Literal.string("%.%"))
+    return exp.and_(exp.Not(this=_is_null(tried)), exp.Not(this=pointed))
+
+
+def _bytes(value: exp.Expr) -> exp.Expr:
+    return exp.Anonymous(this="STRLEN", expressions=[value.copy()])
 
 
 def _unchanged(value: exp.Expr, tried: exp.Expr) -> exp.Expr:

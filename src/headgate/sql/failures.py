@@ -36,6 +36,11 @@ def failed(expression: exp.Expr) -> exp.Expr:
     return _guarded(exp.Is(this=asked, expression=exp.null()), expression)
 
 
+def there(expression: exp.Expr) -> exp.Expr:
+    """The value is not NULL: where it was attempted, it was computed."""
+    return exp.Not(this=exp.Is(this=expression.copy(), expression=exp.null()))
+
+
 def can_fail(expression: exp.Expr, columns: Sequence[Column]) -> bool:
     """Whether some row may make the expression raise (overflow, conversion, division); in doubt, yes."""
     types = {item.name.lower(): item.type for item in columns}

@@ -10,7 +10,7 @@ from sqlglot import exp
 from headgate.core.errors import Code, FatalError
 from headgate.core.models import StepOptions
 from headgate.sql import expressions
-from headgate.sql.failures import attempt, can_fail, failed
+from headgate.sql.failures import attempt, can_fail, failed, there
 from headgate.sql.naming import distinct
 from headgate.sql.shapes import Flag, Project, Shape, StepInput, column, missing_column
 from headgate.sql.templates import render_sql
@@ -49,8 +49,9 @@ def shapes(options: Options, step: StepInput) -> list[Shape]:
             met = exp.paren(step.expression(options.condition))
             parsed = exp.Case().when(met, parsed).else_(before.copy() if before else exp.null())
         if can_fail(parsed, step.columns):
-            flags.append(Flag(f"calculate {wanted}", failed(parsed), (wanted,), f"{wanted} can be computed: {text}"))
-            parsed = attempt(parsed)
+            message, computed = f"{wanted} can be computed: {text}", attempt(parsed)
+            flags.append(Flag(f"calculate {wanted}", failed(parsed), (wanted,), message, there(computed)))
+            parsed = computed
         name = spelling.setdefault(wanted.lower(), wanted)
         values[name] = parsed
         earlier[name.lower()] = exp.paren(parsed)

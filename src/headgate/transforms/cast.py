@@ -66,7 +66,7 @@ def shapes(options: Options, step: StepInput) -> list[Shape]:
         values[name] = cast.value
         if cast.wrong is not None:
             on_error = to.on_error or options.on_error
-            flags.append(Flag(f"cast {name}", cast.wrong, (name,), message, cast.clear, on_error))
+            flags.append(Flag(f"cast {name}", cast.wrong, (name,), message, cast.clear, on_error, cast.plain))
     return [Project(tuple(values.items()), tuple(flags))]
 
 

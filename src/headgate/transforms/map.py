@@ -12,7 +12,7 @@ from headgate.core.errors import Code, FatalError
 from headgate.core.models import Model, StepOptions
 from headgate.sql.bounds import matching
 from headgate.sql.conditions import equals
-from headgate.sql.failures import attempt, can_fail, failed
+from headgate.sql.failures import attempt, can_fail, failed, there
 from headgate.sql.literals import literal
 from headgate.sql.naming import distinct
 from headgate.sql.shapes import Flag, Project, Shape, StepInput, column
@@ -66,8 +66,9 @@ def shapes(options: Options, step: StepInput) -> list[Shape]:
             continue
         parsed = step.expression(str(wanted))
         if can_fail(parsed, step.columns):
-            flags.append(Flag(f"map {name}", failed(parsed), (name,), f"{name} can be computed: {wanted}"))
-            parsed = attempt(parsed)
+            message, computed = f"{name} can be computed: {wanted}", attempt(parsed)
+            flags.append(Flag(f"map {name}", failed(parsed), (name,), message, there(computed)))
+            parsed = computed
         values.append((name, parsed))
     return [Project(tuple(values), tuple(flags))]
 
