@@ -168,3 +168,37 @@ def test_every_picture_of_the_corpus_parses(name: str, tmp_path: Path, mermaid_p
     scanned = tree(lay_out(name, tmp_path))
     for kind in ("architecture", "activity", "sequence", "data-flow"):
         assert mermaid_parser.kind(mermaid(draw(scanned, "", kind)[0]))
+
+
+def test_what_lies_beside_the_code_is_named_from_there(tmp_path: Path) -> None:
+    (tmp_path / "job.py").write_text(
+        "import os\nfrom pathlib import Path\nimport pandas as pd\nBASE = Path(__file__).resolve().parents[2]\n"
+        "HERE = os.path.dirname(os.path.abspath(__file__))\n"
+        "pd.read_csv(BASE / 'data' / 'in.csv').to_csv(os.path.join(HERE, 'out', 'out.csv'))\n"
+    )
+    found = graph(tmp_path, "data-flow")
+    assert labels(found, Role.SOURCE) == ["data/in.csv\nfile"]
+    assert labels(found, Role.TARGET) == ["out/out.csv\nfile"]
+
+
+def test_modules_that_import_each_other_know_their_names(tmp_path: Path) -> None:
+    (tmp_path / "first.py").write_text(
+        "import second\nimport json\ndef read():\n    return json.load(open('in.json'))\nsecond.run()\n"
+    )
+    (tmp_path / "second.py").write_text(
+        "from first import read\ndef run():\n    with open('out.txt', 'w') as out:\n        out.write(str(read()))\n"
+    )
+    found = graph(tmp_path, "data-flow")
+    assert labels(found, Role.EXTRACT) == ["Extract: json.load"]
+    assert labels(found, Role.SOURCE) == ["in.json\nfile"]
+
+
+def test_settings_and_single_values_are_no_rows(tmp_path: Path) -> None:
+    (tmp_path / "job.py").write_text(
+        "import pandas as pd\nfrom helpers import *\ndef read_credential_file(path):\n    return {'a': 1}\n"
+        "def parse_date(frame):\n    return frame['day']\n"
+        "key = read_credential_file('x')\nframe = pd.read_csv('in.csv')\nday = parse_date(frame)\n"
+        "frame.to_csv('out.csv')\n"
+    )
+    found = graph(tmp_path, "data-flow")
+    assert [node.label for node in found.nodes] == ["Extract: read_csv", "Load: to_csv", "in.csv", "out.csv"]

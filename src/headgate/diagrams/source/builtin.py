@@ -50,6 +50,8 @@ def operated(operator: str, left: Value, right: Value) -> Value:
         return Known(origins, known(left) * known(right))
     if operator == "%" and _is_text(left):
         return percent(left, right)
+    if operator == "/" and beside_code(left):
+        return right
     if operator == "/" and (_is_path(left) or _is_text(right)):
         return joined([left, Known(value="/"), right])
     if operator == "|" and isinstance(left, Pairs) and isinstance(right, Pairs):
@@ -65,6 +67,14 @@ def _is_text(value: Value) -> bool:
 
 def _is_path(value: Value) -> bool:
     return isinstance(value, Thing) and ("Path" in value.path or "dir" in value.path.lower())
+
+
+def beside_code(value: Value) -> bool:
+    """Whether a path is that of the code's own folder: what lies there is named from there."""
+    if not isinstance(value, Thing):
+        return False
+    inner = value.calls[0].args[:1] if value.calls else ()
+    return value.path.startswith("?__file__") or any(beside_code(one) for one in inner)
 
 
 def percent(template: Value, values: Value) -> Value:

@@ -52,7 +52,7 @@ _BY_PART: dict[Part, Layer] = {
 
 def components(machine: Machine, modules: list[Module], entries: list[Entry]) -> list[Component]:
     """Classes, and modules whose functions work on data or stand in a layer's folder."""
-    work, configs = _work(entries)
+    work, configs, used_by = _work(entries)
     starts = {entry.component for entry in entries}
     found = []
     for module in modules:
@@ -64,7 +64,9 @@ def components(machine: Machine, modules: list[Module], entries: list[Entry]) ->
             used = True
         own = work.get(module.stem)
         if own or (module.functions and not used and _folder(module)):
-            layer = _folder(module) or _named(module.stem, NAMES) or _majority(own or Counter(), module.stem in starts)
+            directs = module.stem in starts and len(used_by.get(module.stem, ())) > 1
+            named = "orchestration" if directs else _named(module.stem, NAMES)
+            layer = _folder(module) or named or _majority(own or Counter(), module.stem in starts)
             kept = tuple(name for name in module.functions if not name.startswith("_"))
             if own or layer in ("utilities", "configuration"):
                 found.append(
@@ -81,8 +83,11 @@ def components(machine: Machine, modules: list[Module], entries: list[Entry]) ->
     return _joined(found)
 
 
-def _work(entries: list[Entry]) -> tuple[dict[str, Counter[Part]], dict[str, dict[str, None]]]:
-    """Per component: parts of its own steps; configuration files that it reads."""
+def _work(
+    entries: list[Entry],
+) -> tuple[dict[str, Counter[Part]], dict[str, dict[str, None]], dict[str, set[str]]]:
+    """Per component: parts of its own steps, configuration files that it reads, and whom it calls."""
+    called: dict[str, set[str]] = {}
     work: dict[str, Counter[Part]] = {}
     configs: dict[str, dict[str, None]] = {}
 
@@ -95,12 +100,13 @@ def _work(entries: list[Entry]) -> tuple[dict[str, Counter[Part]], dict[str, dic
             here = item.component if isinstance(item, Call) else owner
             if isinstance(item, Call):
                 work.setdefault(here, Counter())
+                called.setdefault(owner, set()).update({here} - {owner})
             for block in inner(item):
                 visit(block.items, here)
 
     for entry in entries:
         visit(entry.body.items, entry.component)
-    return work, configs
+    return work, configs, called
 
 
 def _class(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from headgate.diagrams.source import shown
 from headgate.diagrams.source.asked import asked
+from headgate.diagrams.source.builtin import beside_code
 from headgate.diagrams.source.byhand import ALONE, CONFIG_FILE, by_name, file
 from headgate.diagrams.source.flow import Block, Part, Step, Stop
 from headgate.diagrams.source.flow import Call as FlowCall
@@ -239,7 +240,7 @@ def _plainly(machine: Machine, path: str, thing: Thing, call: Called, node: ast.
         from headgate.diagrams.source.values import joined
 
         parts: list[Value] = []
-        for one in call.args:
+        for one in call.args[1:] if beside_code(call.args[0]) and len(call.args) > 1 else call.args:
             parts += [one, Known(value="/")]
         return joined(parts[:-1])
     if call.name in SAME_ROWS and thing.origins and not call.args:

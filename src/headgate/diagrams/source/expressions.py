@@ -131,6 +131,9 @@ def name(machine: Machine, id_: str, scope: Scope) -> Value:
         return Class(NOTHING, scope.module.classes[id_])
     if id_ == "super" and scope.owner is not None:
         return Thing(NOTHING, "super")
+    if id_ in scope.module.imports:  # the module is not followed yet: it waits for one that waits for it
+        origin, inner = scope.module.imports[id_]
+        return machine.imported(origin, inner) if inner else machine.module_value(origin)
     return Thing(NOTHING, f"builtins.{id_}" if id_ in builtin.NAMES else f"?{id_}", shown="{" + id_ + "}")
 
 

@@ -37,6 +37,7 @@ class Module:
     package: str
     classes: dict[str, ClassInfo] = field(default_factory=dict)
     functions: dict[str, FunctionNode] = field(default_factory=dict)
+    imports: dict[str, tuple[str, str]] = field(default_factory=dict)  # name -> module, name in it ("": the module)
 
     @property
     def stem(self) -> str:
@@ -95,6 +96,15 @@ def _module(file: str, node: ast.Module, top: str) -> Module:
                 module.classes[statement.name] = _class(statement, module)
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 module.functions[statement.name] = statement
+            case ast.Import():
+                for one in statement.names:
+                    module.imports[one.asname or one.name.split(".")[0]] = (
+                        one.name if one.asname else one.name.split(".")[0],
+                        "",
+                    )
+            case ast.ImportFrom():
+                origin = absolute(module, statement.module, statement.level)
+                module.imports.update({one.asname or one.name: (origin, one.name) for one in statement.names})
     return module
 
 

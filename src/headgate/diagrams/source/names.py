@@ -83,7 +83,18 @@ _WORDS: tuple[tuple[Part, str], ...] = (
 _NAMED = tuple((part, re.compile(f"_*(?:{text})$", re.I)) for part, text in _WORDS)
 
 
+_SMALL = re.compile(r"(^|_)(date|time|timestamp|datetime|str|string|name|url|path|arg|type|key|version|id)s?$")
+_SETTINGS = re.compile(
+    r"config|credential|secret|token|setting|param|schema|logger|connection|client|session|env(?:ironment)?(?:_|$)"
+)
+
+
 def part_of(name: str) -> Part | None:
     """What a function's own name says it is for; None where it says nothing."""
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-    return next((part for part, pattern in _NAMED if pattern.match(snake)), None)
+    part = next((part for part, pattern in _NAMED if pattern.match(snake)), None)
+    if part is Part.EXTRACT and _SETTINGS.search(snake):
+        return None
+    if part in (Part.EXTRACT, Part.TRANSFORM) and _SMALL.search(snake):
+        return None  # about one value, not rows
+    return part
