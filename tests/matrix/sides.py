@@ -64,6 +64,7 @@ class World:
     maria: MariaServer
     maria_name: str
     postgres_url: str
+    fill: bool = True
     held: dict[str, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -80,7 +81,7 @@ class World:
         (self.root / "pipelines").mkdir()
         (self.root / "inbox").mkdir()
         (self.root / "folder").mkdir()
-        for side in SIDES:
+        for side in SIDES if self.fill else ():
             self.held[side] = self._fill(side)
 
     # ------------------------------------------------------------------------------------------- origins
@@ -144,7 +145,7 @@ class World:
         cells: dict[str, str] = {}
         left, goal = list(names), f"{table}_from_{source}"
         while left:
-            self._write(source, target, table, left, goal)
+            self.write(source, target, table, left, goal)
             refusal = self._planned(left)
             if refusal is None:
                 break
@@ -154,7 +155,7 @@ class World:
             cells |= self._run(target, table, left, goal)
         return cells
 
-    def _write(self, source: str, target: str, table: str, names: Sequence[str], goal: str) -> None:
+    def write(self, source: str, target: str, table: str, names: Sequence[str], goal: str) -> None:
         read: dict[str, Any] = {"columns": list(names)}
         if source == "folder":
             read |= {"connection": "inbox", "path": "origin.parquet"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headgate.core.contracts import BASIC, Store
+from headgate.core.contracts import Store
 from headgate.core.secrets import Secret
 from headgate.targets import mysql
 from headgate.testing.stores import StoreContract
@@ -15,7 +15,7 @@ from headgate.testing.stores import StoreContract
 
 class TestContract(StoreContract):
     signed_zero = False
-    capabilities = BASIC
+    capabilities = mysql.MODES
 
     @pytest.fixture
     def open_store(self, mariadb_url: str, tmp_path: Path) -> Callable[[], Store]:

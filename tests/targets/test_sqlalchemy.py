@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import pytest
 
-from headgate.core.contracts import BASIC, Capability, Store
+from headgate.core.contracts import Capability, Store
 from headgate.core.secrets import Secret
 from headgate.targets import sqlalchemy
 from headgate.testing.place import Place
@@ -17,7 +17,7 @@ from headgate.testing.stores import StoreContract
 
 class Through(StoreContract):
     __test__ = False
-    capabilities: ClassVar[frozenset[Capability]] = BASIC
+    capabilities: ClassVar[frozenset[Capability]] = sqlalchemy.MODES
 
     @pytest.fixture
     def url(self) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headgate.core.contracts import Store
+from headgate.core.contracts import BASIC, Capability, Store
 from headgate.core.models import WriteOptions
 from headgate.io.mysql import Connection
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["Connection", "Write", "open_store"]
+
+MODES: frozenset[Capability] = BASIC | {"overwrite interval"}
 
 
 class Write(WriteOptions):

@@ -47,7 +47,8 @@ def expected(backend: Backend[Any], session: Session, staged: StagedTable, store
         return TableCommit(staged.load.table, "", store, inserted=staged.rows)
     target, stage = _places(backend, session, staged)
     if staged.load.mode == "overwrite":
-        deleted = int(session.value(f"SELECT count(*) FROM {target}"))
+        inside = _inside(backend, staged)
+        deleted = int(session.value(f"SELECT count(*) FROM {target}{f' WHERE {inside}' if inside else ''}"))
         return TableCommit(staged.load.table, "", store, inserted=staged.rows, deleted=deleted)
     same = _same(backend, staged)
     kept = _matched(session, target, stage, same)
@@ -61,9 +62,10 @@ def duplicates(backend: Backend[Any], session: Session, staged: StagedTable, col
     _, stage = _places(backend, session, staged)
     parts = [f"SELECT {_listed(backend, columns, staged.names)} FROM {stage} incoming"]
     there = session.find(staged.load.table)
-    if there is not None and staged.load.mode != "overwrite":
+    if there is not None and not staged.load.whole:
         known = [column.name for column in session.table_columns(there)]
-        stays = ""
+        inside = _inside(backend, staged)
+        stays = f" WHERE coalesce(NOT ({inside}), TRUE)" if inside else ""
         if staged.load.mode == "upsert":
             stays = f" WHERE NOT EXISTS (SELECT 1 FROM {stage} incoming WHERE {_same(backend, staged)})"
         parts.append(f"SELECT {_listed(backend, columns, known)} FROM {backend.quoted(there)} kept{stays}")
@@ -77,6 +79,15 @@ def duplicates_in(backend: Backend[Any], session: Session, table: str, columns: 
         return 0
     listed = ", ".join(f"{backend.quote(name)} AS c{place}" for place, name in enumerate(columns))
     return _repeated(session, f"(SELECT {listed} FROM {backend.quoted(there)}) every_row", len(columns))
+
+
+def _inside(backend: Backend[Any], staged: StagedTable) -> str:
+    """The condition on rows that an overwrite of an interval replaces; empty for others."""
+    between = staged.load.between
+    if between is None:
+        return ""
+    name, start, end = backend.quote(between.column), between.start.as_py(), between.end.as_py()
+    return f"{name} >= {backend.literal(start)} AND {name} < {backend.literal(end)}"
 
 
 def _matched(session: Session, target: str, stage: str, same: str) -> int:
