@@ -202,3 +202,16 @@ def test_settings_and_single_values_are_no_rows(tmp_path: Path) -> None:
     )
     found = graph(tmp_path, "data-flow")
     assert [node.label for node in found.nodes] == ["Extract: read_csv", "Load: to_csv", "in.csv", "out.csv"]
+
+
+def test_a_file_named_like_a_library_does_not_stand_for_it(tmp_path: Path) -> None:
+    (tmp_path / "shop" / "utils").mkdir(parents=True)
+    (tmp_path / "shop" / "utils" / "json.py").write_text("def dumps_date(x): ...\n")
+    (tmp_path / "shop" / "job.py").write_text("import json\njson.load(open('in.json'))\n")
+    assert labels(graph(tmp_path, "data-flow"), Role.EXTRACT) == ["Extract: json.load"]
+
+
+def test_functions_in_sql_are_no_tables(tmp_path: Path) -> None:
+    query = "SELECT * FROM t JOIN children(7) c ON t.id = c.id"
+    (tmp_path / "job.py").write_text(f"import pandas as pd\npd.read_sql('{query}', c)\n")
+    assert labels(graph(tmp_path, "data-flow"), Role.SOURCE) == ["t\ntable"]

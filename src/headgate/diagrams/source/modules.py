@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from headgate.diagrams.source.meaning import TABLE
 from headgate.diagrams.source.mending import parsed
 from headgate.diagrams.tree import Tree
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
-ROOTS = ("src", "lib", "app", "python", "dags", "plugins", "jobs", "scripts")
-"""Folders that are often on the path themselves, so that imports do not name them."""
+OUTSIDE = sys.stdlib_module_names | {one.pattern.split(".")[0] for one in TABLE}
+"""What an import means from outside, though a file deep in the project may have the same name."""
 
 
 @dataclass(eq=False)
@@ -88,7 +90,7 @@ def _module(file: str, node: ast.Module, top: str) -> Module:
     if parts[-1] == "__init__":
         parts = parts[:-1]
     names = [".".join(parts), ".".join([top, *parts])]
-    names += [".".join(parts[start:]) for start in range(1, len(parts))]
+    names += [".".join(parts[start:]) for start in range(1, len(parts)) if parts[start] not in OUTSIDE]
     module = Module(file, node, tuple(dict.fromkeys(name for name in names if name)), ".".join(package))
     for statement in _top(node.body):
         match statement:

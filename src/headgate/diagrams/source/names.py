@@ -95,6 +95,8 @@ def part_of(name: str) -> Part | None:
     part = next((part for part, pattern in _NAMED if pattern.match(snake)), None)
     if part is Part.EXTRACT and _SETTINGS.search(snake):
         return None
+    if part is Part.LOAD and re.search(r"(^|_)(log|logs|xcom|variables?|metrics?)(_|$)", snake):
+        return None
     if part in (Part.EXTRACT, Part.TRANSFORM) and _SMALL.search(snake):
         return None  # about one value, not rows
     return part

@@ -161,6 +161,10 @@ def _target(node: exp.Expr | None) -> str:
 
 
 def _table(table: exp.Table) -> str:
+    from sqlglot import exp
+
+    if isinstance(table.this, exp.Func):
+        return ""  # rows that a function gives
     parts = [part.name for part in table.parts] if table.parts else [table.name]
     return ".".join(part for part in parts if part)
 
