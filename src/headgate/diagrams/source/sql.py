@@ -92,29 +92,27 @@ def _shown(hole: str) -> str:
 
 def _parsed(text: str) -> list[Statement] | None:
     import sqlglot
-    from sqlglot import exp
     from sqlglot.errors import SqlglotError
 
     quiet = logging.getLogger("sqlglot")
     level = quiet.level
     quiet.setLevel(logging.CRITICAL)
     try:
-        trees = sqlglot.parse(text)
+        return [one for tree in sqlglot.parse(text) if (one := _one(tree, text)) is not None]
     except (SqlglotError, RecursionError, ValueError):
         return None
     finally:
         quiet.setLevel(level)
-    found = []
-    for tree in trees:
-        if tree is None:
-            continue
-        if isinstance(tree, exp.Command | exp.Copy):
-            guessed = _guessed(tree.sql() if not isinstance(tree, exp.Copy) else text)
-            if guessed is not None:
-                found.append(guessed)
-        else:
-            found.append(_statement(tree))
-    return found
+
+
+def _one(tree: exp.Expr | None, text: str) -> Statement | None:
+    from sqlglot import exp
+
+    if isinstance(tree, exp.Copy):
+        return _guessed(text)
+    if isinstance(tree, exp.Command):
+        return _guessed(tree.sql())
+    return _statement(tree) if tree is not None else None
 
 
 def _statement(tree: exp.Expr) -> Statement:  # noqa: C901 - one case a kind of statement
