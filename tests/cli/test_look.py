@@ -35,6 +35,26 @@ def test_a_table_that_another_pipeline_will_make_is_no_problem(headgate: Call) -
     assert headgate("check", "-o", "json").json["notes"] == []
 
 
+def test_a_pipeline_for_a_day_is_checked_without_one(headgate: Call, project: Path) -> None:
+    replace(project, '"orders/*.csv", mode: incremental', '"orders/*.csv"')
+    replace(project, "status <> 'test'", "status <> 'test' AND {{ ds }} > DATE '2000-01-01'")
+    answer = headgate("check", "orders", "-o", "json")
+    assert answer.status == 0, answer.out
+    assert "orders: {{ ds }} stood for " in answer.json["notes"][0]
+    assert "--date" in answer.json["notes"][0]
+    assert headgate("check", "orders", "--date", "2024-01-01", "-o", "json").json["notes"] == []
+    replace(project, "quantity * price", "quantty * price")
+    assert '"quantty" not found' in headgate("check", "orders").out
+
+
+def test_files_of_a_day_need_not_be_there_to_be_checked(headgate: Call, project: Path) -> None:
+    replace(project, '"orders/*.csv", mode: incremental', '"orders/{{ ds }}.csv"')
+    answer = headgate("check", "orders", "-o", "json")
+    assert answer.status == 0, answer.out
+    assert answer.json["notes"][1].endswith("is not there, so its columns were not looked at")
+    assert headgate("check", "orders", "--date", "2024-01-01").status == 2
+
+
 def test_check_tells_all_problems_of_the_files_at_once(headgate: Call, project: Path) -> None:
     replace(project, "mode: append", "mode: appendix")
     replace(project, "type: aggregate, group_by", "type: aggregate, grup_by")
@@ -49,6 +69,12 @@ def test_check_tells_all_problems_of_the_files_at_once(headgate: Call, project: 
     text = headgate("check", "--offline")
     assert text.status == 2
     assert "headgate.yml:16: pipelines.orders.target.mode" in text.out
+
+
+def test_a_target_that_the_first_run_makes_is_healthy_before_it(headgate: Call) -> None:
+    answer = headgate("health")
+    assert (answer.status, answer.out.splitlines()[-1]) == (0, "Overall health: HEALTHY")
+    assert "books.db will be created" in answer.out
 
 
 def test_check_finds_a_wrong_column_and_points_to_its_line(headgate: Call, project: Path) -> None:

@@ -73,11 +73,20 @@ def _test(workspace: Workspace, name: str) -> Probe:
 
 
 def _connect(workspace: Workspace, endpoint: Endpoint) -> str:
-    if endpoint.name == LAKE:
+    """Ask it as what it is used for: a target that a first run would make is not missing."""
+    if endpoint.name == LAKE or endpoint.name in _only_targets(workspace):
         return workspace.store(endpoint).test()
     if endpoint.kind in workspace.registry.kinds("sources"):
         return workspace.source(endpoint).test()
     return workspace.store(endpoint).test()
+
+
+def _only_targets(workspace: Workspace) -> set[str]:
+    pipelines = workspace.project.pipelines.values()
+    read = {address.name for pipeline in pipelines for address in pipeline.source_addresses}
+    written = {address.name for pipeline in pipelines for address in pipeline.target_addresses}
+    kinds = workspace.project.connections.kinds
+    return {name for name in written - read if kinds.get(name) in workspace.registry.kinds("targets")}
 
 
 def _history(workspace: Workspace) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from headgate.config.models import Pipeline
@@ -11,6 +12,7 @@ from headgate.core.contracts import Interval, Window
 from headgate.core.errors import Code, HeadgateError, Problem
 from headgate.execute.intervals import interval_of, read_context
 from headgate.execute.workspace import Workspace
+from headgate.sql.templates import DATES, without_value
 
 if TYPE_CHECKING:
     from headgate.plan.stages import Plan
@@ -87,12 +89,12 @@ def check(
         if offline:
             return Report(_unique(problems))
         interval = interval_of(date, None, None)
-        notes = []
+        notes: list[str] = []
         for name in names or project.pipelines:
             if project.problems_of(name):
                 continue  # it cannot be planned before these are mended
             try:
-                plan(workspace, name, interval, variables)
+                _plan_some_day(workspace, name, interval, variables, notes)
             except HeadgateError as error:
                 maker = _made_by(workspace, project.pipeline(name), error)
                 if maker:
@@ -100,6 +102,30 @@ def check(
                 else:
                     problems += _problems(project.pipeline(name), error)
         return Report(_unique(problems), tuple(notes))
+
+
+def _plan_some_day(
+    workspace: Workspace, name: str, interval: Interval | None, variables: Mapping[str, str] | None, notes: list[str]
+) -> None:
+    """Plan for the interval asked for; a pipeline that wants one, and got none, for yesterday.
+
+    That a day's files are not there yet is no problem then.
+    """
+    try:
+        plan(workspace, name, interval, variables)
+    except HeadgateError as error:
+        told = [error.message, *(problem.message for problem in error.problems)]
+        wanted = [day for day in DATES if any(without_value(day) in text for text in told)]
+        if interval is not None or not wanted:
+            raise
+        day = (workspace.clock() - timedelta(days=1)).date().isoformat()
+        notes.append(f"{name}: {{{{ {wanted[0]} }}}} stood for {day}; choose another day with --date")
+        try:
+            plan(workspace, name, interval_of(day, None, None), variables)
+        except HeadgateError as missing:
+            if missing.code is not Code.SOURCE_NOT_FOUND:
+                raise
+            notes.append(f"{name}: {missing.object} is not there, so its columns were not looked at")
 
 
 def _problems(pipeline: Pipeline, error: HeadgateError) -> list[Problem]:

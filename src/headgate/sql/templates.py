@@ -74,6 +74,11 @@ def render_path(text: str, variables: Mapping[str, Any]) -> str:
     return _NAME.sub(replace, text)
 
 
+def without_value(name: str) -> str:
+    """What an error says of a name that has none."""
+    return f"{{{{ {name} }}}} has no value in this run"
+
+
 def _value(reference: str, variables: Mapping[str, Any]) -> Any:
     found = _NAME.fullmatch(reference)
     name = found[1] if found else reference
@@ -81,7 +86,7 @@ def _value(reference: str, variables: Mapping[str, Any]) -> Any:
         hint = "pass --date, or --start and --end" if name in DATES else nearest(name, variables)
         raise FatalError(
             Code.PLAN_INVALID,
-            f"{{{{ {name} }}}} has no value in this run",
+            without_value(name),
             operation="template",
             object=name,
             hint=hint,
