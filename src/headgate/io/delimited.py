@@ -78,7 +78,7 @@ def check_headers(paths: Sequence[str], expected: Sequence[str], options: Mappin
                 f"the columns are {', '.join(found)}; expected are {', '.join(expected)}",
                 operation="scan",
                 object=str(path),
-                hint="mend the file, or forget the pinned columns with: headgate state reset",
+                hint="mend the file (its delimiter too), or forget the pinned columns with: headgate state reset",
             )
 
 
