@@ -58,7 +58,7 @@ test-long: setup ## The long suites too: many kills, large data
 .PHONY: coverage
 coverage: setup ## Branch coverage of commit and recovery: must be complete
 	$(BIN)/pytest -n $(WORKERS) -m "not long" --cov --cov-report=term-missing:skip-covered \
-		tests/execute tests/io tests/runs tests/testing tests/targets/test_local.py tests/targets/test_sqlite.py
+		tests/execute tests/io tests/runs tests/testing tests/commands/test_validate.py tests/targets/test_local.py tests/targets/test_sqlite.py
 
 .PHONY: docs
 docs: setup ## Write the reference again, from models, commands and error codes

@@ -84,7 +84,7 @@ def test_an_overwrite_that_appends_is_noticed(place: Place, monkeypatch: pytest.
 
 
 def _appending(staged: Any) -> Any:
-    return replace(staged, mode="append")
+    return replace(staged, load=replace(staged.load, mode="append"))
 
 
 def test_a_sweep_that_takes_too_much_is_noticed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
