@@ -294,11 +294,6 @@ class TestFailures:
         with pytest.raises(FatalError, match="read-only"):
             new_rows(database, Read(query="SELECT nextval('s') AS id"), None)
 
-    def test_modes_that_it_lacks_are_refused(self, database: Database) -> None:
-        with pytest.raises(FatalError, match="mode: delta") as refusal:
-            new_rows(database, Read(table="orders", mode="delta"), None)
-        assert refusal.value.code is Code.UNSUPPORTED
-
 
 def test_probing_imports_no_heavy_library() -> None:
     heavy = {"pyarrow", "duckdb", "numpy", "sqlglot", "adbc_driver_postgresql", "pgpq"}
