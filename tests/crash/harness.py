@@ -46,8 +46,16 @@ PRELOAD = (
     "headgate.transforms.filter",
     "headgate.transforms.cast",
     "headgate.quality.range",
+    "headgate.io.cursor_batches",
+    "headgate.lake._iceberg.store",
+    "headgate.lake._iceberg.fileio",
+    "headgate.lake._iceberg.snapshots",
+    "duckdb",
+    "sqlglot.dialects.duckdb",
     "pyarrow.parquet",
     "pyarrow.compute",
+    "pyarrow.acero",
+    "dateutil.relativedelta",
     "tenacity",
 )
 
