@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.diagrams.corpus import NAMES, lay_out
+from tests.diagrams.corpus import HELD_OUT, NAMES, lay_out
 from tests.mermaid.parser import Parser
 
 from headgate.diagrams.graph import EdgeKind, Graph
@@ -163,7 +163,7 @@ def test_the_same_source_gives_the_same_text(sales: Path) -> None:
         assert mermaid(draw(tree(sales), "", kind)[0]) == mermaid(draw(tree(sales), "", kind)[0])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *HELD_OUT])
 def test_every_picture_of_the_corpus_parses(name: str, tmp_path: Path, mermaid_parser: Parser) -> None:
     scanned = tree(lay_out(name, tmp_path))
     for kind in ("architecture", "activity", "sequence", "data-flow"):
