@@ -45,6 +45,20 @@ CHECKS = (
 )
 """The ten rules as SQL, for the limit."""
 
+RULES = """\
+    quality_rules:
+      - {type: not_null, columns: [l_orderkey, l_linenumber]}
+      - {type: not_null, columns: [l_partkey, l_suppkey]}
+      - {type: range, column: l_quantity, min: 1, max: 50}
+      - {type: range, column: l_discount, min: 0, max: 0.10}
+      - {type: range, column: l_tax, min: 0, max: 0.08}
+      - {type: accepted_values, column: l_returnflag, values: [A, N, R]}
+      - {type: accepted_values, column: l_linestatus, values: [F, O]}
+      - {type: accepted_values, column: l_shipmode, values: [AIR, FOB, MAIL, RAIL, REG AIR, SHIP, TRUCK]}
+      - {type: expression, condition: "l_receiptdate > l_shipdate"}
+"""
+"""Nine of the ten rules, those on columns that are read, as the part of a pipeline."""
+
 STEPS = f"""\
     transformations:
       - {{type: filter, condition: "{FILTER}"}}
@@ -53,19 +67,9 @@ STEPS = f"""\
           disc_price: "{COMPUTED["disc_price"]}"
           charge: "{COMPUTED["charge"]}"
           ship_days: "{COMPUTED["ship_days"]}"
-    quality_rules:
-      - {{type: not_null, columns: [l_orderkey, l_linenumber]}}
-      - {{type: not_null, columns: [l_partkey, l_suppkey]}}
-      - {{type: range, column: l_quantity, min: 1, max: 50}}
-      - {{type: range, column: l_discount, min: 0, max: 0.10}}
-      - {{type: range, column: l_tax, min: 0, max: 0.08}}
-      - {{type: accepted_values, column: l_returnflag, values: [A, N, R]}}
-      - {{type: accepted_values, column: l_linestatus, values: [F, O]}}
-      - {{type: accepted_values, column: l_shipmode, values: [AIR, FOB, MAIL, RAIL, REG AIR, SHIP, TRUCK]}}
-      - {{type: expression, condition: "l_receiptdate > l_shipdate"}}
-      - {{type: expression, condition: "disc_price > 0 AND charge >= disc_price"}}
+{RULES}      - {{type: expression, condition: "disc_price > 0 AND charge >= disc_price"}}
 """
-"""The same as the part of a pipeline."""
+"""The filter, the columns and the ten rules as the part of a pipeline."""
 
 MORE_CHECKS = (
     "l_extendedprice > 0",

