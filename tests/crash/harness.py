@@ -37,25 +37,29 @@ PRELOAD = (
     "headgate.sources.python",
     "headgate.io.postgres.connection",
     "headgate.targets.postgres.store",
+    "headgate.io.cursor_batches",
+    "headgate.io.cursor_delivery",
+    "headgate.lake._iceberg.store",
+    "headgate.lake._iceberg.snapshots",
     "headgate.lake._iceberg.transaction",
     "headgate.lake._iceberg.sweep",
     "psycopg",
     "pgpq",
-    "adbc_driver_postgresql",
-    "adbc_driver_sqlite",
+    "adbc_driver_postgresql.dbapi",
+    "adbc_driver_sqlite.dbapi",
     "headgate.transforms.filter",
     "headgate.transforms.cast",
     "headgate.quality.range",
-    "headgate.io.cursor_batches",
-    "headgate.lake._iceberg.store",
     "headgate.lake._iceberg.fileio",
-    "headgate.lake._iceberg.snapshots",
     "duckdb",
     "sqlglot.dialects.duckdb",
     "pyarrow.parquet",
     "pyarrow.compute",
     "pyarrow.acero",
     "dateutil.relativedelta",
+    "pyarrow.dataset",
+    "pyiceberg.table",
+    "pyiceberg.io.pyarrow",
     "tenacity",
 )
 
@@ -64,6 +68,10 @@ def preload() -> None:
     """Import what runs import, lazily loaded modules too."""
     for name in PRELOAD:
         importlib.import_module(name)
+    from headgate.core.registry import GROUPS, PackageRegistry
+
+    for group in GROUPS:
+        PackageRegistry().kinds(group)
 
 
 @dataclass(frozen=True)
@@ -116,7 +124,7 @@ def do_here(root: Path, command: Any, listener: Listener | None = None) -> dict[
     with Workspace.load(root, listeners=(listener,) if listener else ()) as workspace:
         result = handle(command, workspace)
         if result.value is not None:
-            receipt: dict[str, Any] = result.value.as_dict()
+            receipt: dict[str, Any] = result.value if isinstance(result.value, dict) else result.value.as_dict()
             return receipt
         assert result.failure is not None
         return {"error": result.failure.as_dict(), "status": "none"}

@@ -120,6 +120,24 @@ def test_a_forced_run_replaces_the_rows_of_the_one_before(tmp_path: Path) -> Non
     assert run(world, date="2024-01-31")["status"] == "success"
     assert run(world, date="2024-01-31", force=True)["status"] == "success"
     assert world.rows() == world.scenario.expected(world.changes)
+    assert sorted(entries(world).values()) == ["held", "superseded"], "the rows that it held back are held anew"
+
+
+def test_rows_that_a_full_refresh_read_again_are_not_replayed_too(tmp_path: Path) -> None:
+    from headgate.commands.models import ReplayQuarantine
+
+    world = made(tmp_path)
+    old = run(world)["quarantine"][0]
+    (new,) = run(world, full_refresh=True)["quarantine"]
+    assert entries(world) == {old: "superseded", new: "held"}
+    refused = harness.do_here(world.root, ReplayQuarantine(entry_id=old))
+    assert (refused["error"]["code"], refused["error"]["message"]) == ("UNSUPPORTED", "the entry is superseded")
+
+
+def entries(world: World) -> dict[str, str]:
+    with Workspace.load(world.root) as workspace:
+        store = workspace.stores_of(workspace.project.pipeline(PIPELINE))[0]
+        return {entry.id: entry.status for entry in store.quarantine("crash")}
 
 
 def test_a_run_that_somebody_overtook_before_its_claim_says_so(tmp_path: Path) -> None:

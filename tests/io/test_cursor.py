@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from headgate.core.contracts import Window
 from headgate.core.errors import Code, FatalError
 from headgate.core.models import Incremental
-from headgate.io import cursor as cursor_module
+from headgate.io import cursor_delivery
 from headgate.io.cursor import Cursor, Found
 from headgate.io.cursor_values import Kind, Value, coerce, decode, earlier, encode, row_hash
 from headgate.testing.rows import arrow_schema
@@ -231,7 +231,7 @@ def test_a_null_cursor_fails_in_the_probe_and_in_the_scan() -> None:
 
 
 def test_too_many_rows_within_lag_are_refused_with_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cursor_module, "MOST_SEEN", 5)
+    monkeypatch.setattr(cursor_delivery, "MOST_SEEN", 5)
     table = Table(Incremental(column="at", key="id", lag="100s"))
     for tick in range(6):
         table.insert(tick, tick)

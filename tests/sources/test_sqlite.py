@@ -279,6 +279,32 @@ def test_changes_are_read_once_however_moments_are_written(
     assert new_rows(shop, read, since)[0] is None
 
 
+@pytest.mark.parametrize("incremental", [{"column": "at"}, {"column": "at", "key": "id"}], ids=["no key", "key"])
+def test_a_column_that_comes_makes_no_row_new(shop: Database, incremental: dict[str, Any]) -> None:
+    shop.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, at INTEGER)")
+    shop.execute("INSERT INTO t VALUES (?, ?)", [(1, 1), (2, 2)])
+    read = shop.read("t", mode="incremental", incremental=incremental)
+    found, since = new_rows(shop, read, None)
+    assert found is not None
+    shop.execute("ALTER TABLE t ADD COLUMN extra TEXT DEFAULT 'x'")
+    assert new_rows(shop, read, since)[0] is None, "nothing is new: the run is skipped"
+    shop.execute("INSERT INTO t VALUES (?, ?, ?)", [(3, 2, "y")])
+    found, since = new_rows(shop, read, since)
+    assert found is not None
+    assert found.to_pylist() == [{"id": 3, "at": 2, "extra": "y"}], "also not with those at the edge"
+
+
+def test_a_column_that_told_rows_apart_and_went_is_refused_with_the_way_on(shop: Database) -> None:
+    shop.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, at INTEGER, name TEXT)")
+    shop.execute("INSERT INTO t VALUES (1, 1, 'a')")
+    read = shop.read("t", mode="incremental", incremental={"column": "at"})
+    _, since = new_rows(shop, read, None)
+    shop.execute("ALTER TABLE t DROP COLUMN name")
+    with pytest.raises(FatalError, match=r'(?s)"name" is needed to tell rows apart.*state reset') as refusal:
+        new_rows(shop, read, since)
+    assert refusal.value.code is Code.PLAN_INVALID
+
+
 @pytest.mark.parametrize(
     ("declared", "cells"),
     [

@@ -51,7 +51,7 @@ class QuarantineEntry:
     pipeline: str
     rule: str
     rows: int
-    status: str = "held"  # held | replayed | discarded | expired | logged (went on with NULL) | evidence
+    status: str = "held"  # held | replayed | discarded | expired | superseded | logged (with NULL) | evidence
     held_at: str = ""
     step: int = 0
     location: str = ""
@@ -89,15 +89,41 @@ class Claim:
 
 @dataclass(frozen=True)
 class LedgerRecord:
-    """What a commit writes beside the data. ``replaces`` names the earlier run of this execution under ``--force``."""
+    """What a commit writes beside the data.
+
+    Args:
+        claim: the right to commit.
+        plan_hash: names the plan.
+        receipt: of the run, as a document.
+        watermarks: new positions.
+        quarantine: new entries.
+        resolved: entries that this run replays; one that is no longer held is a conflict.
+        replaces: the earlier run of this execution, under ``--force``.
+        superseded: entries of rows that this run has read again, so that replaying them would double rows.
+    """
 
     claim: Claim
     plan_hash: str
     receipt: Mapping[str, Any]
     watermarks: tuple[Watermark, ...] = ()
     quarantine: tuple[QuarantineEntry, ...] = ()
-    resolved: tuple[str, ...] = ()  # quarantine entries that this run replays
+    resolved: tuple[str, ...] = ()
     replaces: str = ""
+    superseded: tuple[str, ...] = ()
+
+    @classmethod
+    def restored(cls, claim: Claim, document: Mapping[str, Any]) -> LedgerRecord:
+        """A record that was kept as ``dataclasses.asdict`` makes it, for ``claim``."""
+        return cls(
+            claim,
+            document["plan_hash"],
+            document["receipt"],
+            tuple(Watermark(**mark) for mark in document["watermarks"]),
+            tuple(QuarantineEntry(**entry) for entry in document["quarantine"]),
+            tuple(document["resolved"]),
+            document["replaces"],
+            tuple(document.get("superseded", ())),
+        )
 
 
 TABLES = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoints, entry_points
 from types import ModuleType
 from typing import Any
 
@@ -25,7 +25,7 @@ class PackageRegistry:
     """Kinds of this package's rooms, then entry points of the group ``headgate.<group>``."""
 
     def kinds(self, group: str) -> list[str]:
-        return sorted(set(_built_in(group)) | {point.name for point in entry_points(group=f"headgate.{group}")})
+        return sorted(set(_built_in(group)) | {point.name for point in _installed(group)})
 
     def module(self, group: str, kind: str) -> Any:
         found = _load(group, kind)
@@ -61,10 +61,16 @@ def _built_in(group: str) -> tuple[str, ...]:
 
 
 @cache
+def _installed(group: str) -> EntryPoints:
+    """Looked up once: every look reads the metadata of all packages."""
+    return entry_points(group=f"headgate.{group}")
+
+
+@cache
 def _load(group: str, kind: str) -> ModuleType | None:
     if kind in _built_in(group):
         return importlib.import_module(f"{GROUPS[group]}.{kind}")
-    for point in entry_points(group=f"headgate.{group}", name=kind):
+    for point in _installed(group).select(name=kind):
         loaded = point.load()
         assert isinstance(loaded, ModuleType), f"entry point {point.name} of headgate.{group} must name a module"
         return loaded

@@ -155,4 +155,18 @@ def _record(run: Run, store: str, entries: tuple[QuarantineEntry, ...]) -> Ledge
         entries,
         (run.request.replay,) if run.request.replay and authoritative else (),
         run.replaces,
+        _superseded(run) if authoritative else (),
+    )
+
+
+def _superseded(run: Run) -> tuple[str, ...]:
+    """Entries whose rows this run reads again: it replaces the run that held them back, or everything."""
+    if not run.replaces and not run.request.full_refresh:
+        return ()
+    return tuple(
+        entry.id
+        for entry in run.authority.quarantine(run.key.project)
+        if entry.pipeline == run.pipeline.name
+        and entry.status in ("held", "logged")
+        and (run.request.full_refresh or entry.run_id == run.replaces)
     )

@@ -15,8 +15,8 @@ import hashlib
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -24,15 +24,15 @@ from typing import TYPE_CHECKING, Any
 from headgate.core.contracts import Window
 from headgate.core.errors import Code, FatalError, nearest
 from headgate.core.models import Incremental
-from headgate.io.cursor_values import Kind, Value, coerce, decode, earlier, encode, row_hash
+from headgate.io.cursor_seen import Seen, take, total, unpack
+from headgate.io.cursor_values import Kind, Value, coerce, decode, encode, row_hash
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MOST_SEEN = 200_000
+    from headgate.io.cursor_delivery import Delivery
+
 Render = Callable[[Value], str]
-Seen = dict[str | None, Counter[str]]
-"""Hashes by cursor text (None: rows whose cursor is NULL), with how often each was delivered."""
 _log = logging.getLogger("headgate.cursor")
 
 
@@ -115,9 +115,9 @@ class Cursor:
     @cached_property
     def seen(self) -> Seen:
         since = self.since or {}
-        seen: Seen = {text: _unpack(hashes) for text, hashes in since.get("seen", {}).items()}
+        seen: Seen = {text: unpack(hashes) for text, hashes in since.get("seen", {}).items()}
         if since.get("nulls"):
-            seen[None] = _unpack(since["nulls"])
+            seen[None] = unpack(since["nulls"])
         return seen
 
     # --------------------------------------------------------------------------------------------- conditions
@@ -142,7 +142,7 @@ class Cursor:
 
     def rows_to_ask(self) -> int | None:
         """How many rows a limited read needs, since those seen come again: a LIMIT after ORDER BY cursor, key."""
-        return None if self.limit is None else self.limit + _total(self.seen)
+        return None if self.limit is None else self.limit + total(self.seen)
 
     def high(self, window: Window) -> Value | None:
         text = window.high.get("value")
@@ -187,20 +187,20 @@ class Cursor:
         )
 
     def _anything_new(self, found: Found, nulls: int, rows: Callable[[], Iterable[Sequence[Any]]] | None) -> bool:
-        seen_nulls = _total({None: self.seen.get(None, Counter())})
+        seen_nulls = total({None: self.seen.get(None, Counter())})
         if found.count + nulls == 0:
             self._warn_if_backwards(found)
             return False
-        if self.since is None or found.count > _total(self.seen) - seen_nulls or nulls > seen_nulls:
+        if self.since is None or found.count > total(self.seen) - seen_nulls or nulls > seen_nulls:
             return True
         if found.count and encode(found.maximum, self.kind, self.options.column) not in self.seen:
             return True
         self._warn_if_backwards(found)
         if rows is None:
-            return found.count + nulls != _total(self.seen)
+            return found.count + nulls != total(self.seen)
         left = {text: Counter(hashes) for text, hashes in self.seen.items()}
         relevant = (row for row in rows() if row[0] is not None or nulls)
-        return any(not _take(left, self.text(row[0]), row_hash(row[1:])) for row in relevant)
+        return any(not take(left, self.text(row[0]), row_hash(row[1:])) for row in relevant)
 
     def _warn_if_backwards(self, found: Found) -> None:
         if self._backwards(found):
@@ -213,7 +213,7 @@ class Cursor:
         start = "the beginning" if self.bound is None else str(self.bound.value)
         parts = [f"rows by {self.options.column} from {start} to {found.maximum}, both ends included"]
         if self.seen:
-            parts.append(f"{_total(self.seen)} rows delivered before are dropped by hash")
+            parts.append(f"{total(self.seen)} rows delivered before are dropped by hash")
         if self.lag:
             parts.append(f"rows that come more than {self.lag} late are not found")
         if self.options.nulls == "ignore" and found.nulls:
@@ -234,76 +234,14 @@ class Cursor:
             hint="mend the rows, or say incremental: {nulls: include} or {nulls: ignore}",
         )
 
-    def text(self, value: Value | None) -> str | None:
-        return None if value is None else encode(value, self.kind, self.options.column)
+    def key_of(self, names: Sequence[str]) -> tuple[str, ...]:
+        """What tells rows apart: the key, else the columns that were there when the position was begun.
 
-    # --------------------------------------------------------------------------------------------- the scan
-
-    def deliver(self, batches: pa.RecordBatchReader, window: Window) -> Delivery:
-        """The new rows of a scan; ``batches`` may hold rows outside of the window, which are dropped."""
-        return Delivery(self, batches, window)
-
-
-def _waiting(found: Found) -> str:
-    rows = "1 row lies" if found.ahead == 1 else f"{found.ahead} rows lie"
-    return f"{rows} in the future of the source's clock and will be read when their time has come"
-
-
-@dataclass
-class Delivery:
-    """Filters the batches of a scan, and knows the position after the last one.
-
-    Independent of the size of batches. ``reader`` streams; ``position()`` is complete when it has ended.
-    """
-
-    cursor: Cursor
-    batches: pa.RecordBatchReader
-    window: Window
-    scanned: int = 0
-    delivered: int = 0
-    _left: Seen = field(default_factory=dict)
-    _kept: Seen = field(default_factory=dict)
-    _cut: bool = False
-
-    def __post_init__(self) -> None:
-        self._left = {text: Counter(hashes) for text, hashes in self.cursor.seen.items()}
-        self._highest: Value | None = self.cursor.value
-        self._high = self.cursor.high(self.window)
-        self.key = self._key_columns()
-
-    @cached_property
-    def reader(self) -> pa.RecordBatchReader:
-        import pyarrow as pa
-
-        return pa.RecordBatchReader.from_batches(self.batches.schema, self._new_rows())
-
-    def position(self) -> dict[str, Any]:
-        """What the next run gets as ``since``."""
-        cursor, seen, bound = self.cursor, self._kept, self.next_bound()
-        if self._cut:
-            seen = {text: Counter(hashes) for text, hashes in cursor.seen.items()}
-            for text, hashes in self._kept.items():
-                seen[text] = seen.get(text, Counter()) | hashes
-        seen = self._from(seen, bound)
-        document: dict[str, Any] = {
-            "value": cursor.text(self._highest),
-            "type": cursor.kind,
-            "from": None if bound is None else cursor.text(bound.value),
-            "seen": {text: _pack(seen[text]) for text in sorted(text for text in seen if text is not None)},
-        }
-        if bound is not None and not bound.inclusive:
-            document["exclusive"] = True
-        if seen.get(None):
-            document["nulls"] = _pack(seen[None])
-        if not cursor.options.key:
-            document["columns"] = list(self.key)
-        self._check_size(seen)
-        return document
-
-    def _key_columns(self) -> tuple[str, ...]:
-        names = self.batches.schema.names
-        wanted = self.cursor.options.key or tuple((self.cursor.since or {}).get("columns") or names)
-        for name in (self.cursor.options.column, *wanted):
+        Raises:
+            FatalError: PLAN_INVALID if one of them is not among ``names``, those delivered.
+        """
+        wanted = tuple(self.options.key or (self.since or {}).get("columns") or names)
+        for name in (self.options.column, *wanted):
             if name not in names:
                 raise FatalError(
                     Code.PLAN_INVALID,
@@ -312,97 +250,23 @@ class Delivery:
                     object=name,
                     hint=f"{nearest(name, names)} – add it to columns, or begin anew with: headgate state reset",
                 )
-        return tuple(wanted)
+        return wanted
 
-    def _edge(self) -> Value | None:
-        """From where on rows may come again: the window's end, or the last row of a limited read."""
-        known = [edge for edge in (self.cursor.value, self._highest) if edge is not None]
-        if self.cursor.limit is None and self._high is not None:
-            known.append(self._high)
-        return max(known, default=None)
+    def text(self, value: Value | None) -> str | None:
+        return None if value is None else encode(value, self.kind, self.options.column)
 
-    def next_bound(self) -> Bound | None:
-        edge, bound = self._edge(), self.cursor.bound
-        if edge is None:
-            return bound
-        start = earlier(edge, self.cursor.lag)
-        return Bound(start) if bound is None else bound.moved(start)
+    # --------------------------------------------------------------------------------------------- the scan
 
-    def _new_rows(self) -> Iterator[pa.RecordBatch]:
-        from headgate.io import cursor_batches
+    def deliver(self, batches: pa.RecordBatchReader, window: Window) -> Delivery:
+        """The new rows of a scan; ``batches`` may hold rows outside of the window, which are dropped."""
+        from headgate.io.cursor_delivery import Delivery
 
-        for batch in self.batches:
-            rest = None if self.cursor.limit is None else self.cursor.limit - self.delivered
-            if rest == 0 and self._cut:
-                return
-            fresh = cursor_batches.filter_batch(self, batch, rest)
-            if fresh.num_rows:
-                self.delivered += fresh.num_rows
-                yield fresh
-
-    # What cursor_batches tells of the rows it meets.
-
-    def is_new(self, text: str | None, hash_: str) -> bool:
-        return not _take(self._left, text, hash_)
-
-    def keep(self, marks: Iterable[tuple[str | None, str]]) -> None:
-        for text, hash_ in marks:
-            self._kept.setdefault(text, Counter())[hash_] += 1
-        self._check_size(self._kept)
-
-    def reached(self, highest: Value) -> None:
-        """The highest cursor of a batch; forgets the hashes that can no longer matter."""
-        if self._highest is None or highest > self._highest:  # type: ignore[operator]  # one kind
-            self._highest = highest
-        if self.cursor.limit is not None:
-            self._kept = self._from(self._kept, self.next_bound())
-
-    def cut(self) -> None:
-        """A limited read left rows behind."""
-        self._cut = True
-
-    def _from(self, seen: Seen, bound: Bound | None) -> Seen:
-        if bound is None:
-            return seen
-        kind, column = self.cursor.kind, self.cursor.options.column
-        return {
-            text: hashes
-            for text, hashes in seen.items()
-            if text is None or decode(text, kind, column) >= bound.value  # type: ignore[operator]  # one kind
-        }
-
-    def _check_size(self, seen: Seen) -> None:
-        if _total(seen) > MOST_SEEN:
-            raise FatalError(
-                Code.UNSUPPORTED,
-                f"more than {MOST_SEEN:,} rows lie within lag ({self.cursor.lag}) of the end of"
-                f" {self.cursor.options.column}, too many to remember one by one",
-                operation="scan",
-                object=self.cursor.options.column,
-                hint="use a shorter lag, a cursor of finer resolution, or max_records",
-            )
+        return Delivery(self, batches, window)
 
 
-def _total(seen: Seen) -> int:
-    return sum(hashes.total() for hashes in seen.values())
-
-
-def _take(left: Seen, text: str | None, hash_: str) -> bool:
-    """Take one occurrence of a row out of ``left``; False if there is none."""
-    hashes = left.get(text)
-    if not hashes or not hashes[hash_]:
-        return False
-    hashes[hash_] -= 1
-    return True
-
-
-def _pack(hashes: Counter[str]) -> list[str]:
-    return [hash_ if count == 1 else f"{hash_}*{count}" for hash_, count in sorted(hashes.items()) if count]
-
-
-def _unpack(hashes: Iterable[str]) -> Counter[str]:
-    parts = (entry.partition("*") for entry in hashes)
-    return Counter({hash_: int(count or 1) for hash_, _, count in parts})
+def _waiting(found: Found) -> str:
+    rows = "1 row lies" if found.ahead == 1 else f"{found.ahead} rows lie"
+    return f"{rows} in the future of the source's clock and will be read when their time has come"
 
 
 def _digest(position: Mapping[str, Any] | None) -> str | None:

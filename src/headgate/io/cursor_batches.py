@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 from headgate.io.cursor_values import Kind, Value, coerce, encode, row_hash
 
 if TYPE_CHECKING:
-    from headgate.io.cursor import Bound, Delivery
+    from headgate.io.cursor import Bound
+    from headgate.io.cursor_delivery import Delivery
 
 Marks = dict[int, tuple[str | None, str]]
 """(cursor text, hash of the key) by row number."""

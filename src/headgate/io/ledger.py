@@ -110,6 +110,8 @@ def record(connection: Statements, entry: LedgerRecord) -> None:
                 int(held.replayable),
             ),
         )
+    for entry_id in entry.superseded:
+        connection.execute(ledger.RESOLVE_QUARANTINE, ("superseded", entry_id))
     for entry_id in entry.resolved:
         if connection.execute(ledger.RESOLVE_QUARANTINE, ("replayed", entry_id)) != 1:
             raise FatalError(

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any, Literal
 
 from headgate.core.contracts import Load
-from headgate.core.ledger import Claim, LedgerRecord, QuarantineEntry, Watermark
+from headgate.core.ledger import Claim, LedgerRecord
 from headgate.core.runs import PipelineKey
 from headgate.io import loads
 from headgate.io.ledger import Statements
@@ -103,12 +103,5 @@ def _load(document: dict[str, Any]) -> tuple[Load, str, int]:
 
 def _record(document: dict[str, Any]) -> LedgerRecord:
     claim = document["claim"]
-    return LedgerRecord(
-        Claim(PipelineKey(**claim["key"]), claim["run_id"], claim["execution_id"], claim["epoch"]),
-        document["plan_hash"],
-        document["receipt"],
-        tuple(Watermark(**each) for each in document["watermarks"]),
-        tuple(QuarantineEntry(**each) for each in document["quarantine"]),
-        tuple(document["resolved"]),
-        document["replaces"],
-    )
+    owner = Claim(PipelineKey(**claim["key"]), claim["run_id"], claim["execution_id"], claim["epoch"])
+    return LedgerRecord.restored(owner, document)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headgate.core.errors import Code, FatalError, HeadgateError
-from headgate.core.ledger import Claim, LedgerRecord, QuarantineEntry, Watermark
+from headgate.core.ledger import Claim, LedgerRecord, QuarantineEntry
 from headgate.core.runs import PipelineKey
 from headgate.io import files, ledger, loads, sqlite_types
 from headgate.io.merging import KEYED, identity
@@ -182,15 +182,7 @@ class Staging:
 
 def _record(document: dict[str, Any]) -> LedgerRecord:
     claim = document["claim"]
-    return LedgerRecord(
-        claim=Claim(**{**claim, "key": PipelineKey(**claim["key"])}),
-        plan_hash=document["plan_hash"],
-        receipt=document["receipt"],
-        watermarks=tuple(Watermark(**mark) for mark in document["watermarks"]),
-        quarantine=tuple(QuarantineEntry(**entry) for entry in document["quarantine"]),
-        resolved=tuple(document["resolved"]),
-        replaces=document["replaces"],
-    )
+    return LedgerRecord.restored(Claim(**{**claim, "key": PipelineKey(**claim["key"])}), document)
 
 
 class StagedWriter:

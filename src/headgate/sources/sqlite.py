@@ -343,7 +343,8 @@ class SqliteSource:
             raise mixed(name, highest, odd)
 
         def rows() -> Iterator[tuple[Any, ...]]:
-            wanted = [relation.column(part) for part in cursor.options.key or self._names(relation, read)]
+            delivered = [relation.column(part).name for part in self._names(relation, read)]
+            wanted = [relation.column(part) for part in cursor.key_of(delivered)]
             looked_at = relation.where(f"{start} OR {column.sql} IS NULL")
             key = sqlite_rows.read_columns(
                 _Bound(connection, bind.values), wanted, f"(SELECT * FROM {looked_at})", quote_name

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from headgate.core.errors import Code, FatalError
+from headgate.core.events import Emitter
 from headgate.testing.place import KEY, Place, entry, load, record, rows, stage
 from headgate.testing.rows import multiset
 
@@ -76,6 +77,25 @@ class QuarantineContract:
         place.run(2, [(load("t"), rows((2, "mended")))], resolved=("q1",))
         assert [found.status for found in place.store().quarantine(KEY.project)] == ["replayed"]
         assert place.pairs("t") == [(1, "a"), (2, "mended")]
+
+    def test_entries_of_rows_that_were_read_again_are_superseded_in_the_commit(self, place: Place) -> None:
+        self._hold(place)
+        place.run(2, [(load("t"), rows((2, "read again")))], superseded=("q1", "gone before"))
+        assert [found.status for found in place.store().quarantine(KEY.project)] == ["superseded"]
+        with pytest.raises(FatalError) as refusal:
+            place.run(3, [(load("t"), rows((2, "mended")))], resolved=("q1",))
+        assert refusal.value.code is Code.CONFLICT
+
+    def test_a_staged_run_supersedes_when_it_is_published(self, place: Place) -> None:
+        self._hold(place)
+        claim, transaction = place.begin(place.store(), "run-2", 2, durable=True)
+        stage(transaction, [(load("t"), rows((2, "read again")))])
+        transaction.park(record(claim, superseded=("q1",)))
+        assert [found.status for found in place.store().quarantine(KEY.project)] == ["held"]
+        resumed = place.store().resume(claim, "run-2", Emitter(), place.folder())
+        assert resumed is not None
+        resumed[0].publish(resumed[1])
+        assert [found.status for found in place.store().quarantine(KEY.project)] == ["superseded"]
 
     def test_an_entry_that_is_no_longer_held_cannot_be_replayed(self, place: Place) -> None:
         self._hold(place)

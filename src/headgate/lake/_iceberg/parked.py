@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headgate.core.contracts import Load
-from headgate.core.ledger import Claim, LedgerRecord, QuarantineEntry, Watermark
+from headgate.core.ledger import Claim, LedgerRecord
 from headgate.core.runs import PipelineKey
 from headgate.io import loads
 from headgate.lake._iceberg.catalog import Session
@@ -87,15 +87,7 @@ def find(session: Session, claim: Claim, run_id: str) -> Parked | None:
     document = json.loads(text)
     kept = document["record"]
     owner = Claim(claim.key, claim.run_id, kept["execution_id"], claim.epoch)
-    record = LedgerRecord(
-        owner,
-        kept["plan_hash"],
-        kept["receipt"],
-        tuple(Watermark(**mark) for mark in kept["watermarks"]),
-        tuple(QuarantineEntry(**entry) for entry in kept["quarantine"]),
-        tuple(kept["resolved"]),
-        kept["replaces"],
-    )
+    record = LedgerRecord.restored(owner, kept)
     return Parked(tag, record, [_kept(table) for table in document["tables"]], document["held"])
 
 

@@ -244,10 +244,11 @@ class FolderTransaction:
                     object=entry_id,
                     hint="see: headgate quarantine list",
                 )
-        kept = (
-            (project, replace(entry, status="replayed") if entry.id in record.resolved else entry)
-            for project, entry in head.quarantine
+        waiting = {id_ for id_, entry in held.items() if entry.status in ("held", "logged")}
+        settled = dict.fromkeys(waiting & set(record.superseded), "superseded") | dict.fromkeys(
+            record.resolved, "replayed"
         )
+        kept = ((project, replace(e, status=settled.get(e.id, e.status))) for project, e in head.quarantine)
         new = ((record.claim.key.project, self._located(entry)) for entry in record.quarantine)
         return (*kept, *new)
 
@@ -355,12 +356,9 @@ def parked(document: Mapping[str, Any]) -> tuple[LedgerRecord, list[Staged], dic
     record = dict(document["record"])
     claim = dict(record.pop("claim"))
     claimed = Claim(PipelineKey(*claim.pop("key")), **claim)
-    marks = tuple(Watermark(**mark) for mark in record.pop("watermarks"))
-    entries = tuple(QuarantineEntry(**entry) for entry in record.pop("quarantine"))
-    resolved = tuple(record.pop("resolved"))
     tables = [_staged(table) for table in document["tables"]]
     return (
-        LedgerRecord(claimed, watermarks=marks, quarantine=entries, resolved=resolved, **record),
+        LedgerRecord.restored(claimed, record),
         tables,
         dict(document["held"]),
     )
