@@ -263,7 +263,9 @@ class WriteOptions(Model):
     )
     history: HistoryColumns = Field(default_factory=HistoryColumns, description="For scd2: the columns of versions.")
     partitioning: Parts | None = Field(
-        default=None, description="Partition tables such as sales_2024_01, made when the first row for them comes."
+        default=None,
+        description="Partition tables such as sales_2024_01 in PostgreSQL, folders such as sold_on_month=2024-01 in a "
+        "folder, made when the first row for them comes.",
     )
     dead_letter: str | None = Field(
         default=None,

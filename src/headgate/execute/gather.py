@@ -77,8 +77,12 @@ def _check_targets(workspace: Workspace, pipeline: Pipeline, plan: Plan, binder:
         endpoint = pipeline.target_endpoint(stage.target)
         module = workspace.registry.module("lake" if endpoint.name == LAKE else "targets", endpoint.kind)
         if hasattr(module, "check_types"):
+            rows = binder.arrow(stage.columns)
             try:
-                module.check_types(binder.arrow(stage.columns))
+                if hasattr(module, "check_write"):  # what is kept hangs on the target's options
+                    module.check_write(rows, pipeline.targets[stage.target])
+                else:
+                    module.check_types(rows)
             except HeadgateError as error:
                 raise located(error, pipeline, ("targets", stage.target)) from None
 

@@ -45,6 +45,11 @@ class ParquetFile:
         with files.told("write", path):
             self._file = files.DurableFile(path)
 
+    @property
+    def pending(self) -> int:
+        """Rows that wait in memory for their row group."""
+        return self._pending_rows
+
     def write(self, batch: pa.RecordBatch) -> None:
         """Add rows; they reach the disk a row group at a time."""
         if batch.num_rows == 0:

@@ -6,7 +6,6 @@ Readers that glob the folder get no atomicity: they see files that are not publi
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -14,17 +13,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from headgate.core.contracts import EVERY, FileScan, Load, Scan, SourceSchema, TableInfo
+from headgate.core.contracts import EVERY, Capability, FileScan, Load, Partitioning, Scan, SourceSchema, TableInfo
 from headgate.core.errors import Code, FatalError, nearest
 from headgate.core.events import Emitter
 from headgate.core.ledger import Claim, LedgerRecord, PipelineState, PublishedRun, QuarantineEntry, Watermark
 from headgate.core.models import Size, WriteOptions
 from headgate.core.runs import PipelineKey
-from headgate.io import files, local, locks
+from headgate.io import files, formats, local, locks
 from headgate.io.local import Connection
-from headgate.targets._local import staging, transaction
+from headgate.targets._local import parts, staging, transaction, writing
 from headgate.targets._local.chain import Chain
 from headgate.targets._local.manifest import DataFile, Manifest, Table, key_hash, key_text
 from headgate.targets._local.transaction import FolderTransaction
@@ -36,15 +35,32 @@ __all__ = ["Connection", "FolderStore", "PublishedTable", "Write", "open_store",
 
 
 class Write(WriteOptions):
-    """A table in the folder: a folder of Parquet files named by the manifests."""
+    """A table in the folder: a folder of files named by the manifests."""
 
-    compression: Literal["zstd", "snappy", "gzip", "brotli", "lz4", "none"] = Field(
-        default="zstd", description="Of the Parquet files."
+    format: Literal["parquet", "csv", "json", "avro"] = Field(
+        default="parquet", description="Of the files that are written; a table may have files of several formats."
     )
-    file_size: Size = Field(default=staging.FILE_SIZE, description="Begin a new file when one is so large.")
+    compression: Literal["zstd", "snappy", "gzip", "brotli", "lz4", "deflate", "none"] | None = Field(
+        default=None,
+        description="Of the files. Parquet has zstd (its default), snappy, gzip, brotli, lz4, none; CSV and JSON none "
+        "(their default), gzip, zstd; Avro deflate (its default), snappy, none.",
+    )
+    file_size: Size = Field(default=writing.FILE_SIZE, gt=0, description="Begin a new file when one is so large.")
+    file_rows: int | None = Field(
+        default=None,
+        ge=1,
+        description="Begin a new file after so many rows, and number them: batch_00001 and on, in a folder of the run.",
+    )
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Write:
+        codecs = formats.named(self.format).CODECS
+        if self.compression is not None and self.compression not in codecs:
+            raise ValueError(f"{self.format} files have no compression {self.compression}; one of: {', '.join(codecs)}")
+        return self
 
 
-MODES = EVERY
+MODES: frozenset[Capability] = EVERY | {"partition tables"}
 
 
 @dataclass(frozen=True)
@@ -73,6 +89,13 @@ def read_manifest(folder: Path, number: int | None = None) -> dict[str, Publishe
 def check_types(schema: pa.Schema) -> None:
     """Refuse a column that the target cannot hold exactly, before anything is read. Raises FatalError UNSUPPORTED."""
     staging.check_types(Load("", "append", schema))
+
+
+def check_write(schema: pa.Schema, write: Write) -> None:
+    """The same for files of the format that ``write`` says, and for the folders that it wants."""
+    parts_ = Partitioning(write.partitioning.column, write.partitioning.by) if write.partitioning else None
+    staging.check_types(Load(write.table, "append", schema, write=write))
+    parts.check(parts_, schema, write.table)
 
 
 def open_store(name: str, connection: Connection, root: Path) -> FolderStore:
@@ -212,13 +235,12 @@ class FolderStore:
         named = self._chain.named_since()
         left = [
             path
-            for path in (*self._chain.root.glob(f"*/{intent.name}-*"), *self._chain.own.glob(f"*/{intent.name}-*"))
-            if path.is_file() and path.relative_to(self._chain.root).as_posix() not in named
+            for path in writing.left(self._chain.root, self._chain.own, intent.name)
+            if path.relative_to(self._chain.root).as_posix() not in named
         ]
         for path in left:
             files.unlink(path)
-            with contextlib.suppress(OSError):  # other runs' files are in it
-                path.parent.rmdir()
+            writing.remove_empty(self._chain.root, path.parent)
         files.remove_tree(intent)
         return len(left) + 1
 
@@ -246,22 +268,20 @@ class FolderStore:
                 hint=nearest(table, manifest.tables),
             )
         schema = SourceSchema(staging.decode_schema(found.schema), keys=found.keys)
-        if found.files and all(file.columns == len(found.names) for file in found.files):
+        plain = all(file.path.endswith(".parquet") and file.columns == len(found.names) for file in found.files)
+        if found.files and plain:
             paths = tuple(str(self._chain.root / file.path) for file in found.files)
             return Scan(schema, files=FileScan("parquet", paths), estimated_rows=found.rows)
         return Scan(schema, batches=self._batches(schema.raw, found), estimated_rows=found.rows)
 
     def _batches(self, schema: pa.Schema, table: Table) -> pa.RecordBatchReader:
-        """Rows of files that lack columns which came later: NULL there."""
+        """Rows of files that lack columns which came later (NULL there), or that only their format reads."""
         import pyarrow as pa
 
         def read(held: Sequence[DataFile]) -> Iterator[pa.RecordBatch]:
-            import pyarrow.parquet as pq
-
             for one in held:
-                with pq.ParquetFile(self._chain.root / one.path) as file:
-                    for batch in file.iter_batches():
-                        yield staging.fitted(batch, schema)
+                for batch in formats.read(self._chain.root / one.path, schema, one.columns):
+                    yield staging.fitted(batch, schema)
 
         return pa.RecordBatchReader.from_batches(schema, read(table.files))
 

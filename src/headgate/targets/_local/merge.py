@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,24 +10,38 @@ from typing import TYPE_CHECKING, Any
 
 from headgate.core.contracts import Scan, SourceSchema
 from headgate.core.errors import Code, FatalError
-from headgate.io import embedded, rewriting
+from headgate.io import embedded, formats, rewriting
+from headgate.io.formats import parquet
 from headgate.sql.literals import quote_name
 from headgate.sql.merges import names
 from headgate.targets._local.manifest import DataFile
-from headgate.targets._local.staging import FileWriter, Staged
+from headgate.targets._local.staging import Staged, staged_schema
+from headgate.targets._local.writing import TableWriter
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow as pa
 
 BATCH_ROWS = 100_000
 _FILE = "headgate_file"
 
 
 class Merge:
-    """Works on the files of one folder, in the run's work folder."""
+    """Works on the files of one folder, in the run's work folder. Files that are not Parquet are copied there first."""
 
     def __init__(self, root: Path, workdir: Path) -> None:
         self._root, self._workdir = root, workdir
+
+    def _place(self, file: DataFile, schema: pa.Schema) -> str:
+        """Where the file is as Parquet; ``schema`` is the table's, or that of the staged rows."""
+        path = self._root / file.path
+        if path.suffix == parquet.ENDING:
+            return str(path)
+        copy = self._workdir / "plain" / f"{hashlib.sha256(file.path.encode()).hexdigest()[:32]}{parquet.ENDING}"
+        if not copy.exists():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copied(path, schema, file.columns, copy)
+        return str(copy)
 
     def check_keys(self, staged: Staged) -> None:
         """Raise DUPLICATE_KEYS for NULL or repeated keys among the staged rows."""
@@ -41,10 +56,11 @@ class Merge:
             )
         if not staged.files:
             return
+        schema = staged_schema(staged)
         names = ", ".join(map(quote_name, keys))
         null = " OR ".join(f"{quote_name(key)} IS NULL" for key in keys)
         with self._connected("merge", staged.load.table) as connection:
-            source = self._files(staged.files)
+            source = self._files(staged.files, schema)
             bad = connection.execute(
                 f"SELECT {names}, count(*) FROM {source} GROUP BY {names} HAVING count(*) > 1 OR {null} LIMIT 1"
             ).fetchone()
@@ -59,7 +75,7 @@ class Merge:
                 hint="deduplicate by the keys, or hold such rows back with not_null and unique rules",
             )
 
-    def upsert(self, staged: Staged, current: Sequence[DataFile], writer: FileWriter) -> tuple[DataFile, ...]:
+    def upsert(self, staged: Staged, current: Sequence[DataFile], writer: TableWriter) -> tuple[DataFile, ...]:
         """Rewrite the files that hold matching rows without them; the files of the table after the merge.
 
         Sets the counts of ``staged``; what ``writer`` writes is in ``staged.rewritten`` when this returns.
@@ -69,8 +85,9 @@ class Merge:
             affected = self._affected(staged, current)
         staged.updated = sum(affected.values())
         staged.inserted = staged.rows - staged.updated
-        touched = [file for file in current if str(self._root / file.path) in affected]
-        if any(affected[str(self._root / file.path)] < file.rows for file in touched):
+        places = {file.path: self._place(file, staged.schema) for file in current} if affected else {}
+        touched = [file for file in current if places.get(file.path) in affected]
+        if any(affected[places[file.path]] < file.rows for file in touched):
             self._rewrite(staged, touched, writer)
         writer.close()
         untouched = [file for file in current if file not in touched]
@@ -86,18 +103,18 @@ class Merge:
             )
         return (*untouched, *staged.rewritten, *staged.files)
 
-    def rewrite(self, staged: Staged, current: Sequence[DataFile], writer: FileWriter) -> tuple[DataFile, ...]:
+    def rewrite(self, staged: Staged, current: Sequence[DataFile], writer: TableWriter) -> tuple[DataFile, ...]:
         """Any other mode; the files of the table after it. Sets the counts of ``staged``."""
         columns = staged.schema
         with self._connected("merge", staged.load.table) as connection:
-            there = {name for file in current for name in self._names(file)}
-            kept = f"(SELECT *, {_FILE} AS {rewriting.FILE} FROM {self._files(current)})" if current else None
-            fresh = self._files(staged.files) if staged.files else None
+            there = {name for file in current for name in self._names(file, columns)}
+            kept = f"(SELECT *, {_FILE} AS {rewriting.FILE} FROM {self._files(current, columns)})" if current else None
+            fresh = self._files(staged.files, staged_schema(staged)) if staged.files else None
             rewriting.give(connection, staged.load, columns, kept, fresh, there)
             done = rewriting.work_out(connection, staged.load, columns.names)
-            touched = [file for file in current if str(self._root / file.path) in done.affected]
+            touched = [file for file in current if self._place(file, columns) in done.affected]
             stays = f"SELECT {names(columns.names)} FROM {rewriting.KEPT} AS o WHERE {rewriting.FILE} IN (SELECT"
-            paths = [str(self._root / file.path) for file in touched]
+            paths = [self._place(file, columns) for file in touched]
             connection.execute(
                 "CREATE TEMP TABLE hg_touched AS SELECT unnest(?::VARCHAR[]) AS path", [paths]
             ).fetchall()
@@ -120,7 +137,7 @@ class Merge:
             )
         return (*untouched, *staged.rewritten)
 
-    def _write_all(self, connection: duckdb.DuckDBPyConnection, query: str, writer: FileWriter) -> None:
+    def _write_all(self, connection: duckdb.DuckDBPyConnection, query: str, writer: TableWriter) -> None:
         reader = connection.sql(query).to_arrow_reader(BATCH_ROWS)
         try:
             for batch in reader:
@@ -132,18 +149,18 @@ class Merge:
         """Path of each file that holds rows with staged keys, and how many."""
         with self._connected("merge", staged.load.table) as connection:
             found = connection.execute(
-                f"SELECT t.{_FILE}, count(*) FROM {self._files(current)} t"
-                f" SEMI JOIN {self._files(staged.files)} s ON {self._match(staged)} GROUP BY ALL"
+                f"SELECT t.{_FILE}, count(*) FROM {self._files(current, staged.schema)} t"
+                f" SEMI JOIN {self._files(staged.files, staged_schema(staged))} s ON {self._match(staged)} GROUP BY ALL"
             ).fetchall()
         return {str(path): int(count) for path, count in found}
 
-    def _rewrite(self, staged: Staged, touched: Sequence[DataFile], writer: FileWriter) -> None:
-        held = {name for file in touched for name in self._names(file)}
+    def _rewrite(self, staged: Staged, touched: Sequence[DataFile], writer: TableWriter) -> None:
+        held = {name for file in touched for name in self._names(file, staged.schema)}
         columns = ", ".join(f"t.{quote_name(name)}" for name in staged.schema.names if name in held)
         with self._connected("merge", staged.load.table) as connection:
             reader = connection.sql(
-                f"SELECT {columns} FROM {self._files(touched)} t"
-                f" ANTI JOIN {self._files(staged.files)} s ON {self._match(staged)}"
+                f"SELECT {columns} FROM {self._files(touched, staged.schema)} t"
+                f" ANTI JOIN {self._files(staged.files, staged_schema(staged))} s ON {self._match(staged)}"
             ).to_arrow_reader(BATCH_ROWS)
             try:
                 for batch in reader:
@@ -155,12 +172,12 @@ class Merge:
         """Keys of the table are never NULL where they match: staged ones are not."""
         return " AND ".join(f"t.{quote_name(key)} = s.{quote_name(key)}" for key in staged.load.keys)
 
-    def _names(self, file: DataFile) -> list[str]:
+    def _names(self, file: DataFile, schema: pa.Schema) -> list[str]:
         import pyarrow.parquet as pq
 
-        return list(pq.read_schema(self._root / file.path).names)
+        return list(pq.read_schema(self._place(file, schema)).names)
 
-    def duplicates(self, table: str, held: Sequence[DataFile], columns: Sequence[str]) -> int:
+    def duplicates(self, table: str, schema: pa.Schema, held: Sequence[DataFile], columns: Sequence[str]) -> int:
         """Rows whose ``columns``, none of them NULL, occur more than once."""
         if not held:
             return 0
@@ -168,12 +185,12 @@ class Merge:
         filled = " AND ".join(f"{quote_name(name)} IS NOT NULL" for name in columns)
         with self._connected("audit", table) as connection:
             row = connection.execute(
-                f"SELECT coalesce(sum(n), 0) FROM (SELECT count(*) AS n FROM {self._files(held)}"
+                f"SELECT coalesce(sum(n), 0) FROM (SELECT count(*) AS n FROM {self._files(held, schema)}"
                 f" WHERE {filled} GROUP BY {names} HAVING count(*) > 1)"
             ).fetchone()
         return int(row[0]) if row else 0
 
-    def preview(self, table: str, held: Sequence[DataFile], columns: Sequence[str]) -> Scan:
+    def preview(self, table: str, schema: pa.Schema, held: Sequence[DataFile], columns: Sequence[str]) -> Scan:
         """Columns of the rows in the files, as a stream."""
         import duckdb
         import pyarrow as pa
@@ -183,16 +200,17 @@ class Merge:
             return Scan(SourceSchema(schema), batches=pa.RecordBatchReader.from_batches(schema, []))
         connection = embedded.connect(self._workdir, paths=[str(self._root)])
         try:
-            there = set(connection.sql(f"SELECT * FROM {self._files(held)} LIMIT 0").columns)
+            source = self._files(held, schema)
+            there = set(connection.sql(f"SELECT * FROM {source} LIMIT 0").columns)
             names = ", ".join(quote_name(name) if name in there else f"NULL AS {quote_name(name)}" for name in columns)
-            reader = connection.sql(f"SELECT {names} FROM {self._files(held)}").to_arrow_reader(100_000)
+            reader = connection.sql(f"SELECT {names} FROM {source}").to_arrow_reader(100_000)
         except (duckdb.Error, OSError) as error:
             connection.close()
             raise _explained(error, "audit", table) from None
         return Scan(SourceSchema(reader.schema), batches=reader, close=connection.close)
 
-    def _files(self, held: Sequence[DataFile]) -> str:
-        paths = embedded.file_list([str(self._root / file.path) for file in held])
+    def _files(self, held: Sequence[DataFile], schema: pa.Schema) -> str:
+        paths = embedded.file_list([self._place(file, schema) for file in held])
         return f"read_parquet({paths}, union_by_name=true, filename='{_FILE}', hive_partitioning=false)"
 
     @contextmanager
@@ -206,6 +224,25 @@ class Merge:
             raise _explained(error, operation, table) from None
         finally:
             connection.close()
+
+
+def copied(path: Path, schema: pa.Schema, columns: int, copy: Path) -> None:
+    """A file of any format as Parquet, whole or not at all."""
+    import pyarrow as pa
+
+    beside, file = copy.with_suffix(".part"), None
+    try:
+        for batch in formats.read(path, schema, columns):
+            if file is None:
+                there = pa.schema([field for field in schema if field.name in batch.schema.names])
+                file = parquet.create(beside, there, "lz4")
+            file.write(batch)
+        if file is None:
+            file = parquet.create(beside, schema, "lz4")
+        file.close()
+        beside.rename(copy)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _explained(error: Any, operation: str, table: str) -> FatalError:

@@ -3,51 +3,20 @@
 from __future__ import annotations
 
 import base64
-import contextlib
-import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from headgate.core.contracts import Load
 from headgate.core.errors import Code, FatalError
-from headgate.core.ledger import PREFIX
-from headgate.io import files, local
+from headgate.io import formats
 from headgate.io.merging import handles
 from headgate.targets._local.manifest import DataFile, Table
+from headgate.targets._local.writing import shape_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from headgate.io.parquet import Compression, ParquetFile
-
-FILE_SIZE = 256 * 1024**2
-
-
-def folder_name(table: str) -> str:
-    """A folder for a table, whatever its name. Raises FatalError for names of the ledger and ones too long."""
-    name = quote(table, safe=" ()+,=@~")
-    if table.lower().startswith(PREFIX):
-        raise FatalError(
-            Code.UNSUPPORTED,
-            f'tables whose names start with "{PREFIX}" are headgate\'s own',
-            operation="stage",
-            object=table,
-            hint="choose another name",
-        )
-    if name.startswith(("_", ".")):
-        name = f"%{ord(name[0]):02X}{name[1:]}"
-    if not name or len(name) > 200:
-        raise FatalError(
-            Code.UNSUPPORTED,
-            "the name is empty or too long for a folder",
-            operation="stage",
-            object=table,
-            hint="choose a name of 1 to 60 characters",
-        )
-    return name
+_SPELLED = {"parquet": "Parquet", "csv": "CSV", "json": "JSON", "avro": "Avro"}
 
 
 def encode_schema(schema: pa.Schema) -> str:
@@ -61,13 +30,15 @@ def decode_schema(text: str) -> pa.Schema:
 
 
 def check_types(load: Load) -> None:
-    """Raise UNSUPPORTED for a column that Parquet cannot give back as it was."""
+    """Raise UNSUPPORTED for a column that the format cannot give back as it was."""
+    name = shape_of(load).format
+    format_ = formats.named(name)
     lowered: set[str] = set()
     for column in load.schema:
-        if not _is_kept(column.type):
+        if not format_.keeps(column.type):
             raise FatalError(
                 Code.UNSUPPORTED,
-                f'Parquet cannot keep column "{column.name}" of type {column.type}',
+                f'{_SPELLED.get(name, name)} cannot keep column "{column.name}" of type {column.type}',
                 operation="stage",
                 object=load.table,
                 hint=f'cast it in a step, for example: {{type: cast, columns: {{"{column.name}": VARCHAR}}}}',
@@ -81,31 +52,6 @@ def check_types(load: Load) -> None:
                 hint="rename one of them",
             )
         lowered.add(column.name.lower())
-
-
-def _is_kept(type_: Any) -> bool:
-    import pyarrow as pa
-    import pyarrow.types as t
-
-    if isinstance(type_, pa.ListType):
-        return _is_kept(type_.value_type)
-    if isinstance(type_, pa.StructType):
-        return type_.num_fields > 0 and all(_is_kept(type_.field(at).type) for at in range(type_.num_fields))
-    if isinstance(type_, pa.MapType):
-        return _is_kept(type_.key_type) and _is_kept(type_.item_type)
-    if t.is_timestamp(type_):
-        return bool(type_.unit == "us")
-    return bool(
-        t.is_boolean(type_)
-        or (t.is_integer(type_))
-        or t.is_float32(type_)
-        or t.is_float64(type_)
-        or t.is_decimal128(type_)
-        or t.is_string(type_)
-        or t.is_binary(type_)
-        or t.is_date32(type_)
-        or (t.is_time64(type_) and type_ == pa.time64("us"))
-    )
 
 
 def evolved(load: Load, table: Table | None) -> pa.Schema:
@@ -202,68 +148,6 @@ class Staged:
     @property
     def rows(self) -> int:
         return sum(file.rows for file in self.files)
-
-
-class FileWriter:
-    """Writes batches into files of a table's folder, a new one when one is large enough."""
-
-    def __init__(
-        self,
-        root: Path,
-        table: str,
-        schema: pa.Schema,
-        owner: str,
-        run_id: str,
-        *,
-        compression: Compression = "zstd",
-        file_size: int = FILE_SIZE,
-        merged: bool = False,
-        done: Callable[[DataFile], None],
-    ) -> None:
-        self._root, self._folder, self._schema = root, root / folder_name(table), schema
-        self._owner, self._run_id, self._merged = owner, run_id, merged
-        self._compression, self._file_size, self._done = compression, file_size, done
-        self._file: ParquetFile | None = None
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        if batch.num_rows == 0:
-            return
-        if self._file is None:
-            self._file = self._open()
-        self._file.write(fitted(batch, self._schema))
-        if self._file.path.stat().st_size >= self._file_size:
-            self.close()
-
-    def _open(self) -> ParquetFile:
-        from headgate.io.parquet import ParquetFile
-
-        path = self._folder / f"{self._owner}-{uuid.uuid4().hex}.parquet"
-        for attempt in range(3):
-            with files.told("stage", self._folder):
-                files.make_folder(self._folder)
-            try:
-                return ParquetFile(path, self._schema, compression=self._compression)
-            except FatalError as error:  # another run's sweep may just have removed the empty folder
-                if attempt == 2 or not isinstance(error.__cause__, FileNotFoundError):
-                    raise
-        raise AssertionError("the last attempt returns or raises")
-
-    def close(self) -> None:
-        if self._file is None:
-            return
-        file = self._file
-        file.close()
-        with files.told("stage", file.path):
-            size, digest = file.path.stat().st_size, local.digest(file.path)
-        self._file = None
-        relative = file.path.relative_to(self._root).as_posix()
-        self._done(DataFile(relative, file.rows, size, digest, self._run_id, len(self._schema), self._merged))
-
-    def abort(self) -> None:
-        if self._file is not None:
-            with contextlib.suppress(OSError):
-                self._file.abort()
-            self._file = None
 
 
 def fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

@@ -17,11 +17,12 @@ from headgate.core.ledger import Claim, LedgerRecord, QuarantineEntry, Watermark
 from headgate.core.runs import PipelineKey, TableCommit
 from headgate.io import files, loads, merging
 from headgate.io.ledger import fenced
-from headgate.targets._local import staging
+from headgate.targets._local import parts, staging
 from headgate.targets._local.chain import Chain
 from headgate.targets._local.manifest import DataFile, Manifest, Table, key_hash, key_text
 from headgate.targets._local.merge import Merge
-from headgate.targets._local.staging import FileWriter, Staged
+from headgate.targets._local.staging import Staged
+from headgate.targets._local.writing import TableWriter, folder_name, remove_empty, shape_of
 
 CHUNK = 1 << 20
 
@@ -39,7 +40,7 @@ class FolderTransaction:
         self._owner = owner(claim.key, staged_by or claim.run_id)
         self._intent = chain.own / "staging" / self._owner
         self._staged: dict[str, Staged] = {}
-        self._writers: list[FileWriter] = []
+        self._writers: list[TableWriter] = []
         self._held: dict[str, str] = {}
         self._attempted = False
         with files.told("begin", self._intent):
@@ -48,8 +49,9 @@ class FolderTransaction:
     # ------------------------------------------------------------------------------------------------- staging
 
     def stage(self, load: Load) -> Writer:
-        staging.folder_name(load.table)
+        folder_name(load.table)
         staging.check_types(load)
+        parts.check(load.partitioning, load.columns, load.table)
         table = self._chain.head().tables.get(load.table)
         staged = Staged(load, staging.evolved(load, table), table.changed if table else 0)
         if load.replaces and load.mode == "append":
@@ -57,21 +59,19 @@ class FolderTransaction:
         self._staged[load.table] = staged
         return self._writer(staged, staging.staged_schema(staged), staged.files.append)
 
-    def _writer(self, staged: Staged, schema: Any, done: Any, *, merged: bool = False) -> FileWriter:
-        options = {
-            name: getattr(staged.load.write, name)
-            for name in ("compression", "file_size")
-            if hasattr(staged.load.write, name)
-        }
-        writer = FileWriter(
+    def _writer(self, staged: Staged, schema: Any, done: Any, *, merged: bool = False) -> TableWriter:
+        shape = shape_of(staged.load)
+        if merging.handles(staged.load) and not merged:  # these rows are merged into other files
+            shape = replace(shape, format="parquet", compression=None, file_rows=None, partitioning=None)
+        writer = TableWriter(
             self._chain.root,
             staged.load.table,
             schema,
             self._owner,
             self._claim.run_id,
+            shape,
             merged=merged,
             done=done,
-            **options,
         )
         self._writers.append(writer)
         return writer
@@ -97,10 +97,11 @@ class FolderTransaction:
 
     def duplicates(self, table: str, columns: Sequence[str]) -> int:
         staged = self._staged[table]
-        return Merge(self._chain.root, self._workdir).duplicates(table, self._after(staged), columns)
+        return Merge(self._chain.root, self._workdir).duplicates(table, staged.schema, self._after(staged), columns)
 
     def preview(self, table: str, columns: Sequence[str]) -> Scan:
-        return Merge(self._chain.root, self._workdir).preview(table, self._after(self._staged[table]), columns)
+        staged = self._staged[table]
+        return Merge(self._chain.root, self._workdir).preview(table, staged.schema, self._after(staged), columns)
 
     def counts(self) -> list[TableCommit]:
         for staged in self._staged.values():
@@ -189,7 +190,11 @@ class FolderTransaction:
 
     def _sync(self) -> None:
         """The files themselves were forced to the disk when they were closed; now their names are."""
-        folders = {self._chain.root / staging.folder_name(name) for name, s in self._staged.items() if s.files}
+        folders = {
+            (self._chain.root / file.path).parent
+            for staged in self._staged.values()
+            for file in (*staged.files, *staged.rewritten)
+        }
         if self._held:
             folders.add(self._chain.own / "quarantine")
         for folder in sorted(folders):
@@ -284,9 +289,8 @@ class FolderTransaction:
         with files.told("rollback", self._chain.root):
             for path in (*paths, *self._held.values()):
                 files.unlink(self._chain.root / path)
-        for name in self._staged:
-            with contextlib.suppress(OSError):
-                (self._chain.root / staging.folder_name(name)).rmdir()
+        for path in paths:
+            remove_empty(self._chain.root, (self._chain.root / path).parent)
         self._staged, self._held, self._writers = {}, {}, []
         self._leave()
 
