@@ -29,6 +29,7 @@ $(VENV)/.installed: requirements/dev.txt pyproject.toml | $(BIN)/python
 	@echo "installing requirements/dev.txt into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q src
 	@touch $@
 
 .PHONY: setup

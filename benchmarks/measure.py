@@ -46,12 +46,14 @@ def run(command: Sequence[str], *, cwd: Path = ROOT, environment: Mapping[str, s
     Raises:
         MeasurementError: it exited with another status than 0; its last words are in the message.
     """
+    surroundings = {**os.environ, **(environment or {})}
+    surroundings.pop("PYTHONDONTWRITEBYTECODE", None)  # nobody compiles what is installed at every start
     before = os.times()
     started = time.perf_counter()
     process = subprocess.Popen(  # noqa: S603 - the commands stand in this folder
         list(command),
         cwd=cwd,
-        env={**os.environ, **(environment or {})},
+        env=surroundings,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
