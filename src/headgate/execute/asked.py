@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from headgate.core.contracts import FileScan
 from headgate.execute.context import PassResult, Run
 from headgate.execute.split import Splitter
-from headgate.plan.stages import Check, Keep, Transform
+from headgate.plan.stages import NULLS, Check, Keep, Transform
 from headgate.sql.literals import quote_name
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ ENGINE_ROWS = 32_768
 def asked(run: Run, transform: Transform, check: Check, keeps: Sequence[Keep]) -> bool:
     """Judge the rows of the main source by queries; False where the rows must come by one after the other."""
     known = _known(run, transform, check)
-    if known is None:
+    if known is None or any(keep.numbered for keep in keeps):
         return False
     rows, nulls = known
     assert run.session is not None
@@ -51,8 +51,10 @@ def asked(run: Run, transform: Transform, check: Check, keeps: Sequence[Keep]) -
     tally.nulls = Counter({name: nulls[name] - held_nulls[name] for name in names if nulls[name] - held_nulls[name]})
     alive = "" if not tally.held else f" WHERE {' AND '.join(f'{name} = 0' for name in transform.verdict.mask_columns)}"
     for keep in keeps:
-        columns = ", ".join(quote_name(name) for name in keep.columns)
-        run.session.define(keep.spool, f"SELECT {columns} FROM {f'({transform.sql})' if alive else reads}{alive}")
+        columns = [quote_name(name) for name in (*keep.columns, *keep.notes)]
+        columns += [f"{quote_name(name)} IS NULL AS {NULLS}{index}" for index, name in enumerate(keep.missing)]
+        judged = f"({transform.sql})" if alive or keep.notes else reads
+        run.session.define(keep.spool, f"SELECT {', '.join(columns)} FROM {judged}{alive}")
     run.passes.append(PassResult(transform, check, rows, tally))
     return True
 

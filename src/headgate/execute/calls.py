@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from headgate.core.contracts import Column, TypeBinder
 from headgate.core.errors import Code, FatalError
+from headgate.plan.stages import NUMBER
 from headgate.sql.shapes import Call
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from headgate.execute.distinct import FailingRows
     from headgate.plan.stages import CallCheck
 
 
@@ -157,10 +159,13 @@ def _fit(table: pa.Table, schema: pa.Schema, reference: str) -> pa.Table:
         ) from error  # fmt: skip
 
 
-def judge_rows(check: CallCheck, reader: pa.RecordBatchReader, root: Path, shown: int) -> tuple[int, int, list[Any]]:
+def judge_rows(
+    check: CallCheck, reader: pa.RecordBatchReader, root: Path, shown: int, failing: FailingRows
+) -> tuple[int, int, list[Any]]:
     """Ask a function of the user's which rows hold: (failing rows, rows judged, the first failing rows).
 
-    It gives a truth value a row (NULL passes), or one for all the rows that it was given.
+    It gives a truth value a row (NULL passes), or one for all the rows that it was given. ``failing`` takes the numbers
+    of failing rows, if the reader has such a column.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -173,6 +178,8 @@ def judge_rows(check: CallCheck, reader: pa.RecordBatchReader, root: Path, shown
     tables = [reader.read_all()] if check.scope == "table" else (pa.Table.from_batches([one]) for one in reader)
     for rows in tables:
         judged += rows.num_rows
+        numbers = rows.column(NUMBER) if NUMBER in rows.column_names else None
+        rows = rows.drop_columns(NUMBER) if numbers is not None else rows
         try:
             holds = _truths(function(_given(function, rows)), rows.num_rows, check.function)
         except FatalError:
@@ -183,8 +190,13 @@ def judge_rows(check: CallCheck, reader: pa.RecordBatchReader, root: Path, shown
             ) from error
         if isinstance(holds, bool):
             failed += 0 if holds else max(rows.num_rows, 1)
+            if numbers is not None and not holds:
+                failing.add(numbers)
             continue
-        broken = rows.filter(pc.equal(holds, pa.scalar(value=False)))
+        hit = pc.equal(holds, pa.scalar(value=False))
+        broken = rows.filter(hit)
+        if numbers is not None and broken.num_rows:
+            failing.add(numbers.filter(hit))
         failed += broken.num_rows
         sample += broken.slice(0, max(shown - len(sample), 0)).to_pylist()
     return failed, judged, sample

@@ -13,11 +13,15 @@ from headgate.core.models import RuleOptions
 from headgate.core.runs import CheckResult
 from headgate.core.values import plain
 from headgate.execute.context import PassResult, Run
+from headgate.execute.distinct import Broken, FailingRows, failing
 from headgate.execute.split import SAMPLE
 from headgate.plan.stages import (
+    NULLS,
+    NUMBER,
     Audit,
     CallCheck,
     CountCheck,
+    Keep,
     MeasureCheck,
     Preview,
     Rule,
@@ -58,6 +62,7 @@ def evaluate(run: Run, stage: Audit) -> dict[int, CheckResult]:
     for table in stage.tables:
         with found.evaluating(table.rule):
             found.table(table)
+    run.failing = failing(run, found.broken)
     return dict(sorted(found.results.items()))
 
 
@@ -67,6 +72,7 @@ class Results:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.results: dict[int, CheckResult] = {}
+        self.broken: list[Broken] = []
         self._past: list[CheckResult] | None = None
 
     @property
@@ -141,6 +147,8 @@ class Results:
         answered = self.run.observed.get(check.rule.place)
         failed, observed = answered or self.session.rows(check.sql)[0]
         sample = head(self.session, check.offending) if failed and check.offending and not answered else ()
+        if check.rows:
+            self.broken.append(Broken(check.spool, check.rows, int(failed or 0), check.exact))
         self.result(check.rule, int(failed or 0), self._judged(check.spool), str(observed), sample)
 
     def call(self, check: CallCheck) -> None:
@@ -148,8 +156,17 @@ class Results:
         from headgate.execute.calls import judge_rows
 
         names = [item.name for item in check.columns]
-        rows = self.session.stream(f"SELECT {_list(names)} FROM {quote_name(check.spool)}", self.run.context.batch_size)
-        failed, judged, sample = judge_rows(check, rows, self.run.workspace.project.root, SAMPLE)
+        numbers = [NUMBER] if self._pass(check.spool) is not None else []
+        rows = self.session.stream(
+            f"SELECT {_list([*names, *numbers])} FROM {quote_name(check.spool)}", self.run.context.batch_size
+        )
+        wrong = FailingRows(self.run.workdir / f"rule_{check.rule.place}.parquet")
+        failed, judged, sample = judge_rows(check, rows, self.run.workspace.project.root, SAMPLE, wrong)
+        if numbers and failed:
+            relation = f"{check.spool}_{check.rule.place}"
+            self.session.register(relation, wrong.scan)
+            of = f"SELECT {NUMBER} FROM {quote_name(relation)}"
+            self.broken.append(Broken(check.spool, f"{NUMBER} IN ({of})", failed))
         self.result(check.rule, failed, judged, sample=sample)
 
     def table(self, check: TableCheck) -> None:
@@ -197,17 +214,33 @@ class Results:
         for measure, values in zip(measures, asked, strict=True):
             measured = Measured(rows, nulls, tuple(next(found) for _ in values), self.run.started_at,
                                 self._remembered(measure))  # fmt: skip
-            self._verdict(measure.rule, measured)
+            self._verdict(measure, measured)
         for check in counts:
             failed = int(next(found))
             query = f"SELECT * FROM {quote_name(spool)} WHERE {check.broken}"
             self.result(check.rule, failed, rows, sample=head(self.session, query) if failed else ())
 
-    def _verdict(self, rule: Rule, measured: Measured) -> None:
+    def _verdict(self, check: MeasureCheck, measured: Measured) -> None:
+        rule = check.rule
         judged: Judgement = self._module(rule).verdict(self.options(rule), measured)
-        self.result(rule, judged.failed, measured.rows, judged.observed, remembered=dict(judged.remember),
+        failed = self._missing(check, judged) if judged.missing and check.relation else judged.failed
+        self.result(rule, failed, measured.rows, judged.observed, remembered=dict(judged.remember),
                     evaluated=judged.evaluated,
                     score=float(not judged.failed) if judged.score is None else judged.score)  # fmt: skip
+
+    def _missing(self, check: MeasureCheck, judged: Judgement) -> int:
+        """Rows with NULL in one of the columns that are to be filled, each once."""
+        keep = next((s for s in self.run.plan.stages if isinstance(s, Keep) and s.spool == check.spool), None)
+        failed = judged.failed
+        if keep is not None and keep.missing:
+            places = {name.lower(): index for index, name in enumerate(keep.missing)}
+            rows = " OR ".join(quote_name(f"{NULLS}{places[name.lower()]}") for name in judged.missing)
+            if len(judged.missing) > 1:
+                failed = int(self.session.rows(f"SELECT COUNT(*) FROM {quote_name(check.spool)} WHERE {rows}")[0][0])
+            self.broken.append(Broken(check.spool, rows, failed))
+        else:
+            self.broken.append(Broken(check.spool, "", failed))
+        return failed
 
     def _remembered(self, check: MeasureCheck) -> tuple[Mapping[str, Any], ...]:
         """What the rule told to remember of earlier published runs, newest first."""

@@ -92,6 +92,8 @@ class Run:
     """Answers of rules over all rows that are known already, by the rule's place."""
     scans: list[Scan] = field(default_factory=list)
     checks: list[CheckResult] = field(default_factory=list)
+    failing: int | None = None
+    """Rows that break some rule, each once; None where that is not known."""
     quality: Mapping[str, Any] | None = None
     steps: list[StepCount] = field(default_factory=list)
     rows: Rows = field(default_factory=Rows)

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headgate.core.runs import CheckResult
-from headgate.execute.context import PassResult, Run
+from headgate.execute.context import Run
+from headgate.execute.distinct import ruled
 
 DIMENSIONS: Mapping[str, tuple[str, ...]] = {
     "accuracy": (
@@ -25,8 +26,7 @@ def metrics(run: Run) -> dict[str, Any]:
     done = [each for each in run.passes if not each.transform.branch]
     measured = done[-1].tally.measured
     rows = done[-1].tally.good
-    held = sum(_ruled(each, "held") for each in done)
-    failing = _failing(done)
+    held, failing = sum(ruled(each) for each in done), run.failing
     cells = rows * len(done[-1].transform.columns)
     nulls = sum(done[-1].tally.nulls.values())
     checks = [check for check in run.checks if check.evaluated]
@@ -52,15 +52,6 @@ def metrics(run: Run) -> dict[str, Any]:
     }
 
 
-def _failing(done: Sequence[PassResult]) -> int | None:
-    """Rows that broke some rule, each once; None where a server moved the rows, and several rules noted some."""
-    last = done[-1].tally
-    if not last.measured:
-        noted = [count for count in last.noted.values() if count]
-        return None if len(noted) > 1 else sum(noted)
-    return sum(_ruled(each, "held") for each in done[:-1]) + last.failing
-
-
 def score(checks: Sequence[CheckResult]) -> float | None:
     """The mean of what share of its rows each rule found in order; None without a rule."""
     if not checks:
@@ -80,11 +71,6 @@ def status(checks: Sequence[CheckResult]) -> str:
     """failed if a rule of severity error is broken, else warning if one of severity warning is, else passed."""
     broken = {check.severity for check in checks if not check.passed}
     return "failed" if "error" in broken else "warning" if "warning" in broken else "passed"
-
-
-def _ruled(done: Any, what: str) -> int:
-    held = getattr(done.tally, what)
-    return sum(held[flag.bit] for flag in done.transform.verdict.holds if flag.kind == "rule")
 
 
 def _rounded(value: float | None) -> float | None:

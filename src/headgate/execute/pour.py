@@ -17,7 +17,7 @@ from headgate.execute.context import PassResult, Run
 from headgate.execute.loads import open_writer
 from headgate.execute.split import Splitter
 from headgate.io.parquet import ParquetFile
-from headgate.plan.stages import INTERNAL, Check, Keep, Transform, Write
+from headgate.plan.stages import INTERNAL, NULLS, NUMBER, Check, Keep, Transform, Write
 from headgate.sql.literals import quote_name
 
 if TYPE_CHECKING:
@@ -43,17 +43,34 @@ class _Spool:
     def __init__(self, run: Run, keep: Keep, schema: pa.Schema) -> None:
         import pyarrow as pa
 
-        self._columns = list(keep.columns)
+        self._columns, self._missing = [*keep.columns, *keep.notes], keep.missing
+        self._next = 0 if keep.numbered else None
         folder = run.workdir / "spool"
         folder.mkdir(parents=True, exist_ok=True)
         self._file = ParquetFile(
             folder / f"{len(list(folder.iterdir()))}.parquet",
-            pa.schema([schema.field(name) for name in keep.columns]),
+            pa.schema(
+                [
+                    *(schema.field(name) for name in keep.columns),
+                    *(pa.field(name, pa.int64()) for name in keep.notes),
+                    *(pa.field(f"{NULLS}{index}", pa.bool_()) for index, _ in enumerate(keep.missing)),
+                    *([pa.field(NUMBER, pa.int64())] if keep.numbered else []),
+                ]
+            ),
             compression="lz4",
         )
 
     def write(self, batch: pa.RecordBatch) -> None:
-        self._file.write(batch.select(self._columns))
+        import pyarrow as pa
+
+        rows = batch.select(self._columns)
+        for index, name in enumerate(self._missing):
+            rows = rows.append_column(f"{NULLS}{index}", batch.column(name).is_null())
+        if self._next is not None:
+            numbers = pa.array(range(self._next, self._next + rows.num_rows), pa.int64())
+            rows = rows.append_column(NUMBER, numbers)
+            self._next += rows.num_rows
+        self._file.write(rows)
 
     def close(self) -> None:
         self._file.close()
@@ -79,8 +96,9 @@ def drain(run: Run, pour: Pour, counter: Counter) -> None:
     good = _good_schema(reader.schema)
     shown = {rule.name: tuple(dict.fromkeys((*check.keys, *rule.columns))) for rule in check.rules}
     markers = [write.marker for write in pour.writes if write.marker]
-    splitter = Splitter(transform.verdict, good.names, reader.schema, markers, shown)
-    writers = [open_writer(run, write, good, selects=bool(markers)) for write in pour.writes]
+    carried = [*markers, *dict.fromkeys(name for keep in pour.keeps for name in keep.notes)]
+    splitter = Splitter(transform.verdict, good.names, reader.schema, carried, shown)
+    writers = [open_writer(run, write, good, selects=bool(carried)) for write in pour.writes]
     spools = {keep.spool: _Spool(run, keep, good) for keep in pour.keeps}
     with run.emitter.during(Step.STAGE, relation=transform.relation) as outcome:
         try:

@@ -36,8 +36,8 @@ class Tally:
     """Rows that were not held, and in which some value did not fit: each row once."""
     nulls: Counter[str] = field(default_factory=Counter)
     """NULLs among the good rows, by column."""
-    failing: int = 0
-    """Rows that broke a rule, each once; those held by a rule among them."""
+    noting: int = 0
+    """Good rows that broke a rule about single rows, each once."""
     samples: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """Keys of the first rows that broke a rule, by the rule."""
     measured: bool = True
@@ -92,7 +92,7 @@ class Splitter:
         if self._grouped:
             tally.grouped += pc.sum(batch.column(GROUP)).as_py() or 0
         noted = list(self._note(batch)) if self._notes else []
-        tally.failing += self._noted_rows(batch)
+        noting = self._noted_rows(batch)
         good = batch.select(self._given)
         held: list[Held] = []
         if any(_is_set(batch.column(name)) for name in self._masks):
@@ -100,7 +100,9 @@ class Splitter:
             for name in self._masks[1:]:
                 keep = pc.and_(keep, pc.equal(batch.column(name), pa.scalar(0)))
             good = good.filter(keep)
+            noting = noting if noting is None else pc.and_(noting, keep)
             held = list(self._judge(batch.filter(pc.invert(keep))))
+        tally.noting += noting.true_count if noting is not None else 0
         return self._good(good), held, noted
 
     def _good(self, rows: pa.RecordBatch) -> pa.RecordBatch:
@@ -110,18 +112,18 @@ class Splitter:
                 self.tally.nulls[name] += column.null_count
         return rows
 
-    def _noted_rows(self, batch: pa.RecordBatch) -> int:
-        """Rows that broke a rule which holds no rows."""
+    def _noted_rows(self, batch: pa.RecordBatch) -> Any:
+        """Which rows broke a rule that holds no rows; None: none did."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
         found = None
         for word, name in enumerate(self._notes):
-            mask = sum(1 << n.bit % BITS for n in self.verdict.notes if n.bit // BITS == word and _of_rule(n))
+            mask = sum(1 << n.bit % BITS for n in self.verdict.notes if n.bit // BITS == word and n.of_rule)
             if mask and _is_set(batch.column(name)):
                 hit = pc.not_equal(pc.bit_wise_and(batch.column(name), pa.scalar(mask)), pa.scalar(0))
                 found = hit if found is None else pc.or_(found, hit)
-        return int(found.true_count) if found is not None else 0
+        return found
 
     def _sample(self, name: str, rows: pa.RecordBatch) -> None:
         kept = self.tally.samples.setdefault(name, [])
@@ -152,8 +154,6 @@ class Splitter:
             broken: list[HoldFlag | NoteFlag] = [*flags, *also]
             reasons = [f"{reason.name}: {reason.message}" for reason in broken]
             ruled = [flag for flag in flags if flag.kind == "rule"]
-            if ruled and not any(_of_rule(note) for note in also):
-                self.tally.failing += rows.num_rows
             held = self._as_held(rows, flags[0], reasons)
             for flag in ruled:
                 self._sample(flag.name, held)
@@ -179,7 +179,7 @@ class Splitter:
                         self.tally.noted[flag.bit] += count
             for flag in self.verdict.notes:
                 kept = flag.action in ("fail", "log")
-                shown = _of_rule(flag) and len(self.tally.samples.get(flag.name, ())) < SAMPLE
+                shown = flag.of_rule and len(self.tally.samples.get(flag.name, ())) < SAMPLE
                 if flag.bit // BITS != word or not (kept or shown):
                     continue
                 hit = pc.not_equal(pc.bit_wise_and(column, pa.scalar(1 << flag.bit % BITS)), pa.scalar(0))
@@ -207,11 +207,6 @@ class Splitter:
         for name in self._masks if erred is not None else ():
             erred = pc.and_(erred, pc.less_equal(batch.column(name), pa.scalar(0)))
         self.tally.erred += erred.true_count if erred is not None else 0
-
-
-def _of_rule(note: NoteFlag) -> bool:
-    """Steps note too."""
-    return not (note.erred or note.action == "count")
 
 
 def with_reasons(rows: pa.RecordBatch, reasons: list[str]) -> pa.RecordBatch:

@@ -13,6 +13,7 @@ from headgate.core.errors import Code, FatalError
 from headgate.core.models import RuleOptions
 from headgate.plan.stages import Audit, CallCheck, CountCheck, MeasureCheck, Preview, Rule, SetCheck, TableCheck
 from headgate.plan.trees import is_cte, named
+from headgate.sql.literals import quote_name
 from headgate.sql.shapes import CallRule, Measure, RowRule, SetRule, StepInput
 
 DIALECT = "duckdb"
@@ -86,14 +87,15 @@ class AuditBook:
 
     def _set(self, rule: Rule, shape: SetRule, place: Place) -> Sequence[str]:
         columns = shape.columns or (place.given.columns[0].name,)
-        query, offending = _over(shape.query, place.spool), ""
+        query, offending, rows = _over(shape.query, place.spool), "", ""
         known = [item for item in place.given.columns if item.name in columns]
         place.bind(query, place.spool, known)
         if shape.offending is not None:
             asked = _over(shape.offending, place.spool)
-            place.bind(asked, place.spool, known)
+            found = [item.name for item in place.bind(asked, place.spool, known)]
             offending = asked.sql(DIALECT)
-        self.sets.append(SetCheck(rule, place.spool, query.sql(DIALECT), offending))
+            rows = _equal_in(found, [item.name for item in known], offending)
+        self.sets.append(SetCheck(rule, place.spool, query.sql(DIALECT), offending, rows, shape.exact))
         return columns
 
     def _measure(self, rule: Rule, options: RuleOptions, shape: Measure, place: Place) -> Sequence[str]:
@@ -117,6 +119,17 @@ class AuditBook:
         place.bind(exp.select(named(broken, "c")).from_(table), place.spool, columns)
         self.counts.append(CountCheck(rule, place.spool, broken.sql(DIALECT)))
         return [item.name for item in columns]
+
+
+def _equal_in(found: Sequence[str], known: Sequence[str], offending: str) -> str:
+    """Which rows are equal, NULLs too, to one of those found; empty where other things than columns were found."""
+    own = {name.lower(): name for name in known}
+    if not found or len({name.lower() for name in found} & own.keys()) < len(found):
+        return ""
+    # as a struct, NULLs are equal to each other
+    mine = ", ".join(f"'c{number}': {quote_name(own[name.lower()])}" for number, name in enumerate(found))
+    theirs = ", ".join(f"'c{number}': {quote_name(name)}" for number, name in enumerate(found))
+    return f"{{{mine}}} IN (SELECT {{{theirs}}} FROM ({offending}))"
 
 
 def _over(query: exp.Expr, spool: str) -> exp.Expr:

@@ -100,8 +100,21 @@ class RuleBook:
             except HeadgateError as error:
                 raise self._at(rule, error) from error.__cause__
         builder.check(rows, step, within=within)
-        keep = Keep(relation, place.spool, tuple(dict.fromkeys(spooled))) if spooled else None
-        return tuple(known), keep
+        return tuple(known), self._spool(relation, place.spool, tuple(dict.fromkeys(spooled)), builder)
+
+    def _spool(self, relation: str, spool: str, columns: tuple[str, ...], builder: PassBuilder) -> Keep | None:
+        """What the audit reads of the pass; rows that break several rules are to be told from each other."""
+        ruled = any(note.of_rule for note in builder.notes)
+        audits = self.audits
+        nulls = [check.nulls for check in audits.measures if check.spool == spool and check.nulls]
+        calls = any(check.spool == spool for check in audits.calls)
+        told = calls or any(check.rows for check in audits.sets if check.spool == spool)
+        alone = not (ruled or told) and sum(map(len, nulls)) < 2
+        missing = () if alone else tuple(dict.fromkeys(name for names in nulls for name in names))
+        if not columns and not missing:
+            return None
+        notes = builder.verdict.note_columns if ruled and (told or missing) else ()
+        return Keep(relation, spool, columns, notes, missing, calls)
 
     def load_gate(self, step: str, target: int, given: StepInput, bind: Callable[..., object], *, last: bool) -> None:
         """The rules about the table that ``target`` writes from ``step``, as it will be."""

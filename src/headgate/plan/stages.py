@@ -11,6 +11,7 @@ from headgate.core.secrets import Secret
 from headgate.sql.shapes import Call, Reason
 
 MASK, NOTES, HELD, GROUP, RAW, MARKER = "_hg_m", "_hg_w", "_hg_h", "_hg_n", "_hg_r", "_hg_d"
+NULLS, NUMBER = "_hg_u", "_hg_i"
 """Columns of a pass beside its own: verdict words, words of rules that only note, rows as held, rows in a group, and
 within a step the columns as they were; and of each target that asks for it, which rows delete their key."""
 INTERNAL = "_hg_"
@@ -73,6 +74,11 @@ class NoteFlag:
     def erred(self) -> bool:
         """Whether such a row is a row error, though it goes on."""
         return self.action in ("null", "log")
+
+    @property
+    def of_rule(self) -> bool:
+        """Whether a rule noted it: steps note too."""
+        return not (self.erred or self.action == "count")
 
 
 @dataclass(frozen=True)
@@ -233,11 +239,18 @@ class Check:
 
 @dataclass(frozen=True)
 class Keep:
-    """Spool columns of the good rows, for a later pass or for rules over all rows."""
+    """Spool columns of the good rows, for a later pass or for rules over all rows.
+
+    The others are for counting rows that break several rules once: ``notes``, the words of rules about single rows;
+    ``missing``, the columns of which it is kept whether they are NULL; ``numbered``, a number for each row.
+    """
 
     relation: str
     spool: str
     columns: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    numbered: bool = False
 
 
 @dataclass(frozen=True)
@@ -291,13 +304,16 @@ class Write:
 class SetCheck:
     """A rule over all rows of a pass or table: ``sql`` over the spool gives (failing rows, observed text).
 
-    ``offending``: gives the keys or rows that break it.
+    ``offending``: gives the keys or rows that break it. ``rows``: true for rows of the spool that break it, where they
+    can be told; ``exact``: as many as ``sql`` says.
     """
 
     rule: Rule
     spool: str
     sql: str
     offending: str = ""
+    rows: str = ""
+    exact: bool = False
 
 
 @dataclass(frozen=True)

@@ -39,9 +39,10 @@ def verdict(options: Options, measured: Measured) -> Judgement:
     """The rows that are missing in columns which are not filled enough."""
     lowered = {name.lower(): count for name, count in measured.nulls.items()}
     shares = {name: _share(lowered.get(name.lower(), 0), measured.rows) for name in dict.fromkeys(options.columns)}
-    missing = [lowered.get(name.lower(), 0) for name, share in shares.items() if share < options.threshold]
+    broken = tuple(name for name, share in shares.items() if share < options.threshold)
+    missing = [lowered.get(name.lower(), 0) for name in broken]
     observed = ", ".join(f"{name} {share:.4g}" for name, share in shares.items())
-    return Judgement(max(missing, default=0), observed, score=min(shares.values()))
+    return Judgement(max(missing, default=0), observed, score=min(shares.values()), missing=broken)
 
 
 def _share(nulls: int, rows: int) -> float:

@@ -232,7 +232,9 @@ class SetRule:
     """Holds for all rows of a step together.
 
     ``query`` reads the relation ``input``, which has ``columns``, and ``relations``; it gives one row: (failing rows,
-    observed text). ``offending`` gives the keys, or whole rows, that break the rule; it is asked only when some do.
+    observed text). ``offending`` gives the keys, or whole rows, that break the rule; it is asked only when some do. If
+    all that it gives are columns of the rows, the rows that are equal in them count as failing; ``exact``: as many as
+    the query says.
     """
 
     columns: tuple[str, ...]
@@ -240,6 +242,7 @@ class SetRule:
     message: str
     offending: exp.Expr | None = None
     relations: tuple[str, ...] = ()
+    exact: bool = False
 
 
 @dataclass(frozen=True)
@@ -281,6 +284,7 @@ class Judgement:
     """What a measure found: failing rows (1 where it is about all of them), what was observed, what to remember.
 
     ``evaluated``: false where there is nothing to compare with yet, which receipts say. ``score``: how good, 0 to 1.
+    ``missing``: the columns in which NULL breaks the rule, where rows do.
     """
 
     failed: int
@@ -288,6 +292,7 @@ class Judgement:
     remember: Mapping[str, Any] = field(default_factory=dict)
     evaluated: bool = True
     score: float | None = None
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
