@@ -1,4 +1,4 @@
-"""``ExtractData``: a source's table into the lake, with its own limits and codes of failure."""
+"""``ExtractData``: a source's table into the lake or files of a folder, with its own limits and codes of failure."""
 
 from __future__ import annotations
 
@@ -52,11 +52,36 @@ def definition(command: ExtractData, workspace: Workspace, target: str) -> dict[
             "table": target,
             "mode": "overwrite" if command.extract_mode == "full" else "append",
             "allow_empty": True,
+            **_as_files(command, workspace),
         },
     }
     if command.quality_rules:
         made["quality_rules"] = [dict(rule) for rule in command.quality_rules]
     return made
+
+
+def _as_files(command: ExtractData, workspace: Workspace) -> dict[str, Any]:
+    """How files of a folder look. Raises TARGET_CONNECTION_NOT_FOUND."""
+    name = command.output_connection
+    if name is None:
+        return {}
+    connections = workspace.project.connections
+    folders = [known for known in connections if connections.kinds[known] == "local"]
+    if name not in folders:
+        why = "is no folder" if name in connections else "does not exist"
+        raise FatalError(
+            Code.TARGET_CONNECTION_NOT_FOUND,
+            f'the connection "{name}" {why}, and files need one of type local',
+            operation="extract",
+            object=name,
+            hint=nearest(name, folders),
+        )
+    return {
+        "connection": name,
+        "format": command.output_format,
+        "compression": command.codec,
+        "file_rows": command.batch_size,
+    }
 
 
 def _of_database(command: ExtractData) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from headgate.core.models import Model
+from headgate.io import formats
 
 
 class Command(Model):
@@ -120,9 +121,14 @@ class DeletePipeline(Command):
 
 
 class ExtractData(Command):
-    """Copy a source's table into the lake, as a one-stage plan.
+    """Copy a source's table into the lake, or into files of a folder, as a one-stage plan.
 
-    The lake keeps Parquet. ``start_date`` is inclusive and ``end_date`` exclusive; both are about
+    The lake keeps Parquet in its own compression. With ``output_connection``, a connection of type local, the rows
+    become files of ``output_format``, ``batch_size`` rows each, called
+    ``{source_name}/{table_name}/…/batch_00001.parquet`` in a folder of the run. ``compression`` is snappy for Parquet
+    and none for the others if nothing is said; None is none.
+
+    ``start_date`` is inclusive and ``end_date`` exclusive; both are about
     ``last_updated_column``, or about ``created_at`` where that is None. ``watermark_value`` wins over the stored one.
     """
 
@@ -142,6 +148,28 @@ class ExtractData(Command):
     max_records: int | None = Field(default=None, ge=1)
     validate_schema: bool = True
     quality_rules: tuple[dict[str, Any], ...] = ()
+    output_connection: str | None = Field(default=None, min_length=1)
+    output_format: Literal["parquet", "json", "csv", "avro"] = "parquet"
+    compression: str | None = "snappy"
+
+    @property
+    def codec(self) -> str:
+        """The compression of files, by the name that the format knows."""
+        if "compression" in self.model_fields_set:
+            return self.compression or "none"
+        return "snappy" if self.output_format == "parquet" else "none"
+
+    @model_validator(mode="after")
+    def _files(self) -> ExtractData:
+        if self.output_connection is None:
+            if self.output_format != "parquet" or "compression" in self.model_fields_set:
+                raise ValueError(
+                    "the lake keeps Parquet in its own compression; for other files say output_connection: a connection"
+                    " of type local"
+                )
+        elif self.codec not in (known := formats.named(self.output_format).CODECS):
+            raise ValueError(f"{self.output_format} files have no compression {self.codec}; one of: {', '.join(known)}")
+        return self
 
     @model_validator(mode="after")
     def _complete(self) -> ExtractData:

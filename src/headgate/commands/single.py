@@ -58,8 +58,11 @@ def _extended(
 def _pipeline(command: Single, workspace: Workspace) -> tuple[str, dict[str, Any]]:
     match command:
         case ExtractData():
-            name = _name("extract", command.source_name, command.table_name)
+            folder = [command.output_connection] if command.output_connection else []
+            name = _name("extract", command.source_name, command.table_name, *folder)
             target = command.target_table or _table_name(command.table_name)
+            if folder and not command.target_table:
+                target = f"{command.source_name}/{target}"
             return name, extract.definition(command, workspace, target)
         case LoadData():
             name = _name("load", command.target_connection, command.target_table)

@@ -92,7 +92,8 @@ class Scan:
 
     ``position()`` is called after the last batch and gives the final position (the highest *scanned* value);
     None means the window's own ``high``. ``close`` releases connections and is always called. ``whole``: these are all
-    rows that there are, though the mode gives changes only: the source was emptied meanwhile.
+    rows that there are, though the mode gives changes only: the source was emptied meanwhile. ``query``: what a
+    server was asked, for logs.
     """
 
     schema: SourceSchema
@@ -102,6 +103,7 @@ class Scan:
     close: Callable[[], None] = lambda: None
     estimated_rows: int | None = None
     whole: bool = False
+    query: str = ""
 
 
 Lookup = Callable[[Sequence[str], Sequence[tuple[str, ...]], str], Mapping[tuple[str, ...], str | None]]

@@ -9,6 +9,11 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from headgate.core.secrets import mask
+
+QUERY_SHOWN = 200
+"""Characters of a query that events tell."""
+
 
 class Step(StrEnum):
     """Every durable step of a run. Each is told before and after, unless it says otherwise."""
@@ -90,3 +95,9 @@ class Emitter:
         outcome: dict[str, Any] = dict(detail)
         yield outcome
         self.tell(step, Phase.AFTER, **outcome)
+
+
+def shortened(query: str) -> str:
+    """A query for events. Secrets are masked first, so that none is cut and then not known again."""
+    text = mask(query)
+    return text if len(text) <= QUERY_SHOWN else f"{text[:QUERY_SHOWN]}..."

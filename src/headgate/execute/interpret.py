@@ -8,7 +8,7 @@ from typing import assert_never
 from headgate.core.contracts import Scan as OpenScan
 from headgate.core.contracts import SourceSchema, Window
 from headgate.core.errors import Code, FatalError, RetriableError
-from headgate.core.events import Step
+from headgate.core.events import Step, shortened
 from headgate.execute.audit import audit
 from headgate.execute.context import Run
 from headgate.execute.gather import Relation
@@ -136,8 +136,9 @@ class Interpreter:
     def _scan(self, stage: Scan) -> None:
         run = self.run
         assert run.gathered is not None
-        with run.emitter.during(Step.SCAN, relation=stage.relation, object=stage.object):
+        with run.emitter.during(Step.SCAN, relation=stage.relation, object=stage.object) as outcome:
             if self.main is not None:
+                _tell_query(outcome, self.sides[stage.relation])
                 self._register_side(stage, self.sides[stage.relation])
                 return
             if stage.source is None:
@@ -146,6 +147,7 @@ class Interpreter:
                 opened = self._open(run.gathered.relations[stage.relation])
             run.scans.append(opened)
             self.main = (stage, opened)
+            _tell_query(outcome, opened)
             self._start_session(opened)
 
     def _open(self, relation: Relation) -> OpenScan:
@@ -302,3 +304,10 @@ class Interpreter:
             run.positions[0] = position()
         for opened in run.scans:
             opened.close()
+
+
+def _tell_query(outcome: dict[str, object], opened: OpenScan) -> None:
+    if opened.query:
+        outcome["query"] = shortened(opened.query)
+    if opened.estimated_rows is not None:
+        outcome["estimated_rows"] = opened.estimated_rows

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from headgate.core.errors import Code, FatalError
-from headgate.core.events import Step
+from headgate.core.events import Step, shortened
 from headgate.core.sites import SOURCE, Intake, Outlet, SitedSource
 from headgate.execute.context import PassResult, Run
 from headgate.execute.loads import open_writer
@@ -74,6 +74,7 @@ def _moved(run: Run, stage: Move, parts: _Parts, outlet: Outlet) -> None:
         assert isinstance(intake, Intake), "a store with a site has intakes"
         counting = _counting(stage)
         select = _select(stage, intake)
+        outcome["query"] = shortened(outlet.statement(select))
         if stage.place == "server":
             rows, counted = intake.insert(outlet.statement(select), outlet.statement(counting) if counting else "")
         else:

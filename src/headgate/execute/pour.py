@@ -123,7 +123,8 @@ def _stream(
     assert run.held is not None
     try:
         computed = (splitter.split(batch) for batch in reader)
-        for kept, held, noted in ahead(computed, cancel=run.session.interrupt):
+        told = 0
+        for number, (kept, held, noted) in enumerate(ahead(computed, cancel=run.session.interrupt), 1):
             for rows in held:
                 run.held.take(transform.relation, rows, replayable=transform.replayable and rows.flag.alone)
             for evidence in noted:
@@ -131,7 +132,9 @@ def _stream(
             if kept.num_rows:
                 for sink in sinks:
                     sink.write(kept)
-            run.emitter.tell(Step.PROGRESS, relation=transform.relation, rows=splitter.tally.seen)
+            seen = splitter.tally.seen
+            run.emitter.tell(Step.PROGRESS, relation=transform.relation, batch=number, records=seen - told, rows=seen)
+            told = seen
     finally:
         reader.close()
     for sink in sinks:

@@ -170,7 +170,7 @@ class SqliteSource:
                 rows.close()  # else a statement that is not read to its end would keep its lock
             self._close(connection)
 
-        scan = Scan(_schema(relation, columns), batches, close=close)
+        scan = Scan(_schema(relation, columns), batches, close=close, query=statement)
         if cursor is not None:
             delivery = cursor.deliver(batches, window)
             scan.batches, scan.position = delivery.reader, delivery.position

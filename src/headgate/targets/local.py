@@ -235,7 +235,7 @@ class FolderStore:
         named = self._chain.named_since()
         left = [
             path
-            for path in writing.left(self._chain.root, self._chain.own, intent.name)
+            for path in writing.left(self._chain.root, intent.name)
             if path.relative_to(self._chain.root).as_posix() not in named
         ]
         for path in left:

@@ -118,8 +118,11 @@ class RelationalSource:
         schema = source_schema(columns, subject.keys())
         batch_rows = read.batch_size or context.batch_size
 
+        asked: list[str] = []
+
         def stream(condition: str, order: str) -> tuple[pa.RecordBatchReader, Callable[[], None]]:
             select = f"SELECT {select_list(columns)} FROM {subject.source}{subject.where(condition)}{order}"
+            asked.append(select)
             return self._reader.stream(select, columns, batch_rows, subject.name)
 
         if read.mode == "full":
@@ -134,8 +137,8 @@ class RelationalSource:
             condition = cursor.condition(subject.ordered(), self._reader.literal, window)
             batches, close = stream(condition, order)
             delivery = cursor.deliver(batches, window)
-            return Scan(schema, delivery.reader, position=delivery.position, close=once(close))
-        return Scan(schema, batches, close=once(close))
+            return Scan(schema, delivery.reader, position=delivery.position, close=once(close), query=asked[0])
+        return Scan(schema, batches, close=once(close), query=asked[0])
 
     def acknowledge(self, read: ReadOptions, position: Mapping[str, Any]) -> None:
         """Nothing to do: the database keeps no position for us."""

@@ -94,20 +94,26 @@ class PostgresSource:
         size = read.batch_size or context.batch_size
         if subject.ranged and window.limit is None:
             return _ranges(subject, columns, schema, size)
-        snapshot = Snapshot(self._connection, subject.name)
+        snapshot, asked = Snapshot(self._connection, subject.name), list[str]()
         try:
-            stream = partial(_stream, snapshot, subject, columns, schema, size)
-            if read.mode == "full":
-                order = f" LIMIT {window.limit}" if window.limit is not None else ""
-                return Scan(schema, stream("", order), close=snapshot.close)
-            if context.interval is not None:
-                return Scan(schema, stream(windows.interval_condition(subject), ""), close=snapshot.close)
-            if "xid" in window.high:
-                return windows.scan_xid(snapshot, subject, schema, stream, window)
-            return windows.scan_values(snapshot, subject, schema, stream, window)
+            found = self._opened(
+                snapshot, subject, window, schema, partial(_stream, snapshot, subject, columns, schema, size, asked)
+            )
         except BaseException:
             snapshot.close()
             raise
+        found.query = asked[0]
+        return found
+
+    def _opened(self, snapshot: Snapshot, subject: Subject, window: Window, schema: SourceSchema, stream: Any) -> Scan:
+        if subject.read.mode == "full":
+            order = f" LIMIT {window.limit}" if window.limit is not None else ""
+            return Scan(schema, stream("", order), close=snapshot.close)
+        if subject.context.interval is not None:
+            return Scan(schema, stream(windows.interval_condition(subject), ""), close=snapshot.close)
+        if "xid" in window.high:
+            return windows.scan_xid(snapshot, subject, schema, stream, window)
+        return windows.scan_values(snapshot, subject, schema, stream, window)
 
     def site(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> Site:
         plain = comparing.full(read) if read.mode in comparing.COMPARED else read
@@ -172,7 +178,7 @@ def _ranges(subject: Subject, columns: list[ReadColumn], schema: SourceSchema, b
         return f"SELECT {select_list(columns)} FROM {subject.source}{subject.where(condition)}"
 
     try:
-        return Scan(schema, ranges.stream(select, schema.raw, batch_rows), close=ranges.close)
+        return Scan(schema, ranges.stream(select, schema.raw, batch_rows), close=ranges.close, query=select(""))
     except BaseException:
         ranges.close()
         raise
@@ -184,10 +190,12 @@ def _stream(
     columns: list[ReadColumn],
     schema: SourceSchema,
     batch_rows: int,
+    asked: list[str],
     condition: str,
     order: str,
 ) -> Any:
     select = f"SELECT {select_list(columns)} FROM {subject.source}{subject.where(condition)}{order}"
+    asked.append(select)
     return snapshot.stream(select, schema.raw, batch_rows)
 
 

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from headgate.core.contracts import Load, Partitioning
@@ -50,8 +50,13 @@ def shape_of(load: Load) -> Shape:
 
 
 def folder_name(table: str) -> str:
-    """A folder for a table, whatever its name. Raises FatalError for names of the ledger and ones too long."""
-    name = quote(table, safe=" ()+,=@~")
+    """A folder for a table, whatever its name; ``a/b`` is a folder in a folder.
+
+    Raises:
+        FatalError: UNSUPPORTED for names of the ledger and ones too long.
+    """
+    nested = all(part and not part.startswith((".", "_")) for part in table.split("/"))
+    name = quote(table, safe=" ()+,=@~/" if nested else " ()+,=@~")
     if table.lower().startswith(PREFIX):
         raise FatalError(
             Code.UNSUPPORTED,
@@ -187,13 +192,7 @@ def remove_empty(root: Path, folder: Path) -> None:
         folder = folder.parent
 
 
-def left(root: Path, own: Path, owner: str) -> Iterator[Path]:
+def left(root: Path, owner: str) -> Iterator[Path]:
     """Files of tables, and of what was held back, that the owner has made."""
-    found: Any = (
-        *root.glob(f"*/{owner}-*"),
-        *root.glob(f"*/*=*/{owner}-*"),
-        *root.glob(f"*/{owner}-batches/*"),
-        *root.glob(f"*/*=*/{owner}-batches/*"),
-        *own.glob(f"*/{owner}-*"),
-    )
+    found = (*root.rglob(f"{owner}-*"), *root.rglob(f"{owner}-batches/*"))
     return (path for path in found if path.is_file())
