@@ -44,8 +44,11 @@ class Outlet(Protocol):
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Run one SELECT that gives few rows."""
 
-    def stream(self, sql: str) -> Iterator[bytes]:
-        """The rows of one SELECT, in the server's binary format."""
+    def stream(self, sql: str) -> Iterator[memoryview]:
+        """The rows of one SELECT in the server's binary format, in pieces of whole messages of its protocol."""
+
+    def cancel(self) -> None:
+        """Make a stream that is read in another thread end soon, with an error; of no other use afterwards."""
 
     def statement(self, sql: str) -> str:
         """The SELECT, with what the relation is, for another session of the same database."""
@@ -72,8 +75,8 @@ class Intake(Protocol):
     def types(self) -> Mapping[str, str]:
         """Column to the SQL type in which its values must arrive, in the order in which they must."""
 
-    def take(self, chunks: Iterator[bytes]) -> int:
-        """Take a stream in the server's binary format; how many rows that were."""
+    def take(self, pieces: Iterator[memoryview]) -> int:
+        """Take what an outlet of the same kind of server streams; how many rows that were."""
 
     def insert(self, select: str, counting: str) -> tuple[int, tuple[Any, ...]]:
         """Take the rows of a SELECT in this database; how many, and the one row of ``counting`` (unless empty).

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from headgate.core.errors import Code, FatalError
 from headgate.core.events import Step, shortened
 from headgate.core.sites import SOURCE, Intake, Outlet, SitedSource
+from headgate.execute.ahead import ahead
 from headgate.execute.context import PassResult, Run
 from headgate.execute.loads import open_writer
 from headgate.execute.split import Tally
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("headgate.move")
 _ROWS_AT_FAULT = (Code.EXTRACTION_FAILED, Code.LOAD_EXECUTION_FAILED, Code.TRANSFORMATION_FAILED, Code.UNSUPPORTED)
+
+
+_PIECES = 8
+"""Pieces that wait between the servers, so that neither waits for the other's every pause."""
 
 
 class _Undecided(Exception):  # noqa: N818 - no error: the engine does it
@@ -79,7 +84,7 @@ def _moved(run: Run, stage: Move, parts: _Parts, outlet: Outlet) -> None:
             rows, counted = intake.insert(outlet.statement(select), outlet.statement(counting) if counting else "")
         else:
             counted = outlet.rows(counting)[0] if counting else ()
-            rows = intake.take(outlet.stream(select))
+            rows = intake.take(ahead(outlet.stream(select), _PIECES, outlet.cancel))
         intake.close()
         outcome["rows"] = rows
     with run.emitter.during(Step.AUDIT, relation=stage.relation):

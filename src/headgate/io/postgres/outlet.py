@@ -10,6 +10,7 @@ from headgate.core.sites import SOURCE, Site
 from headgate.io.postgres import Connection, Statements, connect, wire
 from headgate.io.postgres.catalogue import ServerColumn
 from headgate.io.postgres.connection import parameters
+from headgate.io.postgres.link import hang_up
 from headgate.io.postgres.reading import SNAPSHOT
 from headgate.io.postgres.types import FREE_SCALE, NAMES, ReadColumn, decimal, numeric, read_column
 from headgate.sql.literals import quote_name
@@ -77,11 +78,14 @@ class PostgresOutlet:
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         return self._statements.query(self.statement(sql))
 
-    def stream(self, sql: str) -> Iterator[bytes]:
+    def stream(self, sql: str) -> Iterator[memoryview]:
         return wire.copy_out(self._session, f"COPY ({self.statement(sql)}) TO STDOUT (FORMAT binary)", self._name)
 
     def statement(self, sql: str) -> str:
         return f"WITH {quote_name(SOURCE)} AS ({self._relation}) {sql}"
+
+    def cancel(self) -> None:
+        hang_up(self._session)
 
     def position(self) -> Mapping[str, Any]:
         return self._position

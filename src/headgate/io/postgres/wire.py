@@ -1,6 +1,7 @@
 """Rows as the server's own bytes: binary COPY from one session to another, undecoded.
 
-The loop takes what libpq hands out, a row at a time, and sends it on in pieces; it waits where Python hears signals.
+What travels is messages of the protocol. Where a connection is encrypted, libpq hands rows out and takes them.
+All waiting is done where Python hears signals.
 """
 
 from __future__ import annotations
@@ -9,50 +10,102 @@ import select
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from headgate.core.errors import Code
+from headgate.core.errors import Code, HeadgateError
 from headgate.io.postgres.errors import explain, explained
+from headgate.io.postgres.link import DATA, HEADER, PIECE, Link, plain
 
 if TYPE_CHECKING:
     import psycopg
 
-PIECE = 256 * 1024
-"""Bytes that go on together: smaller pieces cost calls, larger ones leave the processor's cache."""
+_PREFIX = 5
+"""Bytes before the data of a message: its kind and length."""
+_COPY_DONE = b"c\0\0\0\4"
 
 
-def copy_out(session: psycopg.Connection[Any], statement: str, name: str) -> Iterator[bytes]:
-    """The bytes of a ``COPY … TO STDOUT``, in pieces."""
-    library = session.pgconn
+def copy_out(session: psycopg.Connection[Any], statement: str, name: str) -> Iterator[memoryview]:
+    """What a ``COPY … TO STDOUT`` gives, in pieces, each of whole messages of the protocol."""
     with explained("scan", name, Code.EXTRACTION_FAILED):
+        if plain(session):
+            yield from _straight_out(session, statement)
+            return
         _start(session, statement, "scan", name)
-        get, pieces, size = library.get_copy_data, [], 0
-        while True:
-            count, data = get(1)
-            if count > 0:
-                pieces.append(data)
-                size += count
-                if size >= PIECE:
-                    yield b"".join(pieces)
-                    pieces, size = [], 0
-            elif count == 0:
-                select.select([library.socket], [], [])
-                library.consume_input()
-            else:
-                break
-        if pieces:
-            yield b"".join(pieces)
+        yield from _framed(session.pgconn)
     _end(session, "scan", name)
 
 
-def copy_in(session: psycopg.Connection[Any], statement: str, chunks: Iterator[bytes], name: str) -> int:
-    """Send bytes into a ``COPY … FROM STDIN``; the number of rows that the server took."""
+def _straight_out(session: psycopg.Connection[Any], statement: str) -> Iterator[memoryview]:
+    _begin(session)
+    link = Link(session)
+    try:
+        link.start(statement, b"H")
+        while len(piece := link.rows()):
+            yield piece
+        link.end()
+    finally:
+        link.close()
+
+
+def _framed(library: Any) -> Iterator[memoryview]:
+    """Rows from libpq, one message a piece."""
+    get, piece = library.get_copy_data, bytearray(_PREFIX)
+    while True:
+        count, data = get(1)
+        if count > 0:
+            piece += data
+            if len(piece) >= PIECE:
+                yield _message(piece)
+                piece = bytearray(_PREFIX)
+        elif count == 0:
+            select.select([library.socket], [], [])
+            library.consume_input()
+        else:
+            break
+    if len(piece) > _PREFIX:
+        yield _message(piece)
+
+
+def _message(piece: bytearray) -> memoryview:
+    piece[0] = DATA
+    HEADER.pack_into(piece, 1, len(piece) - 1)
+    return memoryview(piece)
+
+
+def copy_in(session: psycopg.Connection[Any], statement: str, pieces: Iterator[memoryview], name: str) -> int:
+    """Send what :func:`copy_out` gave into a ``COPY … FROM STDIN``; the number of rows that the server took."""
+    with explained("stage", name):
+        straight = plain(session)
+    return (_straight_in if straight else _library_in)(session, statement, pieces, name)
+
+
+def _straight_in(session: psycopg.Connection[Any], statement: str, pieces: Iterator[memoryview], name: str) -> int:
+    with explained("stage", name):
+        _begin(session)
+        link = Link(session)
+        try:
+            link.start(statement, b"G")
+            try:
+                for piece in pieces:
+                    link.send(piece)
+                    link.listen()
+            except HeadgateError:  # of the pieces: here, all of the last one is on its way
+                link.abandon("the rows ended in an error")
+                raise
+            link.send(_COPY_DONE)
+            return link.end()
+        finally:
+            link.close()
+
+
+def _library_in(session: psycopg.Connection[Any], statement: str, pieces: Iterator[memoryview], name: str) -> int:
     library = session.pgconn
     with explained("stage", name):
         _start(session, statement, "stage", name)
         library.nonblocking = 1
     try:
-        for piece in chunks:
+        for piece in pieces:
+            payload = _payload(piece)
             with explained("stage", name):
-                while not library.put_copy_data(piece):
+                while not library.put_copy_data(payload):
                     _flush(library)
                 _flush(library)
         with explained("stage", name):
@@ -70,6 +123,24 @@ def copy_in(session: psycopg.Connection[Any], statement: str, chunks: Iterator[b
     return _end(session, "stage", name)
 
 
+def _payload(piece: memoryview) -> bytes:
+    """The bytes of a COPY without what tells messages apart."""
+    parts, place = [], 0
+    while place < len(piece):
+        end = place + 1 + HEADER.unpack_from(piece, place + 1)[0]
+        parts.append(piece[place + _PREFIX : end])
+        place = end
+    return b"".join(parts)
+
+
+def _begin(session: psycopg.Connection[Any]) -> None:
+    from psycopg import pq
+
+    library = session.pgconn
+    if not session.autocommit and library.transaction_status == pq.TransactionStatus.IDLE:
+        library.exec_(b"BEGIN")
+
+
 def _flush(library: Any) -> None:
     """Until everything is on its way; what the server says meanwhile is read, or both would wait."""
     while library.flush():
@@ -82,10 +153,8 @@ def _start(session: psycopg.Connection[Any], statement: str, operation: str, nam
     """Begin a COPY, in the session's transaction."""
     from psycopg import errors, pq
 
-    library = session.pgconn
-    if not session.autocommit and library.transaction_status == pq.TransactionStatus.IDLE:
-        library.exec_(b"BEGIN")
-    result = library.exec_(statement.encode())
+    _begin(session)
+    result = session.pgconn.exec_(statement.encode())
     if result.status not in {pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_IN}:
         raise explain(errors.error_from_result(result), operation, name, Code.EXTRACTION_FAILED)
 

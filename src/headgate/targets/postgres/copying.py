@@ -69,10 +69,10 @@ class Copying:
             ) from None
         self._send(data)
 
-    def take(self, destination: Destination, chunks: Iterator[bytes]) -> int:
-        """Send bytes that are a whole COPY by themselves; how many rows the server took."""
+    def take(self, destination: Destination, pieces: Iterator[memoryview]) -> int:
+        """Send what is a whole COPY by itself; how many rows the server took."""
         self.finish()
-        rows = copy_in(self._connection, destination.statement, chunks, destination.table)
+        rows = copy_in(self._connection, destination.statement, pieces, destination.table)
         destination.copied += rows
         return rows
 

@@ -235,8 +235,8 @@ class TableLoad:
         assert self._destination is not None, "a load is opened first"
         return self._destination
 
-    def take(self, chunks: Iterator[bytes]) -> int:
-        return self._copying.take(self.destination, chunks)
+    def take(self, pieces: Iterator[memoryview]) -> int:
+        return self._copying.take(self.destination, pieces)
 
     def insert(self, select: str, counting: str) -> tuple[int, tuple[Any, ...]]:
         self._copying.finish()

@@ -50,9 +50,9 @@ class TableWriter:
     def types(self) -> Mapping[str, str]:
         return self._load.destination.types
 
-    def take(self, chunks: Iterator[bytes]) -> int:
+    def take(self, pieces: Iterator[memoryview]) -> int:
         with self._fencing():
-            return self._load.take(chunks)
+            return self._load.take(pieces)
 
     def insert(self, select: str, counting: str) -> tuple[int, tuple[Any, ...]]:
         with self._fencing():

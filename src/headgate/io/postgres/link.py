@@ -1,0 +1,224 @@
+"""A session's own socket, for the bytes of a COPY: past libpq, which hands rows out and takes them one by one.
+
+Only where nothing encrypts the connection. libpq waits meanwhile, and finds its protocol where it left it.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import struct
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    import psycopg
+
+PIECE = 256 * 1024
+"""Bytes that go on together: smaller pieces cost calls, larger ones leave the processor's cache."""
+
+DATA = ord("d")
+HEADER = struct.Struct(">I")
+_ROOM = PIECE + 64 * 1024
+_READY, _ERROR = ord("Z"), ord("E")
+_BESIDE = frozenset(b"NSA")  # notices, settings, notifications: at any time
+
+
+def plain(session: psycopg.Connection[Any]) -> bool:
+    """Whether the bytes on a session's socket are the protocol's own."""
+    if session.pgconn.ssl_in_use:
+        return False
+    if session.pgconn.host.startswith((b"/", b"@")) or session.info.get_parameters().get("gssencmode") == "disable":
+        return True
+    if session.info.server_version < 120_000:
+        return False
+    found = session.execute(
+        "SELECT encrypted FROM pg_catalog.pg_stat_gssapi WHERE pid = pg_catalog.pg_backend_pid()"
+    ).fetchall()
+    return found == [(False,)]
+
+
+def hang_up(session: psycopg.Connection[Any]) -> None:
+    """Cut a session's connection, so that whoever waits for it in another thread goes on at once."""
+    with suppress(OSError), socket.socket(fileno=os.dup(session.pgconn.socket)) as line:
+        line.shutdown(socket.SHUT_RDWR)
+
+
+class Link:
+    """One statement's talk with the server, in messages of its protocol.
+
+    The session must be idle, in or out of a transaction. Errors are psycopg's, as if libpq had met them.
+    """
+
+    def __init__(self, session: psycopg.Connection[Any]) -> None:
+        self._socket = socket.socket(fileno=os.dup(session.pgconn.socket))
+        self._socket.setblocking(False)  # as libpq has it: the setting belongs to both
+        self._rest = b""
+
+    def start(self, statement: str, answer: bytes) -> None:
+        """Send a statement that begins a COPY, whose direction is the ``answer``."""
+        text = statement.encode() + b"\0"
+        self.send(b"Q" + HEADER.pack(len(text) + 4) + text)
+        kind, body = self._told()
+        if kind != answer[0]:
+            self._fail(kind, body)
+
+    def rows(self) -> memoryview:
+        """The next rows, in whole messages; empty when the server has sent all."""
+        while True:
+            found = self._data()
+            if len(found) or self._rest[0] not in _BESIDE:
+                return found
+            self._message()
+
+    def _data(self) -> memoryview:
+        """Messages of data up to about a piece; empty where a message of another kind comes first."""
+        unpack, buffer, size, end = HEADER.unpack_from, bytearray(_ROOM), len(self._rest), 0
+        buffer[:size] = self._rest
+        other = False
+        while not other and end < PIECE:
+            last = size - 5
+            while end <= last:
+                if buffer[end] != DATA:
+                    other = True
+                    break
+                following = end + 1 + unpack(buffer, end + 1)[0]
+                if following > size:
+                    buffer.extend(bytes(max(0, following - len(buffer))))
+                    break
+                end = following
+            if not other and end < PIECE:
+                if size == len(buffer):
+                    break
+                size += self._receive(memoryview(buffer)[size:])
+        self._rest = bytes(memoryview(buffer)[end:size])
+        return memoryview(buffer)[:end]
+
+    def send(self, data: bytes | memoryview) -> None:
+        """Send all of it, whatever the server says meanwhile: a torn message would swallow what follows."""
+        view = memoryview(data)
+        while len(view):
+            try:
+                view = view[self._socket.send(view) :]
+            except BlockingIOError:
+                readable, _, _ = select.select([self._socket], [self._socket], [])
+                if readable:
+                    self._rest += self._some()
+            except OSError as error:
+                self._hung_up(error)
+
+    def listen(self) -> None:
+        """Hear what the server says without having been asked. Raises its error."""
+        while select.select([self._socket], [], [], 0)[0]:
+            self._rest += self._some()
+        while self._whole():
+            kind, body = self._message()
+            if kind not in _BESIDE:
+                self._fail(kind, body)
+
+    def end(self) -> int:
+        """What the server says at the end: how many rows."""
+        rows = 0
+        while True:
+            kind, body = self._told()
+            if kind == _READY:
+                return rows
+            if kind == ord("C"):
+                rows = int(body.rstrip(b"\0").split()[-1])
+            elif kind != ord("c"):
+                self._fail(kind, body)
+
+    def abandon(self, reason: str) -> None:
+        """End a COPY into the server without its rows; what it answers is of no interest."""
+        from psycopg import Error
+
+        text = reason.encode() + b"\0"
+        try:
+            self.send(b"f" + HEADER.pack(len(text) + 4) + text)
+            self.end()
+        except Error:
+            return
+
+    def close(self) -> None:
+        """Leave the socket to libpq."""
+        self._socket.close()
+
+    # ---------------------------------------------------------------------------------------------- messages
+
+    def _told(self) -> tuple[int, bytes]:
+        """The next message that is not one of those that may come at any time."""
+        while True:
+            kind, body = self._message()
+            if kind not in _BESIDE:
+                return kind, body
+
+    def _message(self) -> tuple[int, bytes]:
+        while not self._whole():
+            self._rest += self._some()
+        end = 1 + HEADER.unpack_from(self._rest, 1)[0]
+        kind, body, self._rest = self._rest[0], self._rest[5:end], self._rest[end:]
+        return kind, body
+
+    def _whole(self) -> bool:
+        return len(self._rest) >= 5 and len(self._rest) > HEADER.unpack_from(self._rest, 1)[0]
+
+    def _some(self) -> bytes:
+        buffer = bytearray(8192)
+        return bytes(buffer[: self._receive(memoryview(buffer))])
+
+    def _receive(self, into: memoryview) -> int:
+        """Wait for bytes; how many came."""
+        while True:
+            try:
+                received = self._socket.recv_into(into)
+            except BlockingIOError:
+                select.select([self._socket], [], [])
+                continue
+            except OSError as error:
+                self._hung_up(error)
+            if not received:
+                self._hung_up("server closed the connection unexpectedly")
+            return received
+
+    def _hung_up(self, reason: object) -> NoReturn:
+        """Nothing more can be sent or received: the server may have said why."""
+        with suppress(OSError):
+            while last := self._socket.recv(8192):
+                self._rest += last
+        while self._whole():
+            kind, body = self._message()
+            if kind == _ERROR:
+                raise _reported(body)
+        raise _broken(str(reason))
+
+    def _fail(self, kind: int, body: bytes) -> NoReturn:
+        from psycopg import OperationalError
+
+        if kind != _ERROR:
+            raise _broken(f"message {chr(kind)!r} from the server out of turn")
+        try:
+            while self._told()[0] != _READY:
+                pass
+        except OperationalError:  # the server ended the session after its error
+            raise _reported(body) from None
+        raise _reported(body)
+
+
+def _broken(text: str) -> Exception:
+    from psycopg import OperationalError
+
+    return OperationalError(f"connection lost: {text}")
+
+
+def _reported(body: bytes) -> Exception:
+    """An error of the server, of psycopg's class for its state."""
+    from psycopg import DatabaseError, errors
+
+    fields: dict[int, bytes | None] = {part[0]: part[1:] for part in body.split(b"\0") if part}
+    message, state = ((fields.get(ord(letter)) or b"").decode(errors="replace") for letter in "MC")
+    try:
+        class_ = errors.lookup(state)
+    except KeyError:
+        class_ = DatabaseError
+    return class_(message, info=fields)
