@@ -1,4 +1,8 @@
-"""Exact casts: a value arrives as it is, or its row is in error. Nothing is rounded, cut or made NULL in silence."""
+"""Exact casts: a value arrives as it is, or its row is in error. Nothing is rounded, cut or made NULL in silence.
+
+As text, a number is written with digits, a sign, a point: 12, -0.5, 12.00 for a whole number too. Exponents are for
+FLOAT and DOUBLE (1e3). What the engine reads beyond that is no number: 1_000, 0x10, and 1e3 as a whole number.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,8 @@ from sqlglot import exp
 
 from headgate.sql.types import DIALECT, SqlType
 
-_INTEGER_TEXT = r"\s*[+-]?[0-9]+([.]0*)?\s*"
+_INTEGER_TEXT = r"[\s\v]*[+-]?([0-9]+([.]0*)?|[.]0+)[\s\v]*"
+_NUMBER_TEXT = r"[\s\v]*[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)[\s\v]*"
 _LONG_FRACTION = r".*[.][0-9]{6}[0-9]*[1-9].*"
 _DAY_BYTES = 10  # a longer text may have a time of day
 _DIGITS = 18  # powers of ten that a BIGINT holds
@@ -42,7 +47,7 @@ def exact_cast(value: exp.Expr, source: SqlType, target: SqlType, *, rounded: bo
     whole = rounded and source.family == "float" and target.family == "integer"
     tried = _try(exp.func("ROUND", value.copy()) if whole else value, target)
     missing = exp.and_(_is_null(tried), exp.Not(this=_is_null(value)))
-    changed = None if rounded else _changed(value, tried, source, target)
+    changed = _changed(value, tried, source, target, rounded=rounded)
     if changed is None:
         there = exp.Not(this=_is_null(tried))
         return Cast(tried, missing, exp.or_(_is_null(value), there), there)
@@ -56,7 +61,9 @@ def _clear(value: exp.Expr, tried: exp.Expr, target: SqlType) -> exp.Expr | None
     """Nearly every text that casts to the same value, told without looking at its characters one by one."""
     match target.family:
         case "integer" | "decimal":
-            clear = _same_double(value, tried)
+            clear = _digits(value, tried)
+        case "float":
+            return _plain(value, tried, target)
         case "date":
             short = exp.LTE(this=_bytes(value), expression=exp.Literal.number(_DAY_BYTES))
             clear = exp.and_(exp.Not(this=_is_null(tried)), short)
@@ -71,15 +78,18 @@ def _plain(value: exp.Expr, tried: exp.Expr, target: SqlType) -> exp.Expr | None
     """The texts that programs write: a whole number's digits, a decimal, a day or time.
 
     A text of n characters that loses something as a whole number has a point and something behind it, so its number
-    is at most 10 ** (n - 2), also with an exponent: less than any number with n digits.
+    is at most 10 ** (n - 2), also with an exponent: less than any number with n digits. One that loses nothing and
+    reaches 10 ** (n - 1) has n digits; or an exponent, and then 100 divides it; or is hexadecimal, and begins with 0.
     """
     match target.family:
         case "integer":
             least = [exp.Literal.number(10**digits if digits else 0) for digits in range(_DIGITS)]
             shortest = exp.Anonymous(this="LIST_EXTRACT", expressions=[exp.Array(expressions=least), _bytes(value)])
-            return exp.GTE(this=tried.copy(), expression=shortest)
+            return exp.Case().when(_all_digits(value, tried, shortest), exp.true()).else_(_unchanged(value, tried))
         case "decimal":
-            return _same_double(value, tried)
+            return _digits(value, tried)
+        case "float":
+            return exp.and_(exp.Not(this=_is_null(tried)), exp.Not(this=_has(value, "_")))
         case "date":
             there = exp.Not(this=_is_null(tried))
             return exp.and_(there, exp.LTE(this=_bytes(value), expression=exp.Literal.number(_DAY_BYTES)))
@@ -87,6 +97,32 @@ def _plain(value: exp.Expr, tried: exp.Expr, target: SqlType) -> exp.Expr | None
             return _without_fraction(value, tried)
         case _:
             return None
+
+
+def _all_digits(value: exp.Expr, tried: exp.Expr, shortest: exp.Expr) -> exp.Condition:
+    zero = exp.Literal.number(0)
+    round_ = exp.EQ(this=exp.Mod(this=tried.copy(), expression=exp.Literal.number(100)), expression=zero.copy())
+    from_one = exp.GTE(this=value.copy(), expression=exp.Literal.string("1"))
+    whole = exp.or_(exp.and_(exp.Not(this=round_), from_one), exp.EQ(this=tried.copy(), expression=zero))
+    return exp.and_(exp.GTE(this=tried.copy(), expression=shortest), whole)
+
+
+def _digits(value: exp.Expr, tried: exp.Expr) -> exp.Expr:
+    """Written as the engine writes it; or of the same value, without an exponent, an underscore."""
+    found: exp.Expr = _position(value, "_")
+    for letter in "eE":
+        found = exp.Add(this=found, expression=_position(value, letter))
+    without = exp.EQ(this=found, expression=exp.Literal.number(0))
+    same = exp.and_(_same_double(value, tried), without)
+    return exp.Case().when(_unchanged(value, tried), exp.true()).else_(same)
+
+
+def _position(value: exp.Expr, text: str) -> exp.Expr:
+    return exp.Anonymous(this="STRPOS", expressions=[value.copy(), exp.Literal.string(text)])
+
+
+def _has(value: exp.Expr, text: str) -> exp.Expr:
+    return exp.Anonymous(this="CONTAINS", expressions=[value.copy(), exp.Literal.string(text)])
 
 
 def _same_double(value: exp.Expr, tried: exp.Expr) -> exp.Condition:
@@ -129,8 +165,13 @@ def fits(source: SqlType, target: SqlType) -> bool:
             return False
 
 
-def _changed(value: exp.Expr, tried: exp.Expr, source: SqlType, target: SqlType) -> exp.Expr | None:
+def _changed(value: exp.Expr, tried: exp.Expr, source: SqlType, target: SqlType, *, rounded: bool) -> exp.Expr | None:
     """Where the cast gave another value; NULL casts are dealt with before."""
+    if source.family == "text" and target.family == "float":
+        return _has(value, "_")
+    if rounded:
+        number = source.family == "text" and target.family in ("integer", "decimal")
+        return exp.Not(this=_matches(value, _NUMBER_TEXT)) if number else None
     if source.family == "text":
         return _changed_text(value, tried, target)
     if target.family == "other" or source.family == "other":
@@ -158,7 +199,7 @@ def _changed_text(value: exp.Expr, tried: exp.Expr, target: SqlType) -> exp.Expr
 
 
 def _decimal_text(scale: int) -> str:
-    return rf"\s*[+-]?([0-9]+([.][0-9]{{0,{scale}}}0*)?|[.][0-9]{{0,{scale}}}0*)\s*"
+    return rf"[\s\v]*[+-]?([0-9]+([.][0-9]{{0,{scale}}}0*)?|[.][0-9]{{0,{scale}}}0*)[\s\v]*"
 
 
 def _became_infinite(value: exp.Expr, tried: exp.Expr) -> exp.Expr:
