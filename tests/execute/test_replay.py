@@ -8,7 +8,7 @@ import pytest
 from tests.plan.projects import FILES, NAME, SmallProject
 
 from headgate.commands.handle import handle
-from headgate.commands.models import ReplayQuarantine
+from headgate.commands.models import MendQuarantine, ReplayQuarantine
 from headgate.core.errors import Code, FatalError
 from headgate.core.events import Event
 from headgate.core.runs import Receipt, Status
@@ -105,7 +105,24 @@ def test_lines_with_other_cells_than_columns_are_held_as_they_stand(project: Sma
     receipt = project.define(source=FILES, error_handling=HOLD).run()
     assert (receipt.rows.extracted, receipt.rows.quarantined, receipt.rows.loaded) == (3, 2, 1)
     lines = [(row["_line"], row["_raw"]) for entry in receipt.quarantine for row in project.held(entry)]
-    assert lines == [(3, "2,Ulm,20,more"), (4, "3,Jena")]
+    assert sorted(lines) == [(3, "2,Ulm,20,more"), (4, "3,Jena")]
+
+
+def test_cells_beyond_the_columns_are_kept_and_lost_by_no_replay(project: SmallProject) -> None:
+    project.file("a.csv", "id,city,total\n1,Bonn,10\n2,Neu,Ulm,20\n3,Jena,30\n")
+    receipt = project.define(source=FILES, error_handling=HOLD).run()
+    wide = only_entry(receipt)
+    (held,) = project.held(wide)
+    assert (held["id"], held["city"], held["total"], held["_surplus"]) == ("2", "Neu", "Ulm", ["20"])
+    error = project.replay(wide).failure
+    assert error is not None
+    assert (error.code, "_surplus" in error.message, "quarantine mend" in error.hint) == (Code.UNSUPPORTED, True, True)
+    assert status(project, wide) == "held"
+    values = {"city": "city || '-' || total", "total": "list_extract(_surplus, 1)"}
+    with Workspace.load(project.root) as workspace:
+        mended = handle(MendQuarantine(entry_id=wide, values=values), workspace).unwrap()
+    assert mended.rows.loaded == 1
+    assert sorted(project.out()) == [(1, "Bonn", 10), (2, "Neu-Ulm", 20), (3, "Jena", 30)]
 
 
 def test_a_cell_that_was_no_number_goes_on_as_the_type_that_it_has_now(project: SmallProject) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from decimal import Decimal
+from fractions import Fraction
 
 import duckdb
 import pytest
@@ -49,7 +50,7 @@ def whole(text: str, bits: int) -> bool:
 
 def decimal(text: str, digits: int, scale: int) -> bool:
     number = spelt(text)
-    return number is not None and number == round(number, scale) and abs(number) < 10**digits
+    return number is not None and (Fraction(number) * 10**scale).denominator == 1 and abs(number) < 10**digits
 
 
 @pytest.fixture(scope="module")

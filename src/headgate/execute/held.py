@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 EVIDENCE_ROWS = 1_000
 """Rows kept of each rule that refused the run."""
 REJECTED = "unreadable"
+SURPLUS = "_surplus"
+"""The cells of a line beyond the columns of its file."""
 _BATCH = 10_000
 
 
@@ -65,33 +67,29 @@ class HeldRows:
     def take_rejected(self, lines: Iterable[Rejected], scan: FileScan, columns: list[str], *, replayable: bool) -> int:
         """Keep lines of files that could not be read into their columns; how many.
 
-        Lines whose cells are unknown are kept apart: a replay would make up values.
+        Kept apart are lines with cells beyond the columns, in ``SURPLUS``, since a replay would lose them; and lines
+        whose cells are unknown, since a replay would make up values.
         """
         import pyarrow as pa
 
-        fields = [*columns, "_file", "_line", "_raw", REASONS]
+        text = pa.string()
+        where: list[tuple[str, pa.DataType]] = [("_file", text), ("_line", pa.int64()), ("_raw", text)]
+        schema = pa.schema([*((name, text) for name in columns), *where, (REASONS, pa.list_(text))])
+        wider = pa.schema([*schema, (SURPLUS, pa.list_(text))])
         total = 0
         source = iter(lines)
         while chunk := list(islice(source, _BATCH)):
-            whole: list[dict[str, Any]] = []
-            torn: list[dict[str, Any]] = []
+            kinds: dict[str, list[dict[str, Any]]] = {"held": [], "torn": [], "wide": []}
             for line in chunk:
-                values = _fields(line.text, scan, columns)
-                (torn if _is_torn(line, scan) else whole).append(
-                    {**values, "_file": line.path, "_line": line.line, "_raw": line.text, REASONS: [line.reason]}
-                )
-            types: list[pa.DataType] = [pa.string()] * len(columns) + [
-                pa.string(),
-                pa.int64(),
-                pa.string(),
-                pa.list_(pa.string()),
-            ]
-            schema = pa.schema(list(zip(fields, types, strict=True)))
-            for number, rows in enumerate((whole, torn)):
+                values, surplus = _fields(line.text, scan, columns)
+                kind = "torn" if _is_torn(line, scan) else "wide" if any(surplus) else "held"
+                found = {"_file": line.path, "_line": line.line, "_raw": line.text, REASONS: [line.reason]}
+                kinds[kind].append({**values, **found, SURPLUS: surplus})
+            for number, (kind, rows) in enumerate(kinds.items()):
                 if rows:
-                    batch = pa.RecordBatch.from_pylist(rows, schema)
-                    key = ("", REJECTED, "torn" if number else "held")
-                    self._add(key, number, batch, "step:source", -1, replayable=replayable and not number)
+                    batch = pa.RecordBatch.from_pylist(rows, wider if kind == "wide" else schema)
+                    key, goes_on = ("", REJECTED, kind), replayable and kind != "torn"
+                    self._add(key, number, batch, "step:source", -1, replayable=goes_on)
             total += len(chunk)
         return total
 
@@ -153,7 +151,7 @@ class HeldRows:
 def _is_torn(line: Rejected, scan: FileScan) -> bool:
     """Whether cells of the line are unknown: JSON that does not parse, open quotes, text of another encoding.
 
-    A line with too few or too many cells is read as far as it goes.
+    A line with too few or too many cells is read cell by cell.
     """
     if scan.format != "csv" or "unicode" in line.reason.lower():
         return True
@@ -166,10 +164,10 @@ def _is_torn(line: Rejected, scan: FileScan) -> bool:
     return False
 
 
-def _fields(text: str, scan: FileScan, columns: list[str]) -> dict[str, str | None]:
-    """The line's cells by column, as far as they go; only csv lines have cells."""
+def _fields(text: str, scan: FileScan, columns: list[str]) -> tuple[dict[str, str | None], list[str]]:
+    """The line's cells by column, as far as they go, and those beyond; only csv lines have cells."""
     if scan.format != "csv":
-        return dict.fromkeys(columns)
+        return dict.fromkeys(columns), []
     options = scan.options
     reader = csv.reader(
         io.StringIO(text), delimiter=options.get("delimiter") or ",", quotechar=options.get("quote") or '"'
@@ -181,7 +179,7 @@ def _fields(text: str, scan: FileScan, columns: list[str]) -> dict[str, str | No
     nulls = set(options.get("null_values") or ())
     places = {name: index for index, (name, _) in enumerate(options.get("columns") or [(name, "") for name in columns])}
     found = {name: places[name] for name in columns if name in places}
-    return {
+    values = {
         name: (
             cells[found[name]]
             if name in found and found[name] < len(cells) and cells[found[name]] not in nulls
@@ -189,3 +187,4 @@ def _fields(text: str, scan: FileScan, columns: list[str]) -> dict[str, str | No
         )
         for name in columns
     }
+    return values, cells[len(places) :]

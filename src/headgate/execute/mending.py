@@ -19,19 +19,26 @@ HELD = "input"
 """What SQL calls the held rows."""
 
 
-def mending(mend: Mend, held: Sequence[Column], binder: TypeBinder) -> tuple[str, tuple[Column, ...]]:
+def mending(
+    mend: Mend, held: Sequence[Column], binder: TypeBinder, beside: Sequence[Column] = ()
+) -> tuple[str, tuple[Column, ...]]:
     """The SELECT that mends rows with the columns ``held``, and the columns that it gives: the same, in their order.
+
+    Columns ``beside`` can be looked at, and do not go on.
 
     Raises:
         FatalError: USAGE for columns or expressions that do not fit.
     """
-    query = _select(mend, held)
+    query = _select(mend, held, beside)
+    seen = [*held, *beside]
     try:
-        found = binder.bind(query, {HELD: held})
+        found = binder.bind(query, {HELD: seen})
     except BindingError as error:
         raise _wrong(
-            error.message, nearest(error.missing, [item.name for item in held]) if error.missing else ""
+            error.message, nearest(error.missing, [item.name for item in seen]) if error.missing else ""
         ) from error
+    passing = {item.name for item in beside}
+    found = tuple(item for item in found if item.name not in passing)
     by_name = {item.name: item for item in found}
     if len(found) != len(held) or set(by_name) != {item.name for item in held}:
         raise _wrong(
@@ -42,12 +49,12 @@ def mending(mend: Mend, held: Sequence[Column], binder: TypeBinder) -> tuple[str
     return f"SELECT {', '.join(map(quote_name, names))} FROM ({query})", tuple(by_name[name] for name in names)
 
 
-def _select(mend: Mend, held: Sequence[Column]) -> str:
+def _select(mend: Mend, held: Sequence[Column], beside: Sequence[Column]) -> str:
     if mend.sql:
         query: exp.Expr = parse_select(mend.sql, [HELD])
         return query.sql("duckdb")
-    step = StepInput(tuple(held))
-    values = {name: quote_name(name) for name in step.names}
+    step = StepInput((*held, *beside))
+    values = {item.name: quote_name(item.name) for item in held}
     for name, text in mend.values.items():
         values[step.resolve(name)] = step.expression(text).sql("duckdb")
     return f"SELECT {', '.join(f'{value} AS {quote_name(name)}' for name, value in values.items())} FROM {HELD}"

@@ -7,12 +7,13 @@ from headgate.core.errors import Code, FatalError
 from headgate.core.ledger import QuarantineEntry
 from headgate.execute.context import Run
 from headgate.execute.gather import Gathered, gather, relations_of
-from headgate.execute.held import REJECTED
+from headgate.execute.held import REJECTED, SURPLUS
 from headgate.execute.mending import mending
 from headgate.execute.split import REASONS
 from headgate.plan.compile import Resume
 
-EXTRA = {REASONS, "_file", "_line", "_raw"}
+BESIDE = ("_file", "_line", "_raw", SURPLUS)
+"""What is kept of a line beside its cells."""
 
 
 def entry_of(run: Run) -> QuarantineEntry:
@@ -63,19 +64,29 @@ def gather_replay(run: Run) -> Gathered:
     if first is None:
         raise FatalError(Code.NOT_FOUND, "the entry has no rows", operation="replay", object=entry.id)
     schema = first.schema
-    for name in EXTRA & set(schema.names) if entry.rule == REJECTED else {REASONS}:
-        schema = schema.remove(schema.get_field_index(name))
+    if SURPLUS in schema.names and run.request.mend is None:
+        raise FatalError(
+            Code.UNSUPPORTED,
+            f"these lines have more cells than there are columns, and a replay would lose those in {SURPLUS}",
+            operation="replay",
+            object=entry.id,
+            hint=f"say which cells count: headgate quarantine mend {entry.id} --set COLUMN=EXPRESSION",
+        )
+    beside = set(BESIDE) if entry.rule == REJECTED else set()
     binder = run.workspace.engine().binder()
     try:
-        held, mend_sql = binder.columns(schema), ""
+        columns, mend_sql = [item for item in binder.columns(schema) if item.name != REASONS], ""
+        held = tuple(item for item in columns if item.name not in beside)
+        read = [item.name for item in held]
         if run.request.mend is not None:
-            mend_sql, held = mending(run.request.mend, held, binder)
+            read = [item.name for item in columns]
+            mend_sql, held = mending(run.request.mend, held, binder, [item for item in columns if item.name in beside])
         casts = _casts(run, held) if entry.step < 0 else {}
     finally:
         binder.close()
     resume = Resume(entry.step, entry.held_at.startswith("rules:"))
     found = gather(run.workspace, run.pipeline, run.context, run.state, resume=resume, held=held, casts=casts)
-    found.mending, found.held = mend_sql, tuple(schema.names)
+    found.mending, found.held = mend_sql, tuple(read)
     return found
 
 
