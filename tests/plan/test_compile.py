@@ -202,11 +202,6 @@ def test_whole_groups_may_be_asserted(project: SmallProject) -> None:
     assert project.run().rows.loaded == 3
 
 
-def test_what_is_not_there_yet_says_so(project: SmallProject) -> None:
-    error = refused(project.define(source={**INCREMENTAL, "recompute": "affected"}, steps=[AGGREGATE]))
-    assert error.code is Code.UNSUPPORTED
-
-
 @pytest.mark.parametrize("name", ["_hg_m", "_HG_x"])
 def test_names_that_headgate_keeps_for_itself_are_refused(project: SmallProject, name: str) -> None:
     error = refused(project.define(steps=[{"type": "calculate", "columns": {name: "id"}}]))

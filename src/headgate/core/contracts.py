@@ -167,6 +167,14 @@ class Source(Protocol):
         """Release every connection; may be called twice."""
 
 
+@runtime_checkable
+class Narrows(Protocol):
+    """A source that can be asked for the rows of some values only."""
+
+    def narrowed(self, read: ReadOptions, column: str, values: Sequence[Any]) -> ReadOptions:
+        """The same read, of rows whose column has one of the values (texts, whole numbers, None); or of more rows."""
+
+
 # --------------------------------------------------------------------------------------------------- writing
 
 

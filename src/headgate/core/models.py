@@ -206,7 +206,7 @@ class ReadOptions(Model):
         default=None, description="You assert that a batch holds whole groups, so that an aggregate may follow."
     )
     recompute: Literal["affected"] | None = Field(
-        default=None, description="Read touched groups again before an aggregate; refused: not there yet."
+        default=None, description="For mode incremental: all rows of the groups that new rows belong to are read again."
     )
 
 

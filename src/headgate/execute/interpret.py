@@ -18,6 +18,7 @@ from headgate.execute.mending import HELD, check_whole
 from headgate.execute.move import move
 from headgate.execute.pour import ENGINE_ROWS, Counter, Pour, drain
 from headgate.execute.publish import acknowledge, clean, publish
+from headgate.execute.regroup import again, touched
 from headgate.execute.replay import entry_of
 from headgate.io.ledger import fenced
 from headgate.plan.stages import (
@@ -49,6 +50,8 @@ class Interpreter:
     rejected: int = 0
     moved: bool = False
     main: tuple[Scan, OpenScan] | None = None
+    again: OpenScan | None = None
+    regrouped: bool = False
     sides: dict[str, OpenScan] = field(default_factory=dict)
 
     def interpret(self) -> None:
@@ -71,6 +74,7 @@ class Interpreter:
             case Scan():
                 self._scan(stage)
             case Transform():
+                self._regroup()
                 self._drain()
                 self.pour = Pour(stage)
             case Check():
@@ -148,7 +152,27 @@ class Interpreter:
             run.scans.append(opened)
             self.main = (stage, opened)
             _tell_query(outcome, opened)
+            if stage.affected is not None and opened.files is not None:
+                self._read_again(stage, narrow=False)
             self._start_session(opened)
+
+    def _read_again(self, stage: Scan, *, narrow: bool) -> OpenScan:
+        run = self.run
+        assert run.gathered is not None
+        assert stage.affected is not None
+        self.again = again(run, run.gathered.relations[stage.relation], stage.affected, narrow=narrow)
+        run.scans.append(self.again)
+        return self.again
+
+    def _regroup(self) -> None:
+        """The groups that the new rows touch are read again, once all relations are there."""
+        if self.regrouped or self.main is None or (affected := self.main[0].affected) is None:
+            return
+        self.regrouped = True
+        stage, run = self.main[0], self.run
+        with run.emitter.during(Step.SCAN, relation=stage.relation, object="touched groups"):
+            touched(run, affected)
+            self._register_main(stage, self.again or self._read_again(stage, narrow=True))
 
     def _open(self, relation: Relation) -> OpenScan:
         run = self.run
@@ -181,7 +205,7 @@ class Interpreter:
         """The engine starts when the main source is open; it may read that source's files and nothing else."""
         run = self.run
         paths = [str(run.workdir)]
-        for scan in (opened, *self._side_files()):
+        for scan in (opened, *([self.again] if self.again else []), *self._side_files()):
             paths += scan.files.paths if scan.files else ()
         run.workdir.mkdir(parents=True, exist_ok=True)
         defaults = run.workspace.project.defaults
@@ -189,7 +213,10 @@ class Interpreter:
             run.workdir / "engine", memory=defaults.memory, threads=defaults.threads, paths=paths
         )
         assert self.main is not None
-        self._register_main(self.main[0], opened)
+        if self.main[0].affected is not None:
+            run.session.register(self.main[0].relation, opened)
+        else:
+            self._register_main(self.main[0], opened)
 
     def _side_files(self) -> list[OpenScan]:
         """The other scans are opened first, so that the engine knows all files that it may read."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from sqlglot import exp
 from headgate.config.models import Pipeline
 from headgate.core.contracts import BindingError, Column, Registry, TypeBinder
 from headgate.core.errors import Code, FatalError, HeadgateError, nearest
+from headgate.plan.affected import TOUCHED, Regrouping, recomputed
 from headgate.plan.changes import follow, followed, refuse_losing
 from headgate.plan.finish import fingerprint, outputs_of, unique_names, with_replayability
 from headgate.plan.partial import refuse_partial_groups
@@ -27,6 +28,7 @@ from headgate.plan.stages import (
     Clean,
     Counted,
     Keep,
+    Placement,
     Plan,
     Publish,
     Rule,
@@ -36,7 +38,7 @@ from headgate.plan.stages import (
 )
 from headgate.plan.targets import Targets
 from headgate.plan.trail import Trail
-from headgate.sql.shapes import Branch, Call, Note, Reshape, StepInput
+from headgate.sql.shapes import Branch, Call, Note, Reshape, Shape, StepInput
 
 Probe = Callable[[Call, Sequence[Column]], tuple[tuple[Column, ...], str]]
 """The columns that a Python step gives for these columns, and the hash of its source."""
@@ -77,7 +79,12 @@ def compile_plan(
     Raises:
         FatalError: PLAN_INVALID or UNSUPPORTED, with file, line and path of the step or rule at fault.
     """
-    return _Compiler(project, pipeline, inputs, registry, binder, probe).plan()
+    compiler = _Compiler(project, pipeline, inputs, registry, binder, probe)
+    plan, regrouping = compiler.plan(), compiler.regrouping
+    if regrouping is None or regrouping.chosen is None:
+        return plan
+    # which columns tell groups apart is known when all steps were seen
+    return _Compiler(project, pipeline, inputs, registry, binder, probe, regrouping.chosen).plan()
 
 
 def _judging(function: str) -> Call:
@@ -87,7 +94,14 @@ def _judging(function: str) -> Call:
 
 class _Compiler:
     def __init__(
-        self, project: str, pipeline: Pipeline, inputs: Inputs, registry: Registry, binder: TypeBinder, probe: Probe
+        self,
+        project: str,
+        pipeline: Pipeline,
+        inputs: Inputs,
+        registry: Registry,
+        binder: TypeBinder,
+        probe: Probe,
+        groups: Collection[str] = (),
     ) -> None:
         self.project, self.pipeline, self.inputs = project, pipeline, inputs
         self.registry, self.binder, self.probe = registry, binder, probe
@@ -103,6 +117,11 @@ class _Compiler:
         self.warnings: list[str] = []
         self.stages: list[Stage] = []
         self.trails: dict[str, Trail] = {}
+        self.regrouping: Regrouping | None = None
+        if recomputed(pipeline.sources[0]) and inputs.resume is None:
+            plain = {item.name for item in inputs.main.columns if item.name not in inputs.casts}
+            self.regrouping = Regrouping(plain)
+        self.groups = groups
         self.builder = PassBuilder(inputs.main.relation, self._checked(inputs.main.columns), self._bind)
 
     # --------------------------------------------------------------------------------------------- the walk
@@ -162,6 +181,7 @@ class _Compiler:
         if followed(self.pipeline):
             refuse_losing(shapes, name)
         for shape in shapes:
+            self._regroup(shape, name)
             match shape:
                 case Call():
                     self._call(shape, index)
@@ -175,13 +195,28 @@ class _Compiler:
                     self._close(index - 1, before=name)
                 case _:
                     pass
-            self.builder.add(shape, name, self.pipeline.error_handling.on_row_error)
+            self._add(shape, name)
         self._checked(self.builder.columns)
         if not any(isinstance(shape, Call) for shape in shapes):
             self.builder.steps.append(name)
         self.builder.applied = index + 1
         if name in self.wanted and index < len(self.steps) - 1:
             self._close(index)
+
+    def _add(self, shape: Shape, name: str) -> None:
+        self.builder.add(shape, name, self.pipeline.error_handling.on_row_error)
+
+    def _regroup(self, shape: Shape, name: str) -> None:
+        """In front of the first step over groups, only rows of groups that new rows touched go on."""
+        regrouping = self.regrouping
+        if regrouping is None:
+            return
+        first = regrouping.chosen is None
+        regrouping.see(shape, self.builder, name, self.inputs.main.relation)
+        if first and regrouping.chosen is not None and self.groups:
+            regrouping.chosen &= set(self.groups)
+            self.sides[TOUCHED] = tuple(item for item in self.builder.columns if item.name in self.groups)
+            self._add(regrouping.drop(), "recompute")
 
     def _must_end(self, shape: Reshape) -> bool:
         """Whether the pass must end before a reshape: rows held would be lost, or the input is scanned twice."""
@@ -372,10 +407,14 @@ class _Compiler:
     def _assemble(self, last: str) -> Plan:
         self.rules.refuse_unplaced()
         stores = tuple(dict.fromkeys(self.inputs.stores))
-        work = (*self.inputs.scans, *with_replayability(self.stages))
+        affected = self.regrouping.affected(self.pipeline) if self.regrouping is not None else None
+        main = replace(self.inputs.main, affected=affected)
+        work = (main, *self.inputs.scans[1:], *with_replayability(self.stages))
         audit = self.rules.audits.stage(self.pipeline.error_handling.max_error_percentage)
         wanted = self.pipeline.engine if self.inputs.resume is None else "duckdb"
         placement, move = place(work, audit, self.trails, self.inputs.sites, wanted, self._bind)
+        if move is not None and affected is not None:
+            placement, move = Placement("duckdb", "groups are read again, which only the engine does"), None
         stages: tuple[Stage, ...] = (
             Claim(self.pipeline.name, stores[0]),
             *([move] if move else []),

@@ -18,13 +18,20 @@ def is_setwise(shape: Shape) -> bool:
     """
     match shape:
         case Reshape():
-            return shape.grouped
+            return shape.grouped or any(_gathers(select) for select in shape.query.find_all(exp.Select))
         case Project():
             return any(value.find(exp.Window) for _, value in shape.columns)
         case Deduplicate():
             return shape.reason != "deduplicated"
         case _:
             return False
+
+
+def _gathers(select: exp.Select) -> bool:
+    """Whether a SELECT of the user's, or a part of it, makes one of many rows, or looks at others."""
+    if select.args.get("group") or select.args.get("distinct") or select.args.get("qualify"):
+        return True
+    return any(select.find(kind) for kind in (exp.AggFunc, exp.Window, exp.Limit))
 
 
 def refuse_partial_groups(source: ReadOptions, options: StepOptions, shapes: Sequence[Shape]) -> None:
@@ -35,19 +42,14 @@ def refuse_partial_groups(source: ReadOptions, options: StepOptions, shapes: Seq
     """
     if source.mode in ("full", "snapshot") or not any(is_setwise(shape) for shape in shapes):
         return
-    if source.recompute == "affected":
-        raise FatalError(
-            Code.UNSUPPORTED,
-            "recompute: affected is not there yet",
-            operation="plan",
-            object=options.type,
-            hint="read the source in full, or assert groups: complete",
-        )
+    if source.recompute == "affected" and source.mode == "incremental":
+        return
     if source.groups != "complete":
         raise FatalError(
             Code.PLAN_INVALID,
             f"an incremental batch may hold a part of a group, so {options.type} after it would be wrong",
             operation="plan",
             object=options.name or options.type,
-            hint="say groups: complete at the source if a batch always holds whole groups, or use mode: full",
+            hint="say groups: complete at the source if a batch always holds whole groups, recompute: affected to read"
+            " the groups of new rows again, or use mode: full",
         )

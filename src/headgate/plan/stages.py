@@ -130,6 +130,23 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Affected:
+    """Groups of an incremental source that are read again, whole.
+
+    Args:
+        keys: the columns that tell groups apart.
+        sql: gives the groups that the new rows belong to, over the scan's relation.
+        pushed: keys that are columns of the source, by which it may be asked for the rows of few groups.
+        sides: other relations that ``sql`` reads.
+    """
+
+    keys: tuple[str, ...]
+    sql: str
+    pushed: tuple[str, ...] = ()
+    sides: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Scan:
     """Open one relation: a source of the pipeline, or the other side of a join.
 
@@ -148,6 +165,7 @@ class Scan:
     repeatable: bool = False
     options: str = ""
     note: str = ""
+    affected: Affected | None = None
 
 
 Place = Literal["duckdb", "relay", "source", "server"]
@@ -444,4 +462,5 @@ class Plan:
     def scans(self) -> int:
         """How often the run reads rows of the main chain: a pass each, and what the audit reads of its results."""
         passes = sum(isinstance(stage, Transform) for stage in self.stages)
+        passes += sum(isinstance(stage, Scan) and stage.affected is not None for stage in self.stages)
         return passes + sum(stage.scans for stage in self.stages if isinstance(stage, Audit))

@@ -20,6 +20,7 @@ from headgate.core.models import ReadOptions
 from headgate.io import comparing, sqlite, sqlite_rows
 from headgate.io.cursor import Cursor, Found
 from headgate.io.cursor_values import Value, coerce
+from headgate.io.narrowing import narrowed
 from headgate.io.sqlite import Connection, TableColumn, told
 from headgate.io.sqlite_cursor import TimeText, bindable, comparable, find_kind, mixed
 from headgate.io.sqlite_rows import ReadColumn
@@ -133,6 +134,10 @@ class SqliteSource:
         if read.mode in comparing.COMPARED:
             filter_ += [read.mode, list(read.key or ())]
         return name, _digest(filter_)
+
+    def narrowed(self, read: ReadOptions, column: str, values: Sequence[Any]) -> ReadOptions:
+        """Rows whose column has one of the values."""
+        return narrowed(read, column, values)
 
     def schema(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> SourceSchema:
         if read.mode in comparing.COMPARED:

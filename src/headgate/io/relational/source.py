@@ -16,6 +16,7 @@ from headgate.core.models import Incremental, ReadOptions
 from headgate.io import comparing
 from headgate.io.cursor import Cursor, Found
 from headgate.io.cursor_values import Kind, coerce
+from headgate.io.narrowing import narrowed
 from headgate.io.relational.columns import ReadColumn, chosen, no_column, source_schema
 from headgate.io.relational.statements import user_sql
 from headgate.sql.literals import quote_name
@@ -90,6 +91,10 @@ class RelationalSource:
         if read.mode in comparing.COMPARED:
             filter_ |= {"mode": read.mode, "row": read.key}
         return read.table or f"query {_digest(read.query)}", _digest(filter_)
+
+    def narrowed(self, read: ReadOptions, column: str, values: Sequence[Any]) -> ReadOptions:
+        """Rows whose column has one of the values."""
+        return narrowed(read, column, values)
 
     def schema(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> SourceSchema:  # noqa: ARG002
         if read.mode in comparing.COMPARED:

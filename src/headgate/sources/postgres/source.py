@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from headgate.core.errors import Code
 from headgate.core.models import ReadOptions
 from headgate.core.sites import Outlet, Site
 from headgate.io import comparing
+from headgate.io.narrowing import narrowed
 from headgate.io.postgres import Connection, Statements, catalogue, connect
 from headgate.io.postgres.connection import place
 from headgate.io.postgres.outlet import PostgresOutlet, site_of, true_value
@@ -57,6 +58,10 @@ class PostgresSource:
         if read.mode in comparing.COMPARED:
             chosen |= {"mode": read.mode, "row": read.key}
         return name, _digest(chosen)
+
+    def narrowed(self, read: ReadOptions, column: str, values: Sequence[Any]) -> ReadOptions:
+        """Rows whose column has one of the values."""
+        return narrowed(read, column, values)
 
     def schema(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> SourceSchema:  # noqa: ARG002
         if read.mode in comparing.COMPARED:
