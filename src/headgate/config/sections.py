@@ -157,5 +157,10 @@ class Header(Model):
     variables: dict[str, str | int | float | bool] = Field(
         default_factory=dict, description="Values of {{ var.NAME }} unless the command line gives them."
     )
+    sensitive: tuple[str, ...] = Field(
+        default=(),
+        description="Columns with personal data, at any step: receipts and messages do not tell their values, nor those"
+        " of columns made of them. Columns of a mask step are such without being named.",
+    )
     error_handling: ErrorHandling = Field(default_factory=ErrorHandling, description="Bad rows and failed runs.")
     monitoring: Monitoring = Field(default_factory=Monitoring, description="Promises and alerts.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from headgate.core.errors import Code, FatalError
@@ -11,6 +11,7 @@ from headgate.core.runs import CheckResult, Rows, StepCount
 from headgate.execute.checks import evaluate
 from headgate.execute.context import PassResult, Run
 from headgate.execute.held import REJECTED
+from headgate.execute.hiding import shown
 from headgate.execute.metrics import metrics
 from headgate.execute.split import REASONS
 from headgate.plan.stages import Audit, NoteFlag, Write
@@ -112,7 +113,7 @@ def _judge_rows(run: Run, stage: Audit, rejected: int) -> None:
         raise FatalError(
             Code.ROW_ERROR,
             f"{errors} of {run.rows.extracted} rows could not be read into their types; the first: "
-            f"{_shown(row)}{_why(row)}",
+            f"{_shown(row, run.plan.hidden)}{_why(row)}",
             operation="check",
             object=step,
             hint="mend the source, or set error_handling: {on_row_error: quarantine} to hold such rows back",
@@ -138,7 +139,8 @@ def _judge_rules(run: Run, found: Mapping[int, CheckResult]) -> None:
     details = []
     for place, check in broken.items():
         row = run.held.first_of(check.rule)
-        example = f", the first {_shown(row)}" if row else f", such as {_keys(check.sample[0])}" if check.sample else ""
+        sample = f", such as {_keys(check.sample[0])}" if check.sample else ""
+        example = f", the first {_shown(row, run.plan.hidden)}" if row else sample
         file, line = run.pipeline.where(("quality_rules", place))
         at = f"{file}:{line}" if line else file
         count = "" if not check.evaluated else " (1 row" if check.failed_rows == 1 else f" ({check.failed_rows} rows"
@@ -202,12 +204,13 @@ def _why(row: Mapping[str, Any] | None) -> str:
     return f" ({reasons})" if reasons and "_raw" not in (row or {}) else ""
 
 
-def _shown(row: Mapping[str, Any] | None) -> str:
+def _shown(row: Mapping[str, Any] | None, hidden: Collection[str]) -> str:
     """A row in a message: short, values only."""
     if not row:
         return "unknown"
     reasons = "; ".join(row.get(REASONS) or ())
-    if "_raw" in row:
-        return f"{row['_file']}, line {row['_line']}: {reasons}"
-    text = ", ".join(f"{name}={value!r}" for name, value in row.items() if value is not None and name != REASONS)
+    if "_raw" in row:  # the engine's reason quotes the cell
+        return f"{row['_file']}, line {row['_line']}" + ("" if hidden else f": {reasons}")
+    told = shown(row, hidden)
+    text = ", ".join(f"{name}={value!r}" for name, value in told.items() if value is not None and name != REASONS)
     return text if len(text) <= 300 else text[:297] + "..."

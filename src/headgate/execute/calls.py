@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from headgate.core.contracts import Column, TypeBinder
 from headgate.core.errors import Code, FatalError
+from headgate.execute.hiding import shown
 from headgate.plan.stages import NUMBER
 from headgate.sql.shapes import Call
 
@@ -33,7 +34,9 @@ def probe_call(call: Call, columns: Sequence[Column], binder: TypeBinder, root: 
     return binder.columns(result.schema), digest
 
 
-def run_call(call: Call, reader: pa.RecordBatchReader, schema: pa.Schema, root: Path) -> pa.RecordBatchReader:
+def run_call(
+    call: Call, reader: pa.RecordBatchReader, schema: pa.Schema, root: Path, hidden: Collection[str] = ()
+) -> pa.RecordBatchReader:
     """The step's output as a stream with ``schema``. ``scope: table`` holds all rows in memory, as the user asked."""
     import pyarrow as pa
 
@@ -43,17 +46,19 @@ def run_call(call: Call, reader: pa.RecordBatchReader, schema: pa.Schema, root: 
 
     def batches() -> Iterator[pa.RecordBatch]:
         if call.scope == "table":
-            made = _call(function, reader.read_all(), call.function, root)
+            made = _call(function, reader.read_all(), call.function, root, hidden)
             yield from _fit(made, schema, call.function).to_batches()
             return
         for batch in reader:
             table = pa.Table.from_batches([batch])
-            yield from _fit(_call(function, table, call.function, root), schema, call.function).to_batches()
+            yield from _fit(_call(function, table, call.function, root, hidden), schema, call.function).to_batches()
 
     return pa.RecordBatchReader.from_batches(schema, batches())
 
 
-def _call(function: Callable[..., Any], rows: pa.Table, reference: str, root: Path) -> pa.Table:
+def _call(
+    function: Callable[..., Any], rows: pa.Table, reference: str, root: Path, hidden: Collection[str] = ()
+) -> pa.Table:
     """Call with what the first parameter is annotated with (Arrow by default), and take back any of the three."""
     from headgate.io.userland import user_error
 
@@ -64,7 +69,7 @@ def _call(function: Callable[..., Any], rows: pa.Table, reference: str, root: Pa
     except Exception as error:  # whatever the user's code raises becomes one clear error
         hint = "the function must also work on a table without rows, or declare columns:"
         if rows.num_rows:
-            hint = f"the first row for which it fails: {_shown(_culprit(function, rows))}"
+            hint = f"the first row for which it fails: {_shown(_culprit(function, rows), hidden)}"
         raise FatalError(
             Code.TRANSFORMATION_FAILED, user_error(error, root), operation="transform", object=reference, hint=hint
         ) from error
@@ -90,8 +95,9 @@ def _raises(function: Callable[..., Any], rows: pa.Table) -> bool:
     return False
 
 
-def _shown(row: pa.Table) -> str:
-    values = ", ".join(f"{name}={value!r}" for name, value in row.to_pylist()[0].items() if value is not None)
+def _shown(row: pa.Table, hidden: Collection[str]) -> str:
+    told = shown(row.to_pylist()[0], hidden)
+    values = ", ".join(f"{name}={value!r}" for name, value in told.items() if value is not None)
     return values if len(values) <= 300 else values[:297] + "..."
 
 
@@ -160,7 +166,7 @@ def _fit(table: pa.Table, schema: pa.Schema, reference: str) -> pa.Table:
 
 
 def judge_rows(
-    check: CallCheck, reader: pa.RecordBatchReader, root: Path, shown: int, failing: FailingRows
+    check: CallCheck, reader: pa.RecordBatchReader, root: Path, most: int, failing: FailingRows
 ) -> tuple[int, int, list[Any]]:
     """Ask a function of the user's which rows hold: (failing rows, rows judged, the first failing rows).
 
@@ -198,7 +204,7 @@ def judge_rows(
         if numbers is not None and broken.num_rows:
             failing.add(numbers.filter(hit))
         failed += broken.num_rows
-        sample += broken.slice(0, max(shown - len(sample), 0)).to_pylist()
+        sample += broken.slice(0, max(most - len(sample), 0)).to_pylist()
     return failed, judged, sample
 
 

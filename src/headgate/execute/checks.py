@@ -14,6 +14,7 @@ from headgate.core.runs import CheckResult
 from headgate.core.values import plain
 from headgate.execute.context import PassResult, Run
 from headgate.execute.distinct import Broken, FailingRows, failing
+from headgate.execute.hiding import HIDDEN, shown
 from headgate.execute.split import SAMPLE
 from headgate.plan.stages import (
     NULLS,
@@ -99,14 +100,16 @@ class Results:
         """Judge a count of failing rows by what the rule allows."""
         options = self.options(rule)
         passed = failed == 0 or options.tolerance.allows(failed, judged)
+        hidden = {name.lower() for name in rule.columns} & self.run.plan.hidden
+        observed = HIDDEN if observed and hidden and rule.kind in ("aggregate", "freshness") else observed
         message = ""
         if failed:
             allowed = f", and {options.tolerance} may fail" if options.max_failed is not None else ""
             message = f"expected {rule.message}" + (f"; observed {observed}" if observed else "") + allowed
-        shown = tuple(plain(row) for row in sample)
+        told = tuple(plain(shown(row, self.run.plan.hidden)) for row in sample)
         self.add(
             CheckResult(rule.name, rule.severity, passed, failed, message, rule.action, rule.kind, rule.gate, judged,
-                        sample=shown, observed=observed, **more),
+                        sample=told, observed=observed, **more),
             rule,
         )  # fmt: skip
 

@@ -191,7 +191,7 @@ def _open(run: Run, transform: Transform) -> pa.RecordBatchReader:
         schema = binder.arrow(transform.columns)
     finally:
         binder.close()
-    return run_call(transform.call, rows, schema, run.workspace.project.root)
+    return run_call(transform.call, rows, schema, run.workspace.project.root, run.plan.hidden)
 
 
 def _key(secret: Secret) -> Scan:

@@ -9,18 +9,19 @@ from typing import Any
 from sqlglot import exp
 
 from headgate.config.models import Pipeline
-from headgate.core.contracts import BindingError, Column, Registry, TypeBinder
-from headgate.core.errors import Code, FatalError, HeadgateError, nearest
+from headgate.core.contracts import Column, Registry, TypeBinder
+from headgate.core.errors import HeadgateError
 from headgate.plan.affected import TOUCHED, Regrouping, recomputed
+from headgate.plan.binding import bound, checked
 from headgate.plan.changes import follow, followed, refuse_losing
-from headgate.plan.finish import fingerprint, outputs_of, unique_names, with_replayability
+from headgate.plan.finish import fingerprint, unique_names, wanted_steps, with_replayability
+from headgate.plan.hiding import Hiding
 from headgate.plan.partial import refuse_partial_groups
-from headgate.plan.passes import DIALECT, PassBuilder, narrowed
+from headgate.plan.passes import PassBuilder, narrowed
 from headgate.plan.placement import Sites, place
 from headgate.plan.places import located
 from headgate.plan.rules import RuleBook, alone
 from headgate.plan.stages import (
-    INTERNAL,
     KEY_COLUMNS,
     Acknowledge,
     Check,
@@ -113,7 +114,7 @@ class _Compiler:
         self.rules = RuleBook(pipeline, registry, self._target_step, lambda function: probe(_judging(function), ())[1])
         self.targets = Targets(pipeline, inputs.stores, inputs.tables)
         self.gated: tuple[Rule, ...] = ()
-        self.wanted = self._wanted()
+        self.wanted = wanted_steps(pipeline, self.names, registry)
         self.warnings: list[str] = []
         self.stages: list[Stage] = []
         self.trails: dict[str, Trail] = {}
@@ -122,7 +123,8 @@ class _Compiler:
             plain = {item.name for item in inputs.main.columns if item.name not in inputs.casts}
             self.regrouping = Regrouping(plain)
         self.groups = groups
-        self.builder = PassBuilder(inputs.main.relation, self._checked(inputs.main.columns), self._bind)
+        self.hiding = Hiding(pipeline.header.sensitive)
+        self.builder = PassBuilder(inputs.main.relation, checked(inputs.main.columns), self._bind)
 
     # --------------------------------------------------------------------------------------------- the walk
 
@@ -176,7 +178,9 @@ class _Compiler:
     def _step(self, index: int) -> None:
         options, name = self.steps[index], self.names[index]
         self.builder.applied = index
-        shapes = self.registry.module("transforms", options.type).shapes(options, self._input())
+        module = self.registry.module("transforms", options.type)
+        self.hiding.see(self.builder.lineage, module.hides(options) if hasattr(module, "hides") else ())
+        shapes = module.shapes(options, self._input())
         refuse_partial_groups(self.pipeline.sources[0], options, shapes)
         if followed(self.pipeline):
             refuse_losing(shapes, name)
@@ -196,7 +200,7 @@ class _Compiler:
                 case _:
                     pass
             self._add(shape, name)
-        self._checked(self.builder.columns)
+        checked(self.builder.columns)
         if not any(isinstance(shape, Call) for shape in shapes):
             self.builder.steps.append(name)
         self.builder.applied = index + 1
@@ -205,6 +209,7 @@ class _Compiler:
 
     def _add(self, shape: Shape, name: str) -> None:
         self.builder.add(shape, name, self.pipeline.error_handling.on_row_error)
+        self.hiding.see(self.builder.lineage)
 
     def _regroup(self, shape: Shape, name: str) -> None:
         """In front of the first step over groups, only rows of groups that new rows touched go on."""
@@ -234,7 +239,7 @@ class _Compiler:
         relation = self._relation(name)
         self.stages.append(
             Transform(
-                relation, reads, self._checked(columns), (name,), call=call, source_hash=source_hash, counted="reshaped"
+                relation, reads, checked(columns), (name,), call=call, source_hash=source_hash, counted="reshaped"
             )
         )
         self.stages.append(Check(relation, (), self.builder.verdict))
@@ -256,7 +261,7 @@ class _Compiler:
         side = narrowed(self.builder, self.builder.columns)
         for shape in branch.shapes:
             side.add(shape, branch.name, self.pipeline.error_handling.on_row_error)
-        given = replace(self._input(), columns=self._checked(side.columns))
+        given = replace(self._input(), columns=checked(side.columns))
         self.targets.judge(side, given, branch.name, last=False)
         noted, audited = self.rules.judge(self.rules.after(branch.name, last=False), side, given, relation, branch.name)
         stage = self._transform(side, relation, "reshaped", (branch.name,))
@@ -319,27 +324,6 @@ class _Compiler:
     def _target_step(self, target: int) -> str:
         return self.pipeline.targets[target].from_ or (self.names[-1] if self.names else "extracted")
 
-    def _wanted(self) -> set[str]:
-        """Steps whose rows somebody asks for; each must exist."""
-        wanted: set[str] = set()
-        outputs = outputs_of(self.steps, self.registry)
-        asked = [(("targets", i, "from"), target.from_) for i, target in enumerate(self.pipeline.targets)]
-        asked += [(("quality_rules", i, "step"), rule.step) for i, rule in enumerate(self.pipeline.quality_rules)]
-        for path, name in asked:
-            if name is None or name in outputs:
-                continue
-            if name not in self.names:
-                error = FatalError(
-                    Code.PLAN_INVALID,
-                    f'there is no step "{name}"',
-                    operation="plan",
-                    object=name,
-                    hint=nearest(name, [*self.names, *outputs]),
-                )
-                raise located(error, self.pipeline, path)
-            wanted.add(name)
-        return wanted
-
     def _write(self, name: str, relation: str, builder: PassBuilder, *, last: bool) -> None:
         for stage in self.targets.stages(builder, name, relation, last=last):
             self.stages.append(stage)
@@ -367,33 +351,8 @@ class _Compiler:
         )
 
     def _bind(self, query: exp.Expr, relation: str, columns: Sequence[Column]) -> tuple[Column, ...]:
-        try:
-            keys = dict.fromkeys(self.builder.keys, KEY_COLUMNS)
-            return self.binder.bind(query.sql(DIALECT), {**self.sides, **keys, relation: columns})
-        except BindingError as error:
-            if error.missing:
-                names = [item.name for item in columns]
-                hint = nearest(error.missing, error.candidates or names)
-                raise FatalError(
-                    Code.PLAN_INVALID,
-                    f'column "{error.missing}" not found; {hint}',
-                    operation="plan",
-                    object=error.missing,
-                    hint="existing columns: " + ", ".join(names),
-                ) from error
-            raise FatalError(Code.PLAN_INVALID, error.message, operation="plan", object=relation) from error
-
-    def _checked(self, columns: tuple[Column, ...]) -> tuple[Column, ...]:
-        for item in columns:
-            if item.name.lower().startswith(INTERNAL):
-                raise FatalError(
-                    Code.PLAN_INVALID,
-                    f'"{item.name}" starts with {INTERNAL}, which headgate keeps for itself',
-                    operation="plan",
-                    object=item.name,
-                    hint="rename the column in the source's query",
-                )
-        return columns
+        keys = dict.fromkeys(self.builder.keys, KEY_COLUMNS)
+        return bound(self.binder, query, relation, columns, {**self.sides, **keys})
 
     def _relation(self, name: str) -> str:
         taken = {stage.relation for stage in self.stages if isinstance(stage, Transform)}
@@ -406,6 +365,7 @@ class _Compiler:
 
     def _assemble(self, last: str) -> Plan:
         self.rules.refuse_unplaced()
+        self.rules.refuse_remembering(self.hiding.names)
         stores = tuple(dict.fromkeys(self.inputs.stores))
         affected = self.regrouping.affected(self.pipeline) if self.regrouping is not None else None
         main = replace(self.inputs.main, affected=affected)
@@ -438,4 +398,5 @@ class _Compiler:
             placement,
             self.inputs.variables,
             tuple(self.warnings),
+            self.hiding.names,
         )

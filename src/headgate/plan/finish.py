@@ -7,8 +7,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
+from headgate.config.models import Pipeline
 from headgate.core.contracts import Registry
+from headgate.core.errors import Code, FatalError, nearest
 from headgate.core.models import StepOptions
+from headgate.plan.places import located
 from headgate.plan.stages import Move, Stage, Transform
 
 
@@ -43,6 +46,28 @@ def outputs_of(steps: Sequence[StepOptions], registry: Registry) -> list[str]:
     """Names of the second outputs of steps."""
     modules = [(registry.module("transforms", step.type), step) for step in steps]
     return [name for module, step in modules if hasattr(module, "outputs") for name in module.outputs(step)]
+
+
+def wanted_steps(pipeline: Pipeline, names: Sequence[str], registry: Registry) -> set[str]:
+    """Steps whose rows a target or a rule asks for; each must exist."""
+    wanted: set[str] = set()
+    outputs = outputs_of(pipeline.transformations, registry)
+    asked = [(("targets", i, "from"), target.from_) for i, target in enumerate(pipeline.targets)]
+    asked += [(("quality_rules", i, "step"), rule.step) for i, rule in enumerate(pipeline.quality_rules)]
+    for path, name in asked:
+        if name is None or name in outputs:
+            continue
+        if name not in names:
+            error = FatalError(
+                Code.PLAN_INVALID,
+                f'there is no step "{name}"',
+                operation="plan",
+                object=name,
+                hint=nearest(name, [*names, *outputs]),
+            )
+            raise located(error, pipeline, path)
+        wanted.add(name)
+    return wanted
 
 
 def unique_names(names: Sequence[str], taken: set[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
@@ -153,6 +153,20 @@ class RuleBook:
                         hint="name the step of a target with step:, or drop it",
                     )
                     raise self._at(rule, error)
+
+    def refuse_remembering(self, hidden: Collection[str]) -> None:
+        """Texts that a rule compares with are kept in receipts, where personal data must not stand."""
+        for check in self.audits.measures:
+            for item in check.columns if check.remembers else ():
+                if item.name.lower() in hidden and item.type.upper() == "VARCHAR":
+                    error = FatalError(
+                        Code.PLAN_INVALID,
+                        f"{item.name} holds personal data, and its frequent values would be remembered in receipts",
+                        operation="plan",
+                        object=check.rule.name,
+                        hint="look at another column",
+                    )
+                    raise self._at(check.rule, error)
 
     def _shape(self, rule: Rule, options: RuleOptions, given: StepInput) -> RuleShape:
         try:

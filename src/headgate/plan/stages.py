@@ -448,6 +448,8 @@ class Plan:
     placement: Placement = Placement()
     variables: Mapping[str, object] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    hidden: frozenset[str] = frozenset()
+    """Columns at any step, in lower case, whose values are personal data."""
 
     @property
     def sql(self) -> str:

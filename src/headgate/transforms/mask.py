@@ -56,6 +56,11 @@ class Options(StepOptions):
         return self
 
 
+def hides(options: Options) -> tuple[str, ...]:
+    """Columns whose values are told nowhere, not even as they were before."""
+    return tuple(options.columns)
+
+
 def shapes(options: Options, step: StepInput) -> list[Shape]:
     """One projection; the salt is a relation, so that no plan shows it."""
     chosen = {step.resolve(name): masking for name, masking in options.columns.items()}
