@@ -83,6 +83,19 @@ class MariaServer:
 
 
 @contextmanager
+def session(url: str) -> Iterator[Any]:
+    """A plain connection by the URL that headgate takes."""
+    import pymysql
+
+    database, _, path = url.removeprefix("mysql://root@localhost/").partition("?unix_socket=")
+    connection = pymysql.connect(unix_socket=path, user="root", database=database)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
 def running_mariadb() -> Iterator[MariaServer]:
     """Start one server in a temporary folder, stop it and remove the folder afterwards."""
     server, install = program("mariadbd"), program("mariadb-install-db")

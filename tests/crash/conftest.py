@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from tests.conftest import Server, database_name
 from tests.crash import harness
-from tests.crash.database import Database
-from tests.crash.scenarios import Scenario, World, changes_for
+from tests.crash.database import Database, Mysql, Postgres
+from tests.crash.scenarios import CDC, Scenario, World, changes_for
+from tests.mariadb import MariaServer
 
 SEED = int(os.environ.get("HEADGATE_CRASH_SEED", "1"))
 """Chooses which kills are tried; every failure can be repeated with the one printed above the tests."""
@@ -35,21 +36,27 @@ def make_world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[MakeW
     def make(scenario: Scenario) -> World:
         from tests.crash.oracle import run
 
-        database = None
-        if scenario.needs_postgres:
-            server: Server = request.getfixturevalue("postgres_server")
-            database = Database(server, database_name())
-            databases.append(database)
-            server.create_database(database.name)
-        world = World(scenario, tmp_path / f"{scenario.name}-{len(databases)}", database)
+        mine: dict[str, Database] = {name: database_on(name) for name in scenario.servers}
+        databases.extend(mine.values())
+        world = World(scenario, tmp_path / f"{scenario.name}-{len(databases)}", mine)
         first, second = changes_for(scenario.mode, 2)
         world.land(first)
         receipt = run(world)
         assert receipt["status"] == "success", receipt
         assert world.rows() == scenario.expected(world.changes)
         world.land(second)
-        world.save()
+        if scenario.source is not CDC:  # a slot cannot be copied
+            world.save()
         return world
+
+    def database_on(name: str) -> Database:
+        if name == "postgres":
+            server: Server = request.getfixturevalue("postgres_server")
+            server.create_database(database := database_name())
+            return Postgres(server, database)
+        maria: MariaServer = request.getfixturevalue("mariadb_server")
+        maria.create_database(database := database_name())
+        return Mysql(maria, database)
 
     yield make
     for database in databases:

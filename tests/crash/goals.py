@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import re
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.crash.origins import Row
+from tests.mariadb import session
 
 TABLE = "moved"
 
@@ -30,7 +32,10 @@ class Ledger:
 
 
 class TargetSide(ABC):
+    """``server``: whose database it needs."""
+
     name: str
+    server = ""
     alias = "goal"
 
     def connection(self, url: str) -> dict[str, Any]:  # noqa: ARG002
@@ -120,7 +125,7 @@ class SqliteTarget(TargetSide):
 
 
 class PostgresTarget(TargetSide):
-    name = "postgres"
+    name = server = "postgres"
     alias = "goal_pg"
 
     def connection(self, url: str) -> dict[str, Any]:
@@ -172,6 +177,86 @@ class PostgresTarget(TargetSide):
                 "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
                 " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
             )
+
+
+OWN = (
+    "headgate_pipelines", "headgate_watermarks", "headgate_runs", "headgate_quarantine", "headgate_quarantine_data",
+    "headgate_staging", "headgate_parked",
+)  # fmt: skip
+"""The ledger's tables in databases."""
+LEFT = (
+    "SELECT name FROM headgate_staging UNION ALL SELECT run_id FROM headgate_parked"
+    " UNION ALL SELECT DISTINCT id FROM headgate_quarantine_data WHERE id NOT IN (SELECT id FROM headgate_quarantine)"
+)
+
+
+class MysqlTarget(TargetSide):
+    name = server = "mysql"
+    alias = "goal_my"
+
+    def connection(self, url: str) -> dict[str, Any]:
+        return {"type": "mysql", "url": url}
+
+    def _query(self, url: str, statement: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        with session(url) as connection, connection.cursor() as cursor:
+            cursor.execute(statement, parameters or None)
+            return list(cursor.fetchall())
+
+    def _tables(self, url: str) -> set[str]:
+        return {name for (name,) in self._query(url, "SHOW TABLES")}
+
+    def rows(self, root: Path, url: str) -> list[Row]:  # noqa: ARG002
+        return self._query(url, f"SELECT id, seq, amount FROM {TABLE}") if TABLE in self._tables(url) else []
+
+    def ledger(self, root: Path, url: str) -> Ledger:  # noqa: ARG002
+        def held(id_: str, _: str) -> bytes:
+            chunks = self._query(url, "SELECT data FROM headgate_quarantine_data WHERE id = %s ORDER BY seq", (id_,))
+            return b"".join(chunk for (chunk,) in chunks)
+
+        return _sql_ledger(lambda sql: self._query(url, sql), held)
+
+    def orphans(self, root: Path, url: str) -> list[str]:  # noqa: ARG002
+        tables = self._tables(url) - {TABLE, "moves", *OWN}
+        return [*tables, *(name for (name,) in self._query(url, LEFT))]
+
+    def take_lock_away(self, root: Path, url: str) -> None:  # noqa: ARG002
+        for (holder,) in self._query(url, "SELECT id FROM information_schema.processlist WHERE db = DATABASE()"):
+            with contextlib.suppress(Exception):
+                self._query(url, f"KILL {holder}")
+
+
+class DuckdbTarget(TargetSide):
+    name = "duckdb"
+    alias = "goal_dk"
+
+    def connection(self, url: str) -> dict[str, Any]:  # noqa: ARG002
+        return {"type": "duckdb", "path": "goal.duckdb"}
+
+    def _query(self, root: Path, statement: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        import duckdb
+
+        if not (root / "goal.duckdb").exists():
+            return []
+        with duckdb.connect(root / "goal.duckdb", read_only=True, config={"threads": 1}) as connection:
+            return connection.execute(statement, parameters).fetchall()
+
+    def _tables(self, root: Path) -> set[str]:
+        return {name for (name,) in self._query(root, "SELECT table_name FROM duckdb_tables()")}
+
+    def rows(self, root: Path, url: str) -> list[Row]:  # noqa: ARG002
+        return self._query(root, f"SELECT id, seq, amount FROM {TABLE}") if TABLE in self._tables(root) else []
+
+    def ledger(self, root: Path, url: str) -> Ledger:  # noqa: ARG002
+        def held(id_: str, _: str) -> bytes:
+            chunks = self._query(root, "SELECT data FROM headgate_quarantine_data WHERE id = ? ORDER BY seq", (id_,))
+            return b"".join(chunk for (chunk,) in chunks)
+
+        return _sql_ledger(lambda sql: self._query(root, sql), held)
+
+    def orphans(self, root: Path, url: str) -> list[str]:  # noqa: ARG002
+        tables = self._tables(root) - {TABLE, *OWN}
+        beside = [path.name for path in (root / "goal.duckdb.headgate").iterdir() if path.suffix != ".lock"]
+        return [*tables, *beside, *(name for (name,) in self._query(root, LEFT))]
 
 
 class FolderTarget(TargetSide):

@@ -14,13 +14,14 @@ Row = tuple[int, int, int]
 
 
 class SourceSide(ABC):
-    """Where rows come from. ``land`` adds one batch of changes."""
+    """Where rows come from. ``land`` adds one batch of changes. ``server``: whose database it needs."""
 
     name: str
+    server = ""
 
     @abstractmethod
     def connection(self, url: str) -> dict[str, Any]:
-        """The connection's section; ``url`` is that of the scenario's PostgreSQL database."""
+        """The connection's section; ``url`` is that of the scenario's database on the side's server."""
 
     @abstractmethod
     def land(self, root: Path, url: str, batch: int, rows: list[Row]) -> None: ...
@@ -80,7 +81,7 @@ class SqliteSource(SourceSide):
 class PostgresSource(SourceSide):
     """Windows of transaction ids: rows are updated in place, each batch in one transaction."""
 
-    name = "postgres"
+    name = server = "postgres"
 
     def connection(self, url: str) -> dict[str, Any]:
         return {"type": "postgres", "url": url}
@@ -104,6 +105,62 @@ class PostgresSource(SourceSide):
         if mode == "overwrite":
             return spec
         return {**spec, "mode": "incremental", "incremental": {"column": "seq", "key": ["id"]}}
+
+
+class CdcSource(PostgresSource):
+    """What the server's log says of the same table."""
+
+    name = "cdc"
+
+    def land(self, root: Path, url: str, batch: int, rows: list[Row]) -> None:
+        import psycopg
+
+        with psycopg.connect(url, autocommit=True) as connection:  # a slot gives only what is on the disk
+            name = connection.info.dbname
+            connection.execute(
+                psycopg.sql.SQL("ALTER DATABASE {} SET synchronous_commit = on").format(psycopg.sql.Identifier(name))
+            )
+        super().land(root, url, batch, rows)
+
+    def spec(self, mode: str) -> dict[str, Any]:  # noqa: ARG002
+        return {"connection": "origin", "table": "public.moves", "mode": "cdc"}
+
+
+class MysqlSource(SourceSide):
+    name = server = "mysql"
+
+    def connection(self, url: str) -> dict[str, Any]:
+        return {"type": "mysql", "url": url}
+
+    def land(self, root: Path, url: str, batch: int, rows: list[Row]) -> None:  # noqa: ARG002
+        from tests.mariadb import session
+
+        with session(url) as connection, connection.cursor() as cursor:
+            cursor.execute(
+                "CREATE TABLE IF NOT EXISTS moves (id bigint PRIMARY KEY, seq bigint NOT NULL, amount bigint NOT NULL)"
+            )
+            cursor.executemany("REPLACE INTO moves VALUES (%s, %s, %s)", rows)
+            connection.commit()
+
+    def spec(self, mode: str) -> dict[str, Any]:
+        return SqliteSource().spec(mode)
+
+
+class DuckdbSource(SourceSide):
+    name = "duckdb"
+
+    def connection(self, url: str) -> dict[str, Any]:  # noqa: ARG002
+        return {"type": "duckdb", "path": "origin.duckdb"}
+
+    def land(self, root: Path, url: str, batch: int, rows: list[Row]) -> None:  # noqa: ARG002
+        import duckdb
+
+        with duckdb.connect(root / "origin.duckdb", config={"threads": 1}) as connection:
+            connection.execute("CREATE TABLE IF NOT EXISTS moves (id BIGINT PRIMARY KEY, seq BIGINT, amount BIGINT)")
+            connection.executemany("INSERT OR REPLACE INTO moves VALUES (?, ?, ?)", rows)
+
+    def spec(self, mode: str) -> dict[str, Any]:
+        return SqliteSource().spec(mode)
 
 
 FEED = """import json

@@ -8,18 +8,41 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 from tests.crash.database import Database
-from tests.crash.goals import TABLE, FolderTarget, LakeTarget, PostgresTarget, SqliteTarget, TargetSide
-from tests.crash.origins import CsvSource, PostgresSource, PythonSource, Row, SourceSide, SqliteSource
+from tests.crash.goals import (
+    TABLE,
+    DuckdbTarget,
+    FolderTarget,
+    LakeTarget,
+    MysqlTarget,
+    PostgresTarget,
+    SqliteTarget,
+    TargetSide,
+)
+from tests.crash.origins import (
+    CdcSource,
+    CsvSource,
+    DuckdbSource,
+    MysqlSource,
+    PostgresSource,
+    PythonSource,
+    Row,
+    SourceSide,
+    SqliteSource,
+)
 
 PIPELINE = "moves"
 SOURCES: tuple[SourceSide, ...] = (CsvSource(), SqliteSource(), PostgresSource(), PythonSource())
 TARGETS: tuple[TargetSide, ...] = (SqliteTarget(), FolderTarget(), LakeTarget(), PostgresTarget())
+MYSQL, DUCKDB = (MysqlSource(), MysqlTarget()), (DuckdbSource(), DuckdbTarget())
+"""Source and target, which are tried with each other."""
+CDC = CdcSource()
 MODES = ("append", "overwrite", "upsert")
 MERGES = ("merge", "scd2")
 """Modes that look at the whole table: with one source each, for they differ from an upsert in the target only."""
@@ -54,16 +77,18 @@ class Scenario:
         return "-".join([self.source.name, self.mode, self.target.name, *followers, *moved])
 
     @property
-    def needs_postgres(self) -> bool:
-        return "postgres" in {self.source.name, self.target.name, *(side.name for side in self.followers)}
+    def sides(self) -> tuple[SourceSide | TargetSide, ...]:
+        return self.source, self.target, *self.followers
 
-    def document(self, url: str) -> dict[str, Any]:
-        connections: dict[str, Any] = {}
-        if self.source.connection(url):
-            connections["origin"] = self.source.connection(url)
-        for side in (self.target, *self.followers):
-            if side.connection(url):
-                connections[side.alias] = side.connection(url)
+    @property
+    def servers(self) -> set[str]:
+        """Those of which the scenario needs a database."""
+        return {side.server for side in self.sides} - {""}
+
+    def document(self, urls: Mapping[str, str]) -> dict[str, Any]:
+        aliases = ["origin", *(side.alias for side in (self.target, *self.followers))]
+        sections = [side.connection(urls.get(side.server, "")) for side in self.sides]
+        connections = {alias: section for alias, section in zip(aliases, sections, strict=True) if section}
         keys = {"keys": ["id"]} if self.mode in ("upsert", *MERGES) else {}
         return {
             "version": 1,
@@ -82,7 +107,14 @@ class Scenario:
             },
         }
 
+    @property
+    def whole(self) -> bool:
+        """Whether all rows go through: of changes none may be left out."""
+        return self.source is CDC
+
     def _work(self) -> dict[str, Any]:
+        if self.whole:
+            return {}
         if self.engine != "auto":
             return {
                 "transformations": [{"type": "filter", "condition": "amount > 0 AND amount <= 900"}],
@@ -99,25 +131,35 @@ class Scenario:
             return Counter(kept(self.source.now(changes)))
         latest: dict[int, Row] = {}
         for batch in changes:
-            latest |= {row[0]: row for row in kept(batch)}
+            latest |= {row[0]: row for row in (batch if self.whole else kept(batch))}
         return Counter(latest.values())
 
 
 class World:
     """A scenario's project with its sources and targets as they are now."""
 
-    def __init__(self, scenario: Scenario, root: Path, database: Database | None = None) -> None:
-        self.scenario, self.root, self.database = scenario, root, database
-        self.url = database.url if database else ""
+    def __init__(self, scenario: Scenario, root: Path, databases: Mapping[str, Database] | None = None) -> None:
+        self.scenario, self.root, self.databases = scenario, root, databases or {}
         self.changes: list[list[Row]] = []
         if root.exists():
             shutil.rmtree(root)
         root.mkdir(parents=True)
-        (root / "headgate.yml").write_text(yaml.safe_dump(scenario.document(self.url), sort_keys=False))
+        (root / "headgate.yml").write_text(yaml.safe_dump(self._document(), sort_keys=False))
+
+    def _document(self) -> dict[str, Any]:
+        return self.scenario.document({name: database.url for name, database in self.databases.items()})
+
+    def url_of(self, side: SourceSide | TargetSide) -> str:
+        return self.databases[side.server].url if side.server else ""
+
+    @property
+    def url(self) -> str:
+        """The target's."""
+        return self.url_of(self.scenario.target)
 
     def land(self, rows: list[Row]) -> None:
         """One more batch of changes in the source."""
-        self.scenario.source.land(self.root, self.url, len(self.changes), rows)
+        self.scenario.source.land(self.root, self.url_of(self.scenario.source), len(self.changes), rows)
         self.changes.append(rows)
 
     def save(self) -> None:
@@ -127,19 +169,21 @@ class World:
         if copy.exists():
             shutil.rmtree(copy)
         shutil.copytree(self.root, copy, symlinks=True)
-        if self.database:
-            self.database.save()
+        for database in self.databases.values():
+            database.save()
 
     def restore(self) -> None:
         landed, self.changes = self.changes != self._saved, list(self._saved)
         shutil.rmtree(self.root)
         shutil.copytree(self.root.with_name(self.root.name + ".saved"), self.root, symlinks=True)
-        writes = "postgres" in {side.name for side in (self.scenario.target, *self.scenario.followers)}
-        if self.database and (writes or landed):  # runs change nothing in a source
-            self.database.restore()
+        written = {side.server for side in (self.scenario.target, *self.scenario.followers)}
+        for name, database in self.databases.items():
+            if name in written or landed:  # runs change nothing in a source
+                database.restore()
 
     def rows(self, target: TargetSide | None = None) -> Counter[Row]:
-        return Counter((target or self.scenario.target).rows(self.root, self.url))
+        side = target or self.scenario.target
+        return Counter(side.rows(self.root, self.url_of(side)))
 
 
 def changes_for(mode: str, batches: int, rows: int = 40) -> list[list[Row]]:

@@ -1,7 +1,7 @@
 """Histories against a model in plain Python: any changes, in any order, in any number of loads.
 
-The statements that all stores share are run in SQLite, in PostgreSQL and, as for files, in DuckDB; that each store runs
-them in its commit is for the contract suite to say.
+The statements that all stores share are run in SQLite, in PostgreSQL, in MySQL's dialect and, as for files, in DuckDB;
+that each store runs them in its commit is for the contract suite to say.
 """
 
 from __future__ import annotations
@@ -18,9 +18,12 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pymysql.constants import CLIENT
 
 from headgate.io import merging, rewriting
 from headgate.io.merging import Counts
+from headgate.sql import merges
+from headgate.sql.dialects import MYSQL, STANDARD, Standard
 from headgate.testing.histories import OPEN, Change, Version, loaded
 from headgate.testing.store_modes import HISTORY, changes_table, day, number_of, versioned
 
@@ -56,6 +59,7 @@ class Sql:
     run: Callable[..., Any]
     mark: str
     value_of: Callable[[Any], Any] = lambda value: value
+    dialect: Standard = STANDARD
 
     def execute(self, statement: str) -> int:
         return max(int(self.run(statement).rowcount), 0)
@@ -64,16 +68,18 @@ class Sql:
         return self.run(statement).fetchone()[0]
 
     def apply(self, history: list[Version], changes: Sequence[Change]) -> tuple[Counts, list[Version]]:
-        types = "key BIGINT, a TEXT, b DOUBLE PRECISION, other TEXT, valid_from DATE, valid_to DATE, is_current BOOLEAN"
+        types = (
+            '"key" BIGINT, a TEXT, b DOUBLE PRECISION, other TEXT, valid_from DATE, valid_to DATE, is_current BOOLEAN'
+        )
         for name, extra in (("h", ""), ("s", ', "_hg_d0" BOOLEAN')):
-            self.run(f"CREATE TEMP TABLE {name} ({types}, version BIGINT{extra})")
+            self.run(f"CREATE TEMPORARY TABLE {name} ({types}, is_current BOOLEAN, version BIGINT{extra})")
         self._fill("h", [row_of(version) for version in history])
         self._fill("s", [tuple(row.values()) for row in changes_table(changes).to_pylist()])
-        target = merging.Target("h", "s", lambda value, _: f"'{value.as_py()}'", "work")
+        target = merging.Target("h", "s", lambda value, _: f"'{value.as_py()}'", "work", dialect=self.dialect)
         counts = merging.apply(LOAD, target, self)
-        rows = self.run(f"SELECT {', '.join(COLUMNS)} FROM h").fetchall()
+        rows = self.run(f"SELECT {merges.names(COLUMNS)} FROM h").fetchall()
         for name in ("h", "s"):
-            self.run(f"DROP TABLE {name}")
+            self.run(self.dialect.drop(name))
         return counts, [version_of([self.value_of(value) for value in row]) for row in rows]
 
     def _fill(self, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -99,7 +105,7 @@ def in_files(history: list[Version], changes: Sequence[Change]) -> tuple[Counts,
     return done.counts, [version_of(row) for row in rows]
 
 
-@pytest.fixture(params=["sqlite", "files", "postgres"])
+@pytest.fixture(params=["sqlite", "files", "postgres", "mysql"])
 def apply(request: pytest.FixtureRequest) -> Iterator[Apply]:
     match request.param:
         case "files":
@@ -108,6 +114,16 @@ def apply(request: pytest.FixtureRequest) -> Iterator[Apply]:
             sqlite3.register_adapter(type(day(0)), lambda value: value.isoformat())
             with sqlite3.connect(":memory:", isolation_level=None) as database:
                 yield Sql(database.execute, "?", lambda v: type(day(0)).fromisoformat(v) if _is_date(v) else v).apply
+        case "mysql":
+            server, name = request.getfixturevalue("mariadb_server"), request.getfixturevalue("mariadb_name")
+            flags = {"client_flag": CLIENT.FOUND_ROWS, "sql_mode": "ANSI_QUOTES"}
+            with server.connect(name, **flags) as session, session.cursor() as cursor:
+
+                def run(statement: str, parameters: Sequence[Any] | None = None) -> Any:
+                    cursor.execute(statement, parameters)
+                    return cursor
+
+                yield Sql(run, "%s", dialect=MYSQL).apply
         case _:
             url = request.getfixturevalue("postgres_url")
             with psycopg.connect(url, autocommit=True) as session:

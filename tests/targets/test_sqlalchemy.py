@@ -40,7 +40,7 @@ class Through(StoreContract):
 
 class TestSqlite(Through):
     __test__ = True
-    signed_zero = False
+    signed_zero = instants = False
 
     @pytest.fixture
     def url(self) -> str:
@@ -49,7 +49,7 @@ class TestSqlite(Through):
 
 class TestMariadb(Through):
     __test__ = True
-    signed_zero = False
+    signed_zero = instants = False
 
     @pytest.fixture
     def url(self, mariadb_url: str) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from headgate.core.contracts import Load, Rescue
 from headgate.core.errors import Code, FatalError
 from headgate.sql import histories, merges
+from headgate.sql.dialects import STANDARD, Standard
 from headgate.sql.literals import quote_name, quote_text
 from headgate.sql.merges import Sides
 
@@ -72,6 +73,7 @@ class Target:
         literal: writes values.
         work: what names of work tables start with; unique in the session.
         analyze: collect statistics of a work table before it is joined.
+        dialect: how the database says it.
     """
 
     table: str
@@ -79,6 +81,7 @@ class Target:
     literal: Literal
     work: str
     analyze: bool = False
+    dialect: Standard = STANDARD
 
 
 def identity(load: Load) -> tuple[str, ...]:
@@ -97,7 +100,7 @@ def apply(load: Load, target: Target, session: Session) -> Counts:
     Raises:
         FatalError: DUPLICATE_KEYS when keys are NULL or repeated.
     """
-    sides = Sides(target.table, target.staged, tuple(load.columns.names), load.keys, load.marker)
+    sides = Sides(target.table, target.staged, tuple(load.columns.names), load.keys, load.marker, target.dialect)
     match load.mode:
         case "merge":
             check_keys(load, target.staged, session)
@@ -134,6 +137,11 @@ def check_keys(load: Load, staged: str, session: Session) -> None:
         )
 
 
+def _make(session: Session, statements: Sequence[str]) -> None:
+    for statement in statements:
+        session.execute(statement)
+
+
 def _staged(sides: Sides, session: Session) -> int:
     return int(session.value(f"SELECT count(*) FROM {sides.source} AS s"))
 
@@ -164,7 +172,7 @@ def _scd2(load: Load, target: Target, sides: Sides, session: Session) -> Counts:
     assert load.history is not None
     matched, changed = (quote_name(f"{target.work}_{name}") for name in ("matched", "changed"))
     versions = histories.Versions(sides, load.history, matched, changed)
-    session.execute(f"CREATE TEMPORARY TABLE {matched} AS {histories.matches(versions)}")
+    _make(session, sides.dialect.work(matched, histories.matches(versions)))
     if target.analyze:
         session.execute(f"ANALYZE {matched}")
     counts = Counts(unchanged=int(session.value(f"SELECT count(*) FROM {matched} WHERE hg_kind = 'none'")))
@@ -178,7 +186,7 @@ def _scd2(load: Load, target: Target, sides: Sides, session: Session) -> Counts:
     closed = session.execute(histories.close(versions, "close")) if sides.marker else 0
     updated = session.execute(histories.close(versions, "change"))
     inserted = session.execute(histories.insert_fresh(versions))
-    session.execute(f"DROP TABLE {matched}")
+    session.execute(sides.dialect.drop(matched))
     return Counts(
         counts.inserted + inserted, counts.updated + updated, counts.deleted + closed + missing, counts.unchanged
     )
@@ -186,12 +194,13 @@ def _scd2(load: Load, target: Target, sides: Sides, session: Session) -> Counts:
 
 def _worked_out(versions: histories.Versions, counts: Counts, session: Session) -> Counts:
     """Keys whose history is to be worked out as a whole."""
-    session.execute(f"CREATE TEMPORARY TABLE {versions.changed} AS {histories.timeline(versions)}")
+    dialect = versions.sides.dialect
+    _make(session, dialect.work(versions.changed, histories.timeline(versions)))
     unchanged = int(session.value(histories.unchanged_hard(versions)))
     deleted = session.execute(histories.delete_absorbed(versions))
     updated = session.execute(histories.update_changed(versions))
     inserted = session.execute(histories.insert_changed(versions))
-    session.execute(f"DROP TABLE {versions.changed}")
+    session.execute(dialect.drop(versions.changed))
     return replace(counts, inserted=inserted, updated=updated, deleted=deleted, unchanged=counts.unchanged + unchanged)
 
 
@@ -202,10 +211,8 @@ def _append(load: Load, target: Target, sides: Sides, session: Rescuing) -> Coun
     """Insert all rows, or, where a constraint rejects some, halve by halve all that it does not reject."""
     assert load.rescue is not None
     numbered = quote_name(f"{target.work}_numbered")
-    session.execute(
-        f"CREATE TEMPORARY TABLE {numbered} AS SELECT row_number() OVER () AS hg_n, s.* FROM {sides.source} AS s"
-    )
-    session.execute(f"CREATE INDEX {quote_name(f'{target.work}_n')} ON {numbered} (hg_n)")
+    every = f"SELECT row_number() OVER () AS hg_n, s.* FROM {sides.source} AS s"
+    _make(session, sides.dialect.work(numbered, every, index="hg_n"))
     listed = merges.names(sides.columns)
     inserted = rejected = 0
     todo = [(1, int(session.value(f"SELECT count(*) FROM {numbered}")))]
@@ -225,7 +232,7 @@ def _append(load: Load, target: Target, sides: Sides, session: Rescuing) -> Coun
         else:
             middle = (first + last) // 2
             todo += [(middle + 1, last), (first, middle)]  # the first half first: of equal keys the first row stays
-    session.execute(f"DROP TABLE {numbered}")
+    session.execute(sides.dialect.drop(numbered))
     return Counts(inserted, rejected=rejected)
 
 

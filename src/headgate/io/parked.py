@@ -36,6 +36,12 @@ def note(statements: Statements, claim: Claim, kind: Kind, name: str) -> None:
     )
 
 
+def drop(statements: Statements, run_id: str, name: str, quote: Callable[[str], str] = quote_name) -> None:
+    """Remove one table that was noted."""
+    statements.execute(f"DROP TABLE IF EXISTS {quote(name)}")
+    statements.execute("DELETE FROM headgate_staging WHERE run_id = ? AND kind = 'table' AND name = ?", (run_id, name))
+
+
 def park(statements: Statements, record: LedgerRecord, loads: Sequence[tuple[Load, str, int]]) -> None:
     """Keep a run: its record, and of each load its staging table and number of rows."""
     key = record.claim.key

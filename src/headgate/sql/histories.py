@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from headgate.core.contracts import History
 from headgate.sql.literals import quote_name
-from headgate.sql.merges import Sides, assign, differs, names, same
+from headgate.sql.merges import Sides, names, same, taken
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def matches(versions: Versions) -> str:
     """What becomes of each staged key: new, change, close, none, or hard (to be worked out)."""
     sides, (since, until, current, version) = versions.sides, versions._history()
     marked = f"max(CASE WHEN s.{quote_name(sides.marker)} THEN 1 ELSE 0 END)" if sides.marker else "0"
-    equal = f"h.{current} AND NOT {differs(versions.history.track, 'h', 's')}"
+    equal = f"h.{current} AND NOT {sides.differs(versions.history.track, 'h', 's')}"
     known = (
         f"SELECT {names(sides.keys, 's')}, min(s.{since}) AS hg_at, max(s.{since}) AS hg_last,"
         f" min(h.{version}) AS hg_low, max(h.{version}) AS hg_high, max(h.{since}) AS hg_since,"
@@ -66,22 +66,20 @@ def matches(versions: Versions) -> str:
 
 def close(versions: Versions, kind: str) -> str:
     """End the last versions of keys of one kind."""
-    _, until, current, _ = versions._history()
-    return (
-        f"UPDATE {versions.sides.target} AS t SET {until} = m.hg_at, {current} = FALSE FROM {versions.matched} AS m"
-        f" WHERE {same(versions.sides.keys, 't', 'm')} AND t.{current} AND m.hg_kind = '{kind}'"
-    )
+    sides, history = versions.sides, versions.history
+    where = f"{same(sides.keys, 't', 'm')} AND t.{quote_name(history.is_current)} AND m.hg_kind = '{kind}'"
+    changes = {history.valid_to: "m.hg_at", history.is_current: "FALSE"}
+    return sides.dialect.update(sides.target, changes, where, f"{versions.matched} AS m")
 
 
 def close_missing(versions: Versions, moment: str) -> str:
     """End the last versions of keys that are not staged; ``moment`` is a literal."""
-    since, until, current, _ = versions._history()
-    sides = versions.sides
-    return (
-        f"UPDATE {sides.target} AS t SET {until} = {moment}, {current} = FALSE WHERE t.{current}"
-        f" AND t.{since} < {moment}"
+    sides, history = versions.sides, versions.history
+    where = (
+        f"t.{quote_name(history.is_current)} AND t.{quote_name(history.valid_from)} < {moment}"
         f" AND NOT EXISTS (SELECT 1 FROM {sides.source} AS s WHERE {same(sides.keys, 's', 't')})"
     )
+    return sides.dialect.update(sides.target, {history.valid_to: moment, history.is_current: "FALSE"}, where)
 
 
 def fresh(versions: Versions) -> str:
@@ -113,24 +111,24 @@ def timeline(versions: Versions) -> str:
     sides, (since, until, current, version) = versions.sides, versions._history()
     keys, tracked = names(sides.keys), versions.history.track
     by_time = f"PARTITION BY {keys} ORDER BY hg_at"
+    before = "".join(f", lag({quote_name(name)}) OVER ({by_time}) AS hg_was{n}" for n, name in enumerate(tracked))
     likened = " AND ".join(
-        f"e.{quote_name(name)} IS NOT DISTINCT FROM lag(e.{quote_name(name)}) OVER ({by_time})" for name in tracked
+        sides.dialect.equal(f"e.{quote_name(name)}", f"e.hg_was{n}") for n, name in enumerate(tracked)
     )
-    alike = f"hg_gone = lag(hg_gone) OVER ({by_time}) AND (hg_gone = 1 OR ({likened or 'TRUE'}))"
+    alike = f"hg_gone = hg_went AND (hg_gone = 1 OR ({likened or 'TRUE'}))"
     plain = [name for name in versions.plain if name != versions.history.valid_from]
     open_end = f"(SELECT max({until}) FROM {sides.source} AS o)"
     rows = (
         f"SELECT {names(plain)}, hg_at AS {since}, coalesce(hg_next, {open_end}) AS {until},"
         f" hg_next IS NULL AS {current}, hg_base + hg_number AS {version}, hg_staged FROM placed WHERE hg_gone = 0"
     )
-    changed = (
-        f"h.{until} IS DISTINCT FROM r.{until} OR h.{current} IS DISTINCT FROM r.{current}"
-        f" OR h.{version} IS DISTINCT FROM r.{version} OR r.hg_staged = 1"
-    )
+    own = (versions.history.valid_to, versions.history.is_current, versions.history.version)
+    changed = f"{sides.differs(own, 'h', 'r')} OR r.hg_staged = 1"
     listed = names([*plain, *versions.history.columns], "r")
     return (
         f"WITH events AS ({_events(versions)}),"
-        f" compared AS (SELECT e.*, CASE WHEN {alike} THEN 0 ELSE 1 END AS hg_starts FROM events AS e),"
+        f" lagged AS (SELECT v.*, lag(hg_gone) OVER ({by_time}) AS hg_went{before} FROM events AS v),"
+        f" compared AS (SELECT e.*, CASE WHEN {alike} THEN 0 ELSE 1 END AS hg_starts FROM lagged AS e),"
         f" grouped AS (SELECT c.*, sum(hg_starts) OVER ({by_time} ROWS UNBOUNDED PRECEDING) AS hg_group"
         " FROM compared AS c),"
         f" ranked AS (SELECT g.*, row_number() OVER (PARTITION BY {keys}, hg_group ORDER BY hg_at) AS hg_rank,"
@@ -151,7 +149,7 @@ def _events(versions: Versions) -> str:
     plain = [name for name in versions.plain if name != versions.history.valid_from]
     hard = f"JOIN {versions.matched} AS m ON m.hg_kind = 'hard' AND "
     mark = f"CASE WHEN s.{quote_name(sides.marker)} THEN 1 ELSE 0 END" if sides.marker else "0"
-    equal = f"s.{since} = h.{since} AND {mark} = 0 AND NOT {differs(versions.history.track, 'h', 's')}"
+    equal = f"s.{since} = h.{since} AND {mark} = 0 AND NOT {sides.differs(versions.history.track, 'h', 's')}"
     on_key = same(sides.keys, "s", "h")
     staged_there = f"SELECT 1 FROM {sides.source} AS s WHERE {on_key} AND s.{since} = h."
     base = "coalesce(m.hg_low, 1) - 1 AS hg_base"
@@ -173,7 +171,7 @@ def _events(versions: Versions) -> str:
 
 def delete_absorbed(versions: Versions) -> str:
     """Versions of hard keys that the new history no longer has."""
-    return f"DELETE FROM {versions.sides.target} AS t WHERE {absorbed(versions)}"
+    return versions.sides.dialect.delete(versions.sides.target, absorbed(versions))
 
 
 def absorbed(versions: Versions) -> str:
@@ -193,10 +191,8 @@ def update_changed(versions: Versions) -> str:
     sides, history = versions.sides, versions.history
     set_: Sequence[str] = [name for name in sides.columns if name not in (*sides.keys, history.valid_from)]
     since = quote_name(history.valid_from)
-    return (
-        f"UPDATE {sides.target} AS t SET {assign(set_, 'c')} FROM {versions.changed} AS c"
-        f" WHERE {same(sides.keys, 't', 'c')} AND t.{since} = c.{since} AND c.hg_do = 'u'"
-    )
+    where = f"{same(sides.keys, 't', 'c')} AND t.{since} = c.{since} AND c.hg_do = 'u'"
+    return sides.dialect.update(sides.target, taken(set_, "c"), where, f"{versions.changed} AS c")
 
 
 def insert_changed(versions: Versions) -> str:

@@ -1,7 +1,6 @@
 """What the modes of loading mean, as SQL over two relations: the staged rows ``s`` and the table ``t``.
 
-Pure text for SQL databases that know ``IS DISTINCT FROM`` and ``UPDATE … FROM``: PostgreSQL, SQLite, DuckDB.
-:mod:`headgate.io.merging` runs it.
+Pure text; what databases say differently comes from :mod:`headgate.sql.dialects`. :mod:`headgate.io.merging` runs it.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from headgate.sql.dialects import STANDARD, Standard
 from headgate.sql.literals import quote_name
 
 
@@ -22,6 +22,7 @@ class Sides:
         columns: those of the table that the rows have.
         keys: among them.
         marker: a boolean column of the source only: rows for which it is true delete their key.
+        dialect: how the database says it.
     """
 
     target: str
@@ -29,6 +30,7 @@ class Sides:
     columns: tuple[str, ...]
     keys: tuple[str, ...]
     marker: str = ""
+    dialect: Standard = STANDARD
 
     @property
     def others(self) -> tuple[str, ...]:
@@ -38,6 +40,10 @@ class Sides:
     def stays(self) -> str:
         """A condition: the staged row ``s`` deletes nothing."""
         return f"NOT coalesce(s.{quote_name(self.marker)}, FALSE)" if self.marker else "TRUE"
+
+    def differs(self, columns: Sequence[str], left: str, right: str) -> str:
+        """The condition that a column has another value; NULL equals NULL."""
+        return differs(columns, left, right, self.dialect)
 
 
 def names(columns: Sequence[str], side: str = "") -> str:
@@ -51,14 +57,15 @@ def same(columns: Sequence[str], left: str, right: str) -> str:
     return " AND ".join(f"{left}.{quote_name(name)} = {right}.{quote_name(name)}" for name in columns) or "TRUE"
 
 
-def differs(columns: Sequence[str], left: str, right: str) -> str:
+def differs(columns: Sequence[str], left: str, right: str, dialect: Standard = STANDARD) -> str:
     """The condition that a column has another value; NULL equals NULL."""
-    tests = [f"{left}.{quote_name(name)} IS DISTINCT FROM {right}.{quote_name(name)}" for name in columns]
+    tests = [dialect.distinct(f"{left}.{quote_name(name)}", f"{right}.{quote_name(name)}") for name in columns]
     return f"({' OR '.join(tests)})" if tests else "FALSE"
 
 
-def assign(columns: Sequence[str], side: str) -> str:
-    return ", ".join(f"{quote_name(name)} = {side}.{quote_name(name)}" for name in columns)
+def taken(columns: Sequence[str], side: str) -> dict[str, str]:
+    """Changes that take columns over from the other side."""
+    return {name: f"{side}.{quote_name(name)}" for name in columns}
 
 
 # -------------------------------------------------------------------------------------------------- all modes
@@ -84,11 +91,11 @@ def delete_partitions(sides: Sides, partition: Sequence[str]) -> list[str]:
     """Rows of the table that equal a staged row in ``partition``; first without NULLs, which can be hashed."""
     listed = names(partition)
     null = " OR ".join(f"{quote_name(name)} IS NULL" for name in partition)
-    equal = f"NOT {differs(partition, 't', 's')}"
+    equal = f"NOT {sides.differs(partition, 't', 's')}"
     some = f"(SELECT DISTINCT {listed} FROM {sides.source} AS p WHERE {null})"
     return [
         f"DELETE FROM {sides.target} WHERE ({listed}) IN (SELECT {listed} FROM {sides.source} AS s)",
-        f"DELETE FROM {sides.target} AS t WHERE ({null}) AND EXISTS (SELECT 1 FROM {some} AS s WHERE {equal})",
+        sides.dialect.delete(sides.target, f"({null}) AND EXISTS (SELECT 1 FROM {some} AS s WHERE {equal})"),
     ]
 
 
@@ -107,11 +114,10 @@ def merge_deletes(sides: Sides, *, missing: bool) -> list[str]:
     found = []
     if sides.marker:
         marked = f"SELECT 1 FROM {sides.source} AS s WHERE {match} AND s.{quote_name(sides.marker)}"
-        found.append(f"DELETE FROM {sides.target} AS t WHERE EXISTS ({marked})")
+        found.append(sides.dialect.delete(sides.target, f"EXISTS ({marked})"))
     if missing:
-        found.append(
-            f"DELETE FROM {sides.target} AS t WHERE NOT EXISTS (SELECT 1 FROM {sides.source} AS s WHERE {match})"
-        )
+        there = f"EXISTS (SELECT 1 FROM {sides.source} AS s WHERE {match})"
+        found.append(sides.dialect.delete(sides.target, f"NOT {there}"))
     return found
 
 
@@ -119,10 +125,8 @@ def merge_update(sides: Sides) -> str | None:
     """Rows that are there and differ; None if there is nothing but keys."""
     if not sides.others:
         return None
-    return (
-        f"UPDATE {sides.target} AS t SET {assign(sides.others, 's')} FROM {sides.source} AS s"
-        f" WHERE {same(sides.keys, 't', 's')} AND {sides.stays} AND {differs(sides.others, 't', 's')}"
-    )
+    where = f"{same(sides.keys, 't', 's')} AND {sides.stays} AND {sides.differs(sides.others, 't', 's')}"
+    return sides.dialect.update(sides.target, taken(sides.others, "s"), where, f"{sides.source} AS s")
 
 
 def merge_insert(sides: Sides) -> str:

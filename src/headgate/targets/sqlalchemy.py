@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headgate.core.contracts import BASIC, Store
+from headgate.core.contracts import EVERY, Store
 from headgate.core.models import WriteOptions
 from headgate.io.alchemy import Connection
 
 __all__ = ["Connection", "Write", "open_store"]
 
-MODES = BASIC
+MODES = EVERY
 
 
 class Write(WriteOptions):

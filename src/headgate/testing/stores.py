@@ -31,6 +31,7 @@ class StoreContract(LoadContract, ModeContract, LedgerContract, QuarantineContra
     Attributes:
         modes: of append, overwrite and upsert, those that the store has.
         capabilities: what its module says in ``MODES``, of the modes beyond these.
+        instants: it holds times with a zone.
         signed_zero: -0.0 comes back as -0.0; a store for which it is 0.0, its equal, says False.
         documents: names of types (see ``store_types.TYPES``) that are kept as JSON text rather than as they are.
     """

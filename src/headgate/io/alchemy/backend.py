@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from headgate.io.alchemy.leases import lease
 from headgate.io.alchemy.reading import literal_of, scan_table
 from headgate.io.alchemy.sessions import Session, quoted
 from headgate.io.alchemy.types import MYSQL, bound, declare
+from headgate.sql import dialects
 from headgate.sql.literals import quote_name
 
 if TYPE_CHECKING:
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     import sqlalchemy
 
 INSERT_ROWS = 1000
+DIALECTS: dict[str, dialects.Standard] = {
+    "postgresql": dialects.STANDARD,
+    "sqlite": dialects.STANDARD,
+    "mysql": dialects.MYSQL,
+    "mariadb": dialects.MYSQL,
+}
 TRANSACTIONAL_DDL = ("postgresql", "sqlite", "mssql")
 
 
@@ -31,6 +37,7 @@ class AlchemyBackend:
     def __init__(self, engine: sqlalchemy.Engine) -> None:
         self._engine = engine
         self._dialect = engine.dialect.name
+        self.dialect: dialects.Standard = DIALECTS.get(self._dialect, dialects.PORTABLE)
         self.product = f"SQLAlchemy ({self._dialect})"
         self.transactional_ddl = self._dialect in TRANSACTIONAL_DDL
 
@@ -78,15 +85,6 @@ class AlchemyBackend:
         except BaseException:
             session.rollback()
             raise
-
-    def update(self, target: str, stage: str, keys: Sequence[str], others: Sequence[str]) -> str:
-        """Subqueries, which every database understands."""
-        same = " AND ".join(f"incoming.{quote_name(key)} = {target}.{quote_name(key)}" for key in keys)
-        changes = ", ".join(
-            f"{quote_name(name)} = (SELECT incoming.{quote_name(name)} FROM {stage} incoming WHERE {same})"
-            for name in others
-        )
-        return f"UPDATE {target} SET {changes} WHERE EXISTS (SELECT 1 FROM {stage} incoming WHERE {same})"
 
     def literal(self, value: Any) -> str:
         return literal_of(value, self._dialect)

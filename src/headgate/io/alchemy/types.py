@@ -124,6 +124,8 @@ def table_column(name: str, type_: Any, dialect: str) -> TableColumn:
     whole = {"TINYINT": pa.int8(), "SMALLINT": pa.int16(), "BIGINT": pa.int64()}
     fine: Any = "us" if dialect not in MYSQL or getattr(type_, "fsp", None) == 6 else "s"
     match type_:
+        case t.Integer() if dialect in MYSQL and getattr(type_, "display_width", None) == 1:
+            found = pa.bool_()
         case t.Integer() if dialect != "sqlite" and found == pa.int64():
             found = whole.get(type(type_).__name__, pa.int32())
         case t.Float() if type(type_).__name__ == "REAL" and dialect == "postgresql":

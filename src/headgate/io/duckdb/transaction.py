@@ -22,6 +22,7 @@ from headgate.io.duckdb.staging import StagingFile
 from headgate.io.duckdb.types import declare
 from headgate.io.relational import merging
 from headgate.io.relational.staging import StagedTable, check, check_keys, create
+from headgate.sql.dialects import STANDARD, Standard
 from headgate.sql.literals import literal, quote_name
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Dialect:
     product = "DuckDB"
     transactional_ddl = True
     blob = "BLOB"
+    dialect: Standard = STANDARD
 
     def session(self, operation: str) -> Session:
         raise NotImplementedError("a file is opened by its store")
@@ -59,11 +61,6 @@ class Dialect:
 
     def insert(self, session: Session, stage: tuple[str, str], batch: pa.RecordBatch) -> None:
         raise NotImplementedError("rows are staged in files")
-
-    def update(self, target: str, stage: str, keys: Sequence[str], others: Sequence[str]) -> str:
-        same = " AND ".join(f"kept.{quote_name(key)} = incoming.{quote_name(key)}" for key in keys)
-        changes = ", ".join(f"{quote_name(name)} = incoming.{quote_name(name)}" for name in others)
-        return f"UPDATE {target} AS kept SET {changes} FROM {stage} AS incoming WHERE {same}"
 
     def lock(self, key: PipelineKey) -> Any:
         raise NotImplementedError("files beside the database are locked")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from headgate.io.mysql.sessions import Session, quoted
 from headgate.io.mysql.types import declare
 from headgate.io.relational.columns import source_schema
 from headgate.io.relational.source import select_list
+from headgate.sql.dialects import MYSQL, Standard
 from headgate.sql.literals import quote_name
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class MysqlBackend:
     product = "MySQL"
     transactional_ddl = False
     blob = "LONGBLOB"
+    dialect: Standard = MYSQL
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -64,11 +66,6 @@ class MysqlBackend:
 
     def insert(self, session: Session, stage: tuple[str, str], batch: pa.RecordBatch) -> None:
         session.load(stage[1], batch.schema.names, packets(batch), batch.num_rows)
-
-    def update(self, target: str, stage: str, keys: Sequence[str], others: Sequence[str]) -> str:
-        same = " AND ".join(f"kept.{quote_name(key)} = incoming.{quote_name(key)}" for key in keys)
-        changes = ", ".join(f"kept.{quote_name(name)} = incoming.{quote_name(name)}" for name in others)
-        return f"UPDATE {target} kept JOIN {stage} incoming ON {same} SET {changes}"
 
     literal = staticmethod(literal)
 

@@ -44,6 +44,7 @@ _NUMBERS: dict[int, Verdict] = {
     1060: (RetriableError, Code.CONFLICT, "another run added the column meanwhile; try again"),
     1050: (RetriableError, Code.CONFLICT, "another run created it meanwhile; try again"),
     1146: (FatalError, Code.TABLE_NOT_FOUND, "check the name and the database"),
+    1137: (FatalError, Code.UNSUPPORTED, "this server cannot keep histories; MariaDB can, or use mode: merge"),
     1103: (FatalError, Code.UNSUPPORTED, "choose another name"),
     1166: (FatalError, Code.UNSUPPORTED, "choose another name"),
     1118: (FatalError, Code.UNSUPPORTED, "the row is larger than the server's storage allows"),

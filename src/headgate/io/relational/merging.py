@@ -7,14 +7,21 @@ from typing import Any
 
 from headgate.core.runs import TableCommit
 from headgate.io import merging
-from headgate.io.relational.staging import Backend, Session, StagedTable
+from headgate.io.relational.staging import Backend, Place, Session, StagedTable
+from headgate.sql import merges
 
 
 def merge(backend: Backend[Any], session: Session, staged: StagedTable, store: str, commit: str) -> TableCommit:
     """Apply one staged table, with exact counts."""
     target, stage = _places(backend, session, staged)
     if merging.handles(staged.load):
-        place = merging.Target(target, stage, lambda value, _: backend.literal(value.as_py()), staged.stage[1])
+        place = merging.Target(
+            target,
+            stage,
+            lambda value, _: backend.literal(value.as_py()),
+            staged.stage[1],
+            dialect=backend.dialect,
+        )
         done = merging.apply(staged.load, place, session)
         table = staged.load.table
         return TableCommit(table, commit, store, done.inserted, done.updated, done.deleted, done.unchanged)
@@ -30,7 +37,9 @@ def merge(backend: Backend[Any], session: Session, staged: StagedTable, store: s
             same = _same(backend, staged)
             missing = f"NOT EXISTS (SELECT 1 FROM {target} kept WHERE {same})"
             if staged.others:
-                updated = session.execute(backend.update(target, stage, staged.load.keys, staged.others))
+                where = merges.same(staged.load.keys, "t", "s")
+                changes = merges.taken(staged.others, "s")
+                updated = session.execute(backend.dialect.update(target, changes, where, f"{stage} s"))
             else:
                 updated = _matched(session, target, stage, same)
             inserted = session.execute(
@@ -75,8 +84,11 @@ def duplicates(backend: Backend[Any], session: Session, staged: StagedTable, col
 def duplicates_in(backend: Backend[Any], session: Session, table: str, columns: Sequence[str]) -> int:
     """The same of a table that this run does not touch."""
     there = session.find(table)
-    if there is None:
-        return 0
+    return repeated(backend, session, there, columns) if there else 0
+
+
+def repeated(backend: Backend[Any], session: Session, there: Place, columns: Sequence[str]) -> int:
+    """The same of a table as it is."""
     listed = ", ".join(f"{backend.quote(name)} AS c{place}" for place, name in enumerate(columns))
     return _repeated(session, f"(SELECT {listed} FROM {backend.quoted(there)}) every_row", len(columns))
 
@@ -110,7 +122,8 @@ def _listed(backend: Backend[Any], columns: Sequence[str], known: Sequence[str])
 
 
 def _places(backend: Backend[Any], session: Session, staged: StagedTable) -> tuple[str, str]:
-    target = session.find(staged.load.table) or backend.new_place(session, staged.load.table)
+    found = staged.stand_in or session.find(staged.load.table)
+    target = found or backend.new_place(session, staged.load.table)
     return backend.quoted(target), backend.quoted(staged.stage)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from headgate.core.contracts import Load, Scan
@@ -11,8 +11,9 @@ from headgate.core.errors import Code, FatalError, nearest
 from headgate.core.ledger import PREFIX, Claim
 from headgate.core.runs import PipelineKey
 from headgate.io.ledger import Statements
-from headgate.io.merging import KEYED, identity
+from headgate.io.merging import KEYED, handles, identity
 from headgate.io.relational.columns import TableColumn, accepts
+from headgate.sql.dialects import Standard
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -61,11 +62,13 @@ class Backend(Protocol[S]):
         transactional_ddl: CREATE and ALTER belong to the transaction that they stand in; else they come before it, in
             a session of their own.
         blob: the type of the ledger's bytes.
+        dialect: how it says what databases say differently.
     """
 
     product: str
     transactional_ddl: bool
     blob: str
+    dialect: Standard
 
     def session(self, operation: str) -> S: ...
 
@@ -81,9 +84,6 @@ class Backend(Protocol[S]):
 
     def insert(self, session: S, stage: Place, batch: pa.RecordBatch) -> None:
         """Add a batch to a staging table, fast."""
-
-    def update(self, target: str, stage: str, keys: Sequence[str], others: Sequence[str]) -> str:
-        """UPDATE of the matching rows; the number of rows it meets is that of the matches."""
 
     def lock(self, key: PipelineKey) -> AbstractContextManager[None]: ...
 
@@ -101,12 +101,12 @@ class Backend(Protocol[S]):
 
 @dataclass
 class StagedTable:
-    """What one run does to one table."""
+    """What one run does to one table. ``stand_in``: the table that a trial merges into instead."""
 
     load: Load
     stage: Place
     rows: int = 0
-    additions: list[str] = field(default_factory=list)
+    stand_in: Place | None = None
 
     @property
     def names(self) -> list[str]:
@@ -125,6 +125,14 @@ def check(backend: Backend[Any], session: Session, load: Load) -> list[str]:
         FatalError: TABLE_NOT_FOUND, SCHEMA_MISMATCH or UNSUPPORTED, before a row is staged.
     """
     _check_names(backend, load)
+    if handles(load) and not backend.dialect.merges:
+        raise FatalError(
+            Code.UNSUPPORTED,
+            f"it is not known how {backend.product} says what the mode {load.mode} needs",
+            operation="stage",
+            object=load.table,
+            hint="use mode: append, overwrite (of the whole table) or upsert",
+        )
     place = session.find(load.table)
     declared = {field_.name: backend.declare(session, field_, _key_bytes(load, field_.name)) for field_ in load.schema}
     if place is None:
@@ -199,6 +207,17 @@ def create(backend: Backend[Any], session: Session, load: Load, place: Place, *,
     if load.mode in KEYED and not staging:
         lines.append(f"PRIMARY KEY ({', '.join(backend.quote(key) for key in identity(load))})")
     session.execute(f"CREATE TABLE {backend.quoted(place)} ({', '.join(lines)})")
+
+
+def shape(backend: Backend[Any], session: Session, load: Load) -> None:
+    """Create the table, or add the columns that it lacks."""
+    additions = check(backend, session, load)
+    place = session.find(load.table)
+    if place is None:
+        create(backend, session, load, backend.new_place(session, load.table), staging=False)
+    for addition in additions:
+        assert place is not None, "columns are added to what is there"
+        session.execute(f"ALTER TABLE {backend.quoted(place)} {addition}")
 
 
 def check_keys(backend: Backend[Any], session: Session, staged: StagedTable) -> None:

@@ -14,9 +14,9 @@ from headgate.core.events import Emitter, Step
 from headgate.core.ledger import Claim, LedgerRecord, QuarantineEntry
 from headgate.core.runs import TableCommit
 from headgate.io import ledger, parked
-from headgate.io.relational import merging
+from headgate.io.relational import merging, trials
 from headgate.io.relational.outcome import was_published
-from headgate.io.relational.staging import Backend, Session, StagedTable, check, check_keys, create
+from headgate.io.relational.staging import Backend, Session, StagedTable, check, check_keys, create, shape
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -102,12 +102,22 @@ class RelationalTransaction:
 
     def duplicates(self, table: str, columns: Sequence[str]) -> int:
         for staged in self._tables:
-            if staged.load.table == table:
+            if staged.load.table != table:
+                continue
+            if not trials.needed(staged.load):
                 return merging.duplicates(self._backend, self._session, staged, columns)
+            with trials.trial(self._backend, self._session, staged, self._claim, self._store) as (place, _):
+                return merging.repeated(self._backend, self._session, place, columns)
         return merging.duplicates_in(self._backend, self._session, table, columns)
 
     def counts(self) -> list[TableCommit]:
-        return [merging.expected(self._backend, self._session, staged, self._store) for staged in self._tables]
+        return [self._expected(staged) for staged in self._tables]
+
+    def _expected(self, staged: StagedTable) -> TableCommit:
+        if not trials.needed(staged.load):
+            return merging.expected(self._backend, self._session, staged, self._store)
+        with trials.trial(self._backend, self._session, staged, self._claim, self._store) as (_, done):
+            return done
 
     # ------------------------------------------------------------------------------------------- publishing
 
@@ -150,15 +160,7 @@ class RelationalTransaction:
         ddl = session if self._backend.transactional_ddl else self._backend.session("publish")
         try:
             for staged in self._tables:
-                additions = check(self._backend, ddl, staged.load)
-                place = ddl.find(staged.load.table)
-                if place is None:
-                    create(
-                        self._backend, ddl, staged.load, self._backend.new_place(ddl, staged.load.table), staging=False
-                    )
-                for addition in additions:
-                    assert place is not None, "columns are added to what is there"
-                    ddl.execute(f"ALTER TABLE {self._backend.quoted(place)} {addition}")
+                shape(self._backend, ddl, staged.load)
         finally:
             if ddl is not session:
                 ddl.close()
