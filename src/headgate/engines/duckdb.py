@@ -51,13 +51,14 @@ class DuckdbSession:
         self._interrupted = threading.Event()
         self._numbered: set[str] = set()
         self._closed = False
+        self._broken: HeadgateError | None = None
         self._connection.execute(f"CREATE SEQUENCE {_MALFORMED} START 1")
         self._connection.execute(f"CREATE TABLE {_REJECTS} (path VARCHAR, line BIGINT, text VARCHAR, reason VARCHAR)")
 
     # ------------------------------------------------------------------------------------------- relations
 
     def register(self, name: str, scan: Scan) -> None:
-        with _failing("register", name):
+        with self._failing("register", name):
             self._forget(name)
             if scan.files is not None:
                 select = self._select(scan.files, scan.schema.raw)
@@ -66,12 +67,12 @@ class DuckdbSession:
                 self._readers[name] = self._stoppable(scan.batches)
 
     def define(self, name: str, sql: str) -> None:
-        with _failing("define", name):
+        with self._failing("define", name):
             self._forget(name)
             self._connection.execute(f"CREATE VIEW {quote_name(name)} AS {sql}")
 
     def materialise(self, name: str, scan: Scan) -> None:
-        with _failing("materialise", name), self._cursor() as cursor:
+        with self._failing("materialise", name), self._cursor() as cursor:
             self._forget(name)
             if scan.files is not None:
                 select = self._select(scan.files, scan.schema.raw)
@@ -88,12 +89,28 @@ class DuckdbSession:
         import pyarrow as pa
 
         def batches() -> Iterator[pa.RecordBatch]:
-            for batch in reader:
-                if self._interrupted.is_set():
-                    raise FatalError(Code.INTERRUPTED, "the run was interrupted", operation="transform")
-                yield batch
+            try:
+                for batch in reader:
+                    if self._interrupted.is_set():
+                        raise FatalError(Code.INTERRUPTED, "the run was interrupted", operation="transform")
+                    yield batch
+            except HeadgateError as error:
+                self._broken = error
+                raise
 
         return pa.RecordBatchReader.from_batches(reader.schema, batches())
+
+    @contextlib.contextmanager
+    def _failing(self, operation: str, object_: str = "") -> Iterator[None]:
+        """DuckDB's own errors as ours; of one in a stream that it reads it has only the text, so that one was kept."""
+        import duckdb
+
+        try:
+            yield
+        except (HeadgateError, BindingError):
+            raise
+        except (duckdb.Error, OSError) as error:  # in mid-stream they arrive as OSError
+            raise self._broken or duckdb_errors.failed(error, operation, object_) from None
 
     def _select(self, scan: FileScan, schema: pa.Schema) -> str:
         self._files.append(scan)
@@ -114,7 +131,7 @@ class DuckdbSession:
 
         cursor = self._new_cursor()
         try:
-            with _failing("transform"):
+            with self._failing("transform"):
                 query = duckdb_types.delivered_query(cursor, sql)
                 reader = _heard(lambda: cursor.sql(query).to_arrow_reader(batch_rows), self.interrupt)
         except BaseException:
@@ -129,7 +146,7 @@ class DuckdbSession:
         self, cursor: duckdb.DuckDBPyConnection, reader: pa.RecordBatchReader, schema: pa.Schema
     ) -> Iterator[pa.RecordBatch]:
         try:
-            with _failing("transform"):
+            with self._failing("transform"):
                 while True:
                     try:
                         batch = reader.read_next_batch()
@@ -142,7 +159,7 @@ class DuckdbSession:
             self._release(cursor)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        with _failing("transform"):
+        with self._failing("transform"):
             reader = self.stream(sql, 10_000)
             table = _heard(reader.read_all, self.interrupt)
             return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
@@ -150,7 +167,7 @@ class DuckdbSession:
     # ------------------------------------------------------------------------------------------- rejected lines
 
     def rejected(self) -> Iterable[Rejected]:
-        with _failing("rejected lines"), self._cursor() as cursor:
+        with self._failing("rejected lines"), self._cursor() as cursor:
             self._keep_malformed()
             result = cursor.execute(
                 f"SELECT path, line, any_value(text), string_agg(DISTINCT reason, '; ' ORDER BY reason)"
@@ -278,19 +295,6 @@ def _heard(action: Callable[[], T], interrupt: Callable[[], None]) -> T:
     if failure is not None:
         raise failure
     return cast("T", value)
-
-
-@contextlib.contextmanager
-def _failing(operation: str, object_: str = "") -> Iterator[None]:
-    """DuckDB's own errors as ours; in mid-stream they arrive as OSError."""
-    import duckdb
-
-    try:
-        yield
-    except (HeadgateError, BindingError):
-        raise
-    except (duckdb.Error, OSError) as error:
-        raise duckdb_errors.failed(error, operation, object_) from None
 
 
 def open_engine() -> DuckdbEngine:

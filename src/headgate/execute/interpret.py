@@ -148,7 +148,7 @@ class Interpreter:
             if stage.source is None:
                 opened = self._replayed(stage)
             else:
-                opened = self._open(run.gathered.relations[stage.relation])
+                opened = self._open(run.gathered.relations[stage.relation], stage.reads)
             run.scans.append(opened)
             self.main = (stage, opened)
             _tell_query(outcome, opened)
@@ -174,13 +174,14 @@ class Interpreter:
             touched(run, affected)
             self._register_main(stage, self.again or self._read_again(stage, narrow=True))
 
-    def _open(self, relation: Relation) -> OpenScan:
+    def _open(self, relation: Relation, columns: tuple[str, ...] = ()) -> OpenScan:
         run = self.run
+        read = relation.read.model_copy(update={"columns": columns}) if columns else relation.read
         window = run.window if relation.source == 0 else None
         if run.request.limit is not None and window is not None and relation.read.mode == "full":
             window = replace(window, limit=min(run.request.limit, window.limit or run.request.limit))
         source = run.workspace.source(relation.endpoint)
-        opened = source.scan(relation.read, context_with_lookup(run, relation.read), window or FULL)
+        opened = source.scan(read, context_with_lookup(run, read), window or FULL)
         run.whole = run.whole or opened.whole
         if relation.source is not None and window is not None:
             run.positions[relation.source] = window.high

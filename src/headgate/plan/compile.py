@@ -20,6 +20,7 @@ from headgate.plan.partial import refuse_partial_groups
 from headgate.plan.passes import PassBuilder, narrowed
 from headgate.plan.placement import Sites, place
 from headgate.plan.places import located
+from headgate.plan.reading import narrowed_scan
 from headgate.plan.rules import RuleBook, alone
 from headgate.plan.stages import (
     KEY_COLUMNS,
@@ -369,12 +370,14 @@ class _Compiler:
         stores = tuple(dict.fromkeys(self.inputs.stores))
         affected = self.regrouping.affected(self.pipeline) if self.regrouping is not None else None
         main = replace(self.inputs.main, affected=affected)
-        work = (main, *self.inputs.scans[1:], *with_replayability(self.stages))
+        work: tuple[Stage, ...] = (main, *self.inputs.scans[1:], *with_replayability(self.stages))
         audit = self.rules.audits.stage(self.pipeline.error_handling.max_error_percentage)
         wanted = self.pipeline.engine if self.inputs.resume is None else "duckdb"
         placement, move = place(work, audit, self.trails, self.inputs.sites, wanted, self._bind)
         if move is not None and affected is not None:
             placement, move = Placement("duckdb", "groups are read again, which only the engine does"), None
+        if move is None and affected is None and self.inputs.resume is None:
+            work = narrowed_scan(work, audit, self.pipeline.sources[0], self._bind)
         stages: tuple[Stage, ...] = (
             Claim(self.pipeline.name, stores[0]),
             *([move] if move else []),

@@ -151,7 +151,8 @@ class Scan:
     """Open one relation: a source of the pipeline, or the other side of a join.
 
     ``unique``: columns that must be unique in it, checked before the main source is read. ``repeatable``: it is
-    scanned more than once, so batches are kept. ``options``: a hash of what chooses its rows.
+    scanned more than once, so batches are kept. ``options``: a hash of what chooses its rows. ``reads``: the columns
+    that are read, where others are not needed.
     """
 
     relation: str
@@ -166,6 +167,7 @@ class Scan:
     options: str = ""
     note: str = ""
     affected: Affected | None = None
+    reads: tuple[str, ...] = ()
 
 
 Place = Literal["duckdb", "relay", "source", "server"]

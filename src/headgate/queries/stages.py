@@ -92,7 +92,8 @@ def _write(stage: Write) -> str:
 
 
 def _scan(stage: Scan) -> str:
-    text = f"scan {stage.object} of {stage.connection} ({_count(len(stage.columns), 'column')}, {stage.mode})"
+    read = f"{len(stage.reads)} of " if stage.reads else ""
+    text = f"scan {stage.object} of {stage.connection} ({read}{_count(len(stage.columns), 'column')}, {stage.mode})"
     if stage.side is not None:
         text += f" to look rows up as {stage.relation}"
     if stage.unique:

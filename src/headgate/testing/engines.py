@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from headgate.core.contracts import BindingError, Column, Engine, EngineSession, FileScan, Scan, SourceSchema
-from headgate.core.errors import Code, FatalError
+from headgate.core.errors import Code, FatalError, RetriableError
 from headgate.testing.rows import arrow_schema, values
 
 WIRE = [
@@ -162,6 +162,24 @@ class EngineContract:
         assert binder.columns(stream.schema)[0].name == "x"
         assert binder.arrow(binder.columns(stream.schema)) == stream.schema
         binder.close()
+
+    @pytest.mark.parametrize("kept", [False, True], ids=["streamed", "kept"])
+    def test_an_error_of_a_source_stays_what_it_was(self, session: EngineSession, *, kept: bool) -> None:
+        """An engine may see its text only; whether trying again helps must not get lost."""
+        schema = arrow_schema([("n", pa.int64())])
+
+        def broken() -> Iterator[pa.RecordBatch]:
+            yield pa.RecordBatch.from_pydict({"n": [1]}, schema)
+            raise RetriableError(Code.CONNECTION_FAILED, "the network broke", operation="scan", object="t")
+
+        scan = Scan(SourceSchema(schema), batches=pa.RecordBatchReader.from_batches(schema, broken()))
+
+        def read() -> None:
+            (session.materialise if kept else session.register)("t", scan)
+            session.rows("SELECT sum(n) FROM t")
+
+        with pytest.raises(RetriableError, match="the network broke"):
+            read()
 
     def test_parquet_files_are_read_with_their_columns_by_name(self, session: EngineSession, tmp_path: Path) -> None:
         pq.write_table(pa.table({"a": [1], "b": ["x"]}), tmp_path / "in" / "one.parquet")
