@@ -68,9 +68,7 @@ class Sql:
         return self.run(statement).fetchone()[0]
 
     def apply(self, history: list[Version], changes: Sequence[Change]) -> tuple[Counts, list[Version]]:
-        types = (
-            '"key" BIGINT, a TEXT, b DOUBLE PRECISION, other TEXT, valid_from DATE, valid_to DATE, is_current BOOLEAN'
-        )
+        types = '"key" BIGINT, a TEXT, b DOUBLE PRECISION, other TEXT, valid_from DATE, valid_to DATE'
         for name, extra in (("h", ""), ("s", ', "_hg_d0" BOOLEAN')):
             self.run(f"CREATE TEMPORARY TABLE {name} ({types}, is_current BOOLEAN, version BIGINT{extra})")
         self._fill("h", [row_of(version) for version in history])
@@ -105,7 +103,7 @@ def in_files(history: list[Version], changes: Sequence[Change]) -> tuple[Counts,
     return done.counts, [version_of(row) for row in rows]
 
 
-@pytest.fixture(params=["sqlite", "files", "postgres", "mysql"])
+@pytest.fixture(params=["sqlite", "files", "postgres", pytest.param("mysql", marks=pytest.mark.long)])
 def apply(request: pytest.FixtureRequest) -> Iterator[Apply]:
     match request.param:
         case "files":
