@@ -18,11 +18,26 @@ import pytest
 from hypothesis import settings
 from psycopg import sql
 from tests.mariadb import mariadb_name, mariadb_server, mariadb_url
-from tests.mermaid.parser import Parser, running_parser
+from tests.mermaid.pictures import (
+    mermaid_parser,
+    pytest_configure,
+    pytest_pyfunc_call,
+    pytest_report_header,
+    pytest_unconfigure,
+)
 
 from headgate.core import secrets as product_secrets
 
-__all__ = ["mariadb_name", "mariadb_server", "mariadb_url"]
+__all__ = [
+    "mariadb_name",
+    "mariadb_server",
+    "mariadb_url",
+    "mermaid_parser",
+    "pytest_configure",
+    "pytest_pyfunc_call",
+    "pytest_report_header",
+    "pytest_unconfigure",
+]
 
 settings.register_profile("headgate", deadline=None)  # a busy machine is no fault
 settings.load_profile("headgate")
@@ -140,10 +155,3 @@ def postgres_url(postgres_server: Server) -> Iterator[str]:
     name = database_name()
     yield postgres_server.create_database(name)
     postgres_server.drop_database(name)
-
-
-@pytest.fixture(scope="session")
-def mermaid_parser() -> Iterator[Parser]:
-    """Mermaid's own parser: every diagram that a test makes goes through it."""
-    with running_parser() as parser:
-        yield parser

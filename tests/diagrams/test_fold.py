@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,8 +11,11 @@ from tests.diagrams.conftest import RELAXED, graphs
 from tests.mermaid.parser import Parser
 
 from headgate.diagrams.fold import EDGES, NODES, fold, to_depth
-from headgate.diagrams.graph import Edge, Graph, Group, Node
+from headgate.diagrams.graph import Edge, EdgeKind, Graph, Group, Node
+from headgate.diagrams.palette import Role
 from headgate.diagrams.render import LARGEST, mermaid
+from headgate.diagrams.sequence import Block, Message, Participant, Sequence
+from headgate.diagrams.tables import Table, TableColumn, Tables
 
 
 def large(groups: int, each: int) -> Graph:
@@ -47,7 +51,7 @@ def test_edges_that_are_too_many_are_cut_and_the_title_says_so() -> None:
     edges = tuple(Edge(one.id, other.id) for one in nodes for other in nodes)
     folded = fold(Graph("all", nodes, edges))
     assert len(folded.edges) == EDGES
-    assert folded.title == "all (400 of 1,600 edges)"
+    assert folded.title == "all (200 of 1,600 edges)"
 
 
 def test_mermaid_takes_the_largest(mermaid_parser: Parser) -> None:
@@ -76,3 +80,31 @@ def test_any_graph_can_be_folded(graph: Graph, nodes: int, edges: int) -> None:
     assert len(folded.nodes) <= max(nodes, 2)
     assert len(folded.edges) <= edges
     mermaid(to_depth(folded, 1))
+
+
+def test_a_large_project_of_layers_stores_and_calls_is_drawn() -> None:
+    """The shape of the largest public project: many stores outside of layers, each with several edges to parts."""
+    seed = Random(7)  # noqa: S311 - a shape, not a secret
+    layers = tuple(Group(name, name) for name in ("orchestration", "extract", "transform", "load", "utilities"))
+    parts = [Node(f"part {n}", f"Part {n}\nrun()\nread()", group=seed.choice(layers).id) for n in range(60)]
+    stores = [Node(f"store {n}", f"folder/of/files/table {n}.csv", Role.SOURCE) for n in range(90)]
+    ends = [(seed.choice(stores).id, seed.choice(parts).id) for _ in range(300)]
+    flow = [Edge(*(end if seed.random() < 0.5 else end[::-1])) for end in dict.fromkeys(ends)]
+    uses = [Edge(one.id, other.id, EdgeKind.USES) for one, other in itertools.pairwise(parts)]
+    graph = Graph("Large", (*parts, *stores), (*flow, *uses), layers, "LR")
+    assert len(graph.edges) > EDGES
+    mermaid(graph)
+
+
+def test_messages_and_tables_that_are_too_many_are_counted() -> None:
+    people = (Participant("a", "A"), Participant("b", "B"), Participant("c", "C"))
+    inside = tuple(Message("a", "b", f"message {n} " + "x" * 80) for n in range(2_000))
+    text = mermaid(Sequence("Many", people, (Block("loop", (("each", inside),)), Message("b", "c", "last"))))
+    assert len(text) <= LARGEST
+    assert "and 1,602 more" in text
+    assert "participant c" not in text
+    columns = tuple(TableColumn(f"column_{n}", "VARCHAR") for n in range(100))
+    text = mermaid(Tables("Many", tuple(Table(str(n), f"table {n}", columns) for n in range(300))))
+    assert len(text) <= LARGEST
+    assert "and_60_more" in text
+    assert 'more"]' in text

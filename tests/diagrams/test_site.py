@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.diagrams.conftest import HOSTILE, Shop
+from tests.mermaid.needed import needs_browser
 from tests.mermaid.parser import Parser
 from typer.testing import CliRunner
 
@@ -21,7 +22,6 @@ from headgate.core.errors import Code
 from headgate.diagrams.pages.practices import PRACTICES
 from headgate.io import chromium
 
-needs_browser = pytest.mark.skipif(chromium.installed() is None, reason="Chromium is not installed (make servers)")
 HEADINGS = [
     "Overview", "Schedule", "Data Flow", "Dependencies", "Quality", "Monitoring", "Runbook", "Contacts", "History",
 ]  # fmt: skip

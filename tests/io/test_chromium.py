@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.mermaid.needed import needs_browser
 
 from headgate.core.errors import Code, FatalError
 from headgate.io import chromium as browser
-
-needs_browser = pytest.mark.skipif(browser.installed() is None, reason="Chromium is not installed (make servers)")
 
 
 @needs_browser

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-import pytest
+from tests.mermaid.needed import program
 
 FOLDER = Path(__file__).parent
 PACKAGES = FOLDER / "node_modules"
@@ -45,8 +44,7 @@ class Parser:
 def running_parser() -> Iterator[Parser]:
     """Start the parser; its packages are installed as they are locked, if they are not there yet."""
     packages()
-    node = shutil.which("node")
-    assert node is not None
+    node = program("node")
     with subprocess.Popen(  # noqa: S603 - our own script
         [node, "parse.mjs"], cwd=FOLDER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
     ) as process:
@@ -56,10 +54,8 @@ def running_parser() -> Iterator[Parser]:
 
 
 def packages() -> Path:
-    """The folder of the locked packages of the npm registry. Skips the test where Node.js is not installed."""
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        pytest.skip("Node.js and npm are not installed (as root on Debian: make servers)")
+    """The folder of the locked packages of the npm registry. Without Node.js the test is skipped, or fails in CI."""
+    npm = program("npm")
     with (FOLDER / ".lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)  # workers share the folder
         mark = PACKAGES / ".installed"

@@ -8,9 +8,15 @@ from dataclasses import replace
 from headgate.diagrams.graph import Edge, Graph, Node
 from headgate.diagrams.palette import Role
 
-NODES, EDGES = 120, 400
-"""What a picture holds by default; Mermaid itself refuses more than 500 edges."""
+NODES, EDGES = 120, 200
+"""What a picture holds by default. The time of Mermaid's layout grows with the square of the edges: 400 take a browser
+some 15 s, 200 a few, and it refuses more than 500."""
 REST = "(rest)"
+
+
+def fits(graph: Graph) -> bool:
+    """Whether a picture holds all of it."""
+    return len(graph.nodes) <= NODES and len(graph.edges) <= EDGES
 
 
 def to_depth(graph: Graph, depth: int) -> Graph:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, assert_never
+from typing import Literal, TypeVar, assert_never
 
 from headgate.diagrams.commits import Commits
 from headgate.diagrams.document import Diagram, document, masked
@@ -17,6 +18,7 @@ from headgate.diagrams.mermaid.sequence import sequence_diagram
 from headgate.diagrams.mermaid.states import state_diagram
 from headgate.diagrams.mermaid.tables import er_diagram
 from headgate.diagrams.sequence import Sequence
+from headgate.diagrams.shorten import first_messages, first_tables
 from headgate.diagrams.states import States
 from headgate.diagrams.tables import Tables
 from headgate.diagrams.text import text
@@ -24,6 +26,9 @@ from headgate.diagrams.text import text
 Format = Literal["mermaid", "markdown", "json", "dot", "text"]
 LARGEST = 45_000
 """Characters of Mermaid text; it refuses more than 50,000."""
+MESSAGES, TABLES = 800, 80
+"""How many are tried first where a text is too long."""
+Some = TypeVar("Some", Sequence, Tables)
 
 
 @dataclass(frozen=True)
@@ -40,14 +45,18 @@ PLAIN = Look()
 
 def mermaid(diagram: Diagram, look: Look = PLAIN) -> str:
     """The diagram in Mermaid's language, without the secrets that are known."""
-    diagram = masked(diagram)
+    return _mermaid(masked(diagram), look)
+
+
+def _mermaid(diagram: Diagram, look: Look) -> str:
+    """Every Mermaid text of the product comes out of here: the tests draw each that passes."""
     match diagram:
         case Graph():
             return _readable(diagram, look)
         case Sequence():
-            return sequence_diagram(diagram, icons=look.icons)
+            return _short(diagram, lambda one: sequence_diagram(one, icons=look.icons), first_messages, MESSAGES)
         case Tables():
-            return er_diagram(diagram)
+            return _short(diagram, er_diagram, first_tables, TABLES)
         case States():
             return state_diagram(diagram)
         case Commits():
@@ -88,6 +97,15 @@ def _looking(diagram: Diagram, look: Look) -> Diagram:
     if isinstance(diagram, States) and look.direction:
         return replace(diagram, direction=look.direction)
     return diagram
+
+
+def _short(diagram: Some, write: Callable[[Some], str], first: Callable[[Some, int], Some], most: int) -> str:
+    """A text that Mermaid takes: the first messages or tables, if there are too many."""
+    shown = write(diagram)
+    while len(shown) > LARGEST and most > 1:
+        shown = write(first(diagram, most))
+        most //= 2
+    return shown
 
 
 def _readable(graph: Graph, look: Look) -> str:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from headgate.diagrams.drawings.depth import fitting, told
 from headgate.diagrams.drawings.words import ROLES, detail, label, role_of
+from headgate.diagrams.fold import fits
 from headgate.diagrams.graph import EdgeKind, Graph
 from headgate.diagrams.palette import Role
 from headgate.diagrams.pipelines.sketch import Sketch
@@ -26,8 +30,11 @@ Open = list[tuple[str, str]]
 
 
 def activity(entry: Entry, depth: int | None = None) -> Graph:
-    """The picture; calls deeper than ``depth`` are one node each."""
-    return _Drawing(entry, depth).graph()
+    """The picture; calls deeper than ``depth`` are one node each. Without it, calls are as deep as there is room."""
+    if depth is not None:
+        return _Drawing(entry, depth).graph()
+    graph, level = fitting(lambda level: _Drawing(entry, level).graph(), fits, entry.body)
+    return replace(graph, title=told(graph.title, level))
 
 
 class _Drawing:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from headgate.diagrams.drawings.depth import fitting, told
 from headgate.diagrams.drawings.words import LAYERS, ROLES, detail, label
 from headgate.diagrams.palette import PALETTE, Role
 from headgate.diagrams.sequence import Block as Frame
 from headgate.diagrams.sequence import Item as Line
 from headgate.diagrams.sequence import Message, Note, Participant, Sequence
+from headgate.diagrams.shorten import messages
 from headgate.diagrams.source.flow import (
     Attempt,
     Block,
@@ -22,11 +26,22 @@ from headgate.diagrams.source.flow import (
     Stop,
 )
 
-CALLER = "caller"
+TOLD = 4
+"""Lines of a message to a call that is not drawn deeper."""
+MESSAGES = 200
+"""What a picture has room for; Mermaid refuses texts of more than 50,000 characters."""
 
 
 def sequence(entry: Entry, source: Source, depth: int | None = None) -> Sequence:
-    return _Drawing(entry, source, depth).sequence()
+    """The messages; calls deeper than ``depth`` are left out. Without it, calls are as deep as there is room."""
+    if depth is not None:
+        return _Drawing(entry, source, depth).sequence()
+    found, level = fitting(
+        lambda level: _Drawing(entry, source, level).sequence(),
+        lambda drawn: messages(drawn.items) <= MESSAGES,
+        entry.body,
+    )
+    return replace(found, title=told(found.title, level))
 
 
 class _Drawing:
@@ -122,8 +137,9 @@ class _Drawing:
             return self._block(call.body, own, level)
         other = self._component(call.component)
         name = "new" if call.function == "__init__" else call.function
-        start = Message(own, other, f"{name}({call.arguments})")
         deeper = self.depth is None or level < self.depth
+        told = [] if deeper else [label(step) for step in call.body.steps() if step.part is not Part.LOG]
+        start = Message(own, other, "\n".join([f"{name}({call.arguments})", *dict.fromkeys(told)][:TOLD]))
         inside = self._block(call.body, other, level + 1) if deeper else []
         if call.function == "__init__" and not inside:
             return []

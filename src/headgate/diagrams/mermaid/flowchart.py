@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from headgate.diagrams.graph import Edge, EdgeKind, Graph, Group, Node
+from headgate.diagrams.mermaid.loops import joined
 from headgate.diagrams.mermaid.words import Names, header, lines
 from headgate.diagrams.palette import PALETTE, Role, Shape
 
@@ -39,10 +40,11 @@ def _lines(graph: Graph, icons: bool) -> Iterator[str]:
     for group in graph.groups:
         frames.setdefault(group.parent, []).append(group)
     yield from _framed("", nodes, frames, names, icons, INDENT)
-    for edge in graph.edges:
+    edges = joined(graph.edges, lambda edge: (edge.source, edge.target), "\n")
+    for edge in edges:
         yield INDENT + _edge(edge, names)
     yield from classes(((node.role, names[node.id]) for node in graph.nodes), INDENT)
-    failures = [str(number) for number, edge in enumerate(graph.edges) if edge.kind is EdgeKind.FAILURE]
+    failures = [str(number) for number, edge in enumerate(edges) if edge.kind is EdgeKind.FAILURE]
     if failures:
         yield f"{INDENT}linkStyle {','.join(failures)} stroke:{PALETTE[Role.ERROR].stroke}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from headgate.diagrams.mermaid.flowchart import classes
+from headgate.diagrams.mermaid.loops import joined
 from headgate.diagrams.mermaid.words import Names, header, text
 from headgate.diagrams.states import END, START, States
 
@@ -23,7 +24,7 @@ def _lines(diagram: States) -> Iterator[str]:
     yield f"{INDENT}direction {diagram.direction}"
     for state in diagram.states:
         yield f'{INDENT}state "{text(state.label)}" as {names[state.id]}'
-    for one in diagram.transitions:
+    for one in joined(diagram.transitions, lambda way: (way.source, way.target)):
         source = "[*]" if one.source == START else names[one.source]
         target = "[*]" if one.target == END else names[one.target]
         label = f" : {text(one.label)}" if one.label.strip() else ""

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from headgate.diagrams.mermaid.words import Names, header, text
+from headgate.diagrams.mermaid.loops import joined
+from headgate.diagrams.mermaid.words import Names, header, text, visible
 from headgate.diagrams.tables import Many, Relation, TableColumn, Tables
 
 INDENT = "    "
+UNNAMED = "(no name)"
+"""Mermaid cannot draw a table whose name nobody sees."""
 _LEFT: dict[Many, str] = {"one": "||", "zero_or_one": "|o", "many": "}o", "one_or_many": "}|"}
 _RIGHT: dict[Many, str] = {"one": "||", "zero_or_one": "o|", "many": "o{", "one_or_many": "|{"}
 _KEYS = ("pk", "fk", "uk")
@@ -25,11 +28,11 @@ def _lines(diagram: Tables) -> Iterator[str]:
     yield from header(diagram.title)
     yield "erDiagram"
     for table in diagram.tables:
-        yield f'{INDENT}{names[table.id]}["{text(table.label)}"] {{'
+        yield f'{INDENT}{names[table.id]}["{text(table.label) if visible(table.label) else UNNAMED}"] {{'
         for column in table.columns:
             yield INDENT * 2 + _column(column)
         yield f"{INDENT}}}"
-    for relation in diagram.relations:
+    for relation in joined(diagram.relations, lambda one: (one.left, one.right)):
         yield INDENT + _relation(relation, names)
 
 
@@ -37,7 +40,7 @@ def _column(column: TableColumn) -> str:
     """Type and name in the letters that the grammar has; a name that this changes is told beside it."""
     name = _word(column.name)
     told = [column.name] if name != column.name else []
-    told += [column.note] if column.note.strip() else []
+    told = [one for one in (*told, column.note) if visible(one)]
     note = f' "{text(", ".join(told))}"' if told else ""
     keys = f" {', '.join(column.keys)}" if column.keys else ""
     return f"{_word(column.type)} {name}{keys}{note}"

@@ -24,11 +24,12 @@ STARTS = ("title",)
 LONGEST = 160
 """Characters of one line of a label; what is longer is cut, as nobody reads it in a picture."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9_]+")
+_MARKS = re.compile("(?<=\ufb02)(?=\xb0)|(?<=\xb6)(?=\xdf)|(?<=:)(?=fa-)|(?<=\\$)(?=\\$)|(?<=\\\\)(?=n)")
 
 
 def text(value: str, longest: int = LONGEST) -> str:
     """One line of a label, safe wherever Mermaid takes text; never empty."""
-    shown = " ".join(clean(value).split())
+    shown = unlike_marks(" ".join(clean(value).split()))
     if len(shown) > longest:
         shown = shown[: longest - 1].rstrip() + "…"
     around = zip(" " + shown, shown, shown[1:] + " ", strict=False)
@@ -37,9 +38,21 @@ def text(value: str, longest: int = LONGEST) -> str:
 
 def condition(value: str) -> str:
     """Text where Mermaid breaks lines within escapes: what would need one is shown by its wide sister instead."""
-    shown = " ".join(clean(value).split())[:LONGEST]
-    wide = "".join(chr(ord(c) + 0xFEE0) if c in "#;<>&%$@{}`~*\\^=" else c for c in shown)
+    wide = _wide(unlike_marks(" ".join(clean(value).split())[:LONGEST]), "#;<>&%$@{}`~*\\^=")
     return wide.replace(":", "：", 1) if wide.lower().startswith(("wrap:", "nowrap:")) else wide or " "
+
+
+def unlike_marks(value: str) -> str:
+    """Without icons, formulas, breaks and what Mermaid writes for escapes: something invisible stands between."""
+    return _MARKS.sub("\u2060", value)
+
+
+def visible(value: str) -> bool:
+    return any(not c.isspace() and unicodedata.category(c) not in ("Cf", "Mn") for c in clean(value))
+
+
+def _wide(value: str, signs: str) -> str:
+    return "".join(chr(ord(c) + 0xFEE0) if c in signs else c for c in value)
 
 
 def lines(values: Iterable[str], longest: int = LONGEST) -> str:
@@ -89,8 +102,11 @@ class Names:
 
 
 def header(title: str, *settings: str) -> list[str]:
-    """The lines before the diagram that give its title and settings of its kind."""
-    shown = " ".join(clean(title).split())[:LONGEST]
+    """The lines before the diagram that give its title and settings of its kind.
+
+    A title is shown as HTML and knows no escapes: what would be markup is shown by its wide sister.
+    """
+    shown = _wide(unlike_marks(" ".join(clean(title).split())[:LONGEST]), "<>&#;")
     quoted = "".join(c if c.isalnum() or c in PLAIN or c == ":" else _yaml(c) for c in shown)
     found = [f'title: "{quoted}"'] if shown else []
     found += ["config:", *(f"  {line}" for line in settings)] if settings else []
