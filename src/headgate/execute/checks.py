@@ -16,6 +16,7 @@ from headgate.execute.context import PassResult, Run
 from headgate.execute.distinct import Broken, FailingRows, failing
 from headgate.execute.hiding import HIDDEN, shown
 from headgate.execute.split import SAMPLE
+from headgate.execute.unrepeated import unrepeated
 from headgate.plan.stages import (
     NULLS,
     NUMBER,
@@ -31,7 +32,7 @@ from headgate.plan.stages import (
     Write,
 )
 from headgate.sql.literals import quote_name
-from headgate.sql.shapes import Judgement, Measured, StepInput
+from headgate.sql.shapes import UNREPEATED, Judgement, Measured, StepInput
 
 ENGINE_ROWS = 32_768
 _UNEVALUABLE = {Code.TRANSFORMATION_FAILED, Code.PLAN_INVALID, Code.CONFIG_INVALID, Code.EXTRACTION_FAILED}
@@ -148,6 +149,8 @@ class Results:
     def set(self, check: SetCheck) -> None:
         """A rule with a query of its own."""
         answered = self.run.observed.get(check.rule.place)
+        if answered is None and unrepeated(self.session, check):
+            answered = (0, UNREPEATED)
         failed, observed = answered or self.session.rows(check.sql)[0]
         sample = head(self.session, check.offending) if failed and check.offending and not answered else ()
         if check.rows:

@@ -17,6 +17,7 @@ from headgate.sql.literals import quote_name
 from headgate.sql.shapes import CallRule, Measure, RowRule, SetRule, StepInput
 
 DIALECT = "duckdb"
+_WHOLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}
 Bind = Callable[[exp.Expr, str, Sequence[Column]], tuple[Column, ...]]
 Hash = Callable[[str], str]
 """The fingerprint of the source of a Python function."""
@@ -95,7 +96,8 @@ class AuditBook:
             found = [item.name for item in place.bind(asked, place.spool, known)]
             offending = asked.sql(DIALECT)
             rows = _equal_in(found, [item.name for item in known], offending)
-        self.sets.append(SetCheck(rule, place.spool, query.sql(DIALECT), offending, rows, shape.exact))
+        whole = columns if shape.once and all(item.type in _WHOLE for item in known) else ()
+        self.sets.append(SetCheck(rule, place.spool, query.sql(DIALECT), offending, rows, shape.exact, tuple(whole)))
         return columns
 
     def _measure(self, rule: Rule, options: RuleOptions, shape: Measure, place: Place) -> Sequence[str]:

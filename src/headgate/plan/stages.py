@@ -325,7 +325,8 @@ class SetCheck:
     """A rule over all rows of a pass or table: ``sql`` over the spool gives (failing rows, observed text).
 
     ``offending``: gives the keys or rows that break it. ``rows``: true for rows of the spool that break it, where they
-    can be told; ``exact``: as many as ``sql`` says.
+    can be told; ``exact``: as many as ``sql`` says. ``whole``: columns of whole numbers; if all are filled and none of
+    their combinations occurs twice, the answer is (0, :data:`~headgate.sql.shapes.UNREPEATED`).
     """
 
     rule: Rule
@@ -334,6 +335,7 @@ class SetCheck:
     offending: str = ""
     rows: str = ""
     exact: bool = False
+    whole: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

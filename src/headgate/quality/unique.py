@@ -35,7 +35,7 @@ def shapes(options: Options, step: StepInput) -> RuleShape:
         return TableRule(names, message)
     if options.action == "quarantine":
         return RowRule(_alone(names), message)
-    return SetRule(names, _repeated(names), message, _offending(names), exact=True)
+    return SetRule(names, _repeated(names), message, _offending(names), exact=True, once=True)
 
 
 def _alone(names: tuple[str, ...]) -> exp.Expr:

@@ -234,7 +234,8 @@ class SetRule:
     ``query`` reads the relation ``input``, which has ``columns``, and ``relations``; it gives one row: (failing rows,
     observed text). ``offending`` gives the keys, or whole rows, that break the rule; it is asked only when some do. If
     all that it gives are columns of the rows, the rows that are equal in them count as failing; ``exact``: as many as
-    the query says.
+    the query says. ``once``: the answer is (0, :data:`UNREPEATED`) where the ``columns`` are filled and none of their
+    combinations occurs twice.
     """
 
     columns: tuple[str, ...]
@@ -243,6 +244,10 @@ class SetRule:
     offending: exp.Expr | None = None
     relations: tuple[str, ...] = ()
     exact: bool = False
+    once: bool = False
+
+
+UNREPEATED = "0 repeated"
 
 
 @dataclass(frozen=True)
