@@ -197,6 +197,17 @@ def test_an_aggregate_of_an_incremental_batch_is_refused(project: SmallProject) 
     assert error.problems[0].path == f"pipelines.{NAME}.transformations.0"
 
 
+def test_only_the_first_source_has_a_window(project: SmallProject) -> None:
+    """Rows that are joined to it would miss their matches if the others were read by what is new."""
+    project.define()
+    del project.pipeline["source"]
+    second = {**INCREMENTAL, "name": "towns"}
+    error = refused(project.change(sources=[{"connection": "shop", "table": "orders"}, second]))
+    assert (error.code, error.problems[0].path) == (Code.PLAN_INVALID, f"pipelines.{NAME}.sources.1")
+    assert "only the first source" in error.message
+    assert "in full" in error.hint
+
+
 def test_whole_groups_may_be_asserted(project: SmallProject) -> None:
     project.define(source={**INCREMENTAL, "groups": "complete"}, steps=[AGGREGATE])
     assert project.run().rows.loaded == 3

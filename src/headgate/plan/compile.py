@@ -16,7 +16,7 @@ from headgate.plan.binding import bound, checked
 from headgate.plan.changes import follow, followed, refuse_losing
 from headgate.plan.finish import fingerprint, unique_names, wanted_steps, with_replayability
 from headgate.plan.hiding import Hiding
-from headgate.plan.partial import refuse_partial_groups
+from headgate.plan.partial import refuse_partial_groups, refuse_windows_beside
 from headgate.plan.passes import PassBuilder, narrowed
 from headgate.plan.placement import Sites, place
 from headgate.plan.places import located
@@ -130,6 +130,7 @@ class _Compiler:
     # --------------------------------------------------------------------------------------------- the walk
 
     def plan(self) -> Plan:
+        refuse_windows_beside(self.pipeline)
         resume = self.inputs.resume
         start = 0 if resume is None else max(resume.applied, 0)
         if (resume is None or resume.applied < 0) and self.inputs.casts:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
+from headgate.config.models import Pipeline
 from headgate.core.errors import Code, FatalError
 from headgate.core.models import ReadOptions, StepOptions
+from headgate.plan.places import located
 from headgate.sql.shapes import Deduplicate, Project, Reshape, Shape
 
 
@@ -32,6 +34,25 @@ def _gathers(select: exp.Select) -> bool:
     if select.args.get("group") or select.args.get("distinct") or select.args.get("qualify"):
         return True
     return any(select.find(kind) for kind in (exp.AggFunc, exp.Window, exp.Limit))
+
+
+def refuse_windows_beside(pipeline: Pipeline) -> None:
+    """The first source has the window of a run; what is joined to its rows is read in full, or matches would be missed.
+
+    Raises:
+        FatalError: PLAN_INVALID where another source asks for less.
+    """
+    for index, read in enumerate(pipeline.sources[1:], start=1):
+        if read.mode == "full":
+            continue
+        error = FatalError(
+            Code.PLAN_INVALID,
+            f"only the first source is read by what is new; beside it, mode: {read.mode} would miss rows to match",
+            operation="plan",
+            object=read.name or read.table or f"source {index + 1}",
+            hint="leave mode out, so that it is read in full; or put it first; or give it a pipeline of its own",
+        )
+        raise located(error, pipeline, ("sources", index))
 
 
 def refuse_partial_groups(source: ReadOptions, options: StepOptions, shapes: Sequence[Shape]) -> None:

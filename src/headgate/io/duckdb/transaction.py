@@ -28,9 +28,6 @@ from headgate.sql.literals import literal, quote_name
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from headgate.core.contracts import Scan
-    from headgate.core.runs import PipelineKey
-
 
 class Dialect:
     """DuckDB's SQL, for what all databases share."""
@@ -39,9 +36,6 @@ class Dialect:
     transactional_ddl = True
     blob = "BLOB"
     dialect: Standard = STANDARD
-
-    def session(self, operation: str) -> Session:
-        raise NotImplementedError("a file is opened by its store")
 
     def quote(self, name: str) -> str:
         return quote_name(name)
@@ -58,21 +52,6 @@ class Dialect:
 
     def declare(self, session: Session, field: pa.Field[Any], key_bytes: int) -> str:  # noqa: ARG002
         return declare(session.connection, field)
-
-    def insert(self, session: Session, stage: tuple[str, str], batch: pa.RecordBatch) -> None:
-        raise NotImplementedError("rows are staged in files")
-
-    def lock(self, key: PipelineKey) -> Any:
-        raise NotImplementedError("files beside the database are locked")
-
-    def guard(self, session: Session, claim: Claim) -> None:
-        """Nothing: one process writes at a time."""
-
-    def end(self, session: Session, key: PipelineKey, run_id: str, patience: float) -> bool:  # noqa: ARG002
-        return True
-
-    def reader(self, table: str) -> Scan:
-        raise NotImplementedError("a file is opened by its store")
 
     literal = staticmethod(literal)
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from headgate.core.runs import TableCommit
 from headgate.io import merging
-from headgate.io.relational.staging import Backend, Place, Session, StagedTable
+from headgate.io.relational.staging import Place, Session, Spelling, StagedTable
 from headgate.sql import merges
 
 
-def merge(backend: Backend[Any], session: Session, staged: StagedTable, store: str, commit: str) -> TableCommit:
+def merge(backend: Spelling[Any], session: Session, staged: StagedTable, store: str, commit: str) -> TableCommit:
     """Apply one staged table, with exact counts."""
     target, stage = _places(backend, session, staged)
     if merging.handles(staged.load):
@@ -49,7 +49,7 @@ def merge(backend: Backend[Any], session: Session, staged: StagedTable, store: s
             return TableCommit(staged.load.table, commit, store, inserted=inserted, updated=updated)
 
 
-def expected(backend: Backend[Any], session: Session, staged: StagedTable, store: str) -> TableCommit:
+def expected(backend: Spelling[Any], session: Session, staged: StagedTable, store: str) -> TableCommit:
     """What :func:`merge` would do now."""
     there = session.find(staged.load.table)
     if there is None or staged.load.mode == "append":
@@ -66,7 +66,7 @@ def expected(backend: Backend[Any], session: Session, staged: StagedTable, store
     return TableCommit(staged.load.table, "", store, inserted=staged.rows - matched, updated=kept)
 
 
-def duplicates(backend: Backend[Any], session: Session, staged: StagedTable, columns: Sequence[str]) -> int:
+def duplicates(backend: Spelling[Any], session: Session, staged: StagedTable, columns: Sequence[str]) -> int:
     """Rows, of the table as it will be, whose ``columns`` occur more than once and are not NULL."""
     _, stage = _places(backend, session, staged)
     parts = [f"SELECT {_listed(backend, columns, staged.names)} FROM {stage} incoming"]
@@ -81,19 +81,19 @@ def duplicates(backend: Backend[Any], session: Session, staged: StagedTable, col
     return _repeated(session, f"({' UNION ALL '.join(parts)}) every_row", len(columns))
 
 
-def duplicates_in(backend: Backend[Any], session: Session, table: str, columns: Sequence[str]) -> int:
+def duplicates_in(backend: Spelling[Any], session: Session, table: str, columns: Sequence[str]) -> int:
     """The same of a table that this run does not touch."""
     there = session.find(table)
     return repeated(backend, session, there, columns) if there else 0
 
 
-def repeated(backend: Backend[Any], session: Session, there: Place, columns: Sequence[str]) -> int:
+def repeated(backend: Spelling[Any], session: Session, there: Place, columns: Sequence[str]) -> int:
     """The same of a table as it is."""
     listed = ", ".join(f"{backend.quote(name)} AS c{place}" for place, name in enumerate(columns))
     return _repeated(session, f"(SELECT {listed} FROM {backend.quoted(there)}) every_row", len(columns))
 
 
-def _inside(backend: Backend[Any], staged: StagedTable) -> str:
+def _inside(backend: Spelling[Any], staged: StagedTable) -> str:
     """The condition on rows that an overwrite of an interval replaces; empty for others."""
     between = staged.load.between
     if between is None:
@@ -115,21 +115,21 @@ def _repeated(session: Session, rows: str, columns: int) -> int:
     return int(session.value(f"SELECT coalesce(sum(n), 0) FROM ({groups}) g"))
 
 
-def _listed(backend: Backend[Any], columns: Sequence[str], known: Sequence[str]) -> str:
+def _listed(backend: Spelling[Any], columns: Sequence[str], known: Sequence[str]) -> str:
     return ", ".join(
         f"{backend.quote(name) if name in known else 'NULL'} AS c{place}" for place, name in enumerate(columns)
     )
 
 
-def _places(backend: Backend[Any], session: Session, staged: StagedTable) -> tuple[str, str]:
+def _places(backend: Spelling[Any], session: Session, staged: StagedTable) -> tuple[str, str]:
     found = staged.stand_in or session.find(staged.load.table)
     target = found or backend.new_place(session, staged.load.table)
     return backend.quoted(target), backend.quoted(staged.stage)
 
 
-def _same(backend: Backend[Any], staged: StagedTable) -> str:
+def _same(backend: Spelling[Any], staged: StagedTable) -> str:
     return " AND ".join(f"kept.{backend.quote(key)} = incoming.{backend.quote(key)}" for key in staged.load.keys)
 
 
-def _of(relation: str, backend: Backend[Any], names: Sequence[str]) -> str:
+def _of(relation: str, backend: Spelling[Any], names: Sequence[str]) -> str:
     return ", ".join(f"{relation}.{backend.quote(name)}" for name in names)

@@ -52,10 +52,11 @@ class Session(Statements, Protocol):
 
 
 S = TypeVar("S", bound=Session)
+T = TypeVar("T", bound=Session, contravariant=True)
 
 
-class Backend(Protocol[S]):
-    """What a database does for its store.
+class Spelling(Protocol[T]):
+    """How a database spells what a run does to its tables.
 
     Attributes:
         product: its name, for people.
@@ -70,17 +71,24 @@ class Backend(Protocol[S]):
     blob: str
     dialect: Standard
 
-    def session(self, operation: str) -> S: ...
-
     def quote(self, name: str) -> str: ...
 
     def quoted(self, place: Place) -> str: ...
 
-    def new_place(self, session: S, table: str) -> Place:
+    def new_place(self, session: T, table: str) -> Place:
         """Where a table of that name would be created. Raises FatalError for names that it cannot have."""
 
-    def declare(self, session: S, field: pa.Field[Any], key_bytes: int) -> str:
+    def declare(self, session: T, field: pa.Field[Any], key_bytes: int) -> str:
         """The type of a new column; ``key_bytes``: it is part of a key that takes so many. Raises UNSUPPORTED."""
+
+    def literal(self, value: Any) -> str:
+        """A value as a typed literal."""
+
+
+class Backend(Spelling[S], Protocol[S]):
+    """A server, in which a run stages its rows in tables, in a session that can be ended from outside."""
+
+    def session(self, operation: str) -> S: ...
 
     def insert(self, session: S, stage: Place, batch: pa.RecordBatch) -> None:
         """Add a batch to a staging table, fast."""
@@ -94,9 +102,6 @@ class Backend(Protocol[S]):
         """End the session in which a run publishes, if the database can; whether it is gone for certain."""
 
     def reader(self, table: str) -> Scan: ...
-
-    def literal(self, value: Any) -> str:
-        """A value as a typed literal."""
 
 
 @dataclass
@@ -118,7 +123,7 @@ class StagedTable:
         return [name for name in self.names if name not in self.load.keys]
 
 
-def check(backend: Backend[Any], session: Session, load: Load) -> list[str]:
+def check(backend: Spelling[Any], session: Session, load: Load) -> list[str]:
     """Match a load with the table as it is; the columns to add, as ALTER TABLE wants them.
 
     Raises:
@@ -171,7 +176,7 @@ def _mismatch(table: str, message: str, hint: str) -> FatalError:
     return FatalError(Code.SCHEMA_MISMATCH, message, operation="stage", object=table, hint=hint)
 
 
-def _check_names(backend: Backend[Any], load: Load) -> None:
+def _check_names(backend: Spelling[Any], load: Load) -> None:
     lowered = [name.lower() for name in load.schema.names]
     twice = sorted({name for name in lowered if lowered.count(name) > 1})
     missing = [key for key in load.keys if key not in load.schema.names]
@@ -195,7 +200,7 @@ def _key_bytes(load: Load, name: str) -> int:
     return 3072 // len(columns) // 4 * 4 if load.mode in KEYED and name in columns else 0
 
 
-def create(backend: Backend[Any], session: Session, load: Load, place: Place, *, staging: bool) -> None:
+def create(backend: Spelling[Any], session: Session, load: Load, place: Place, *, staging: bool) -> None:
     """CREATE TABLE for a load, or for its staging."""
     lines = []
     for field_ in load.schema if staging else load.columns:
@@ -209,7 +214,7 @@ def create(backend: Backend[Any], session: Session, load: Load, place: Place, *,
     session.execute(f"CREATE TABLE {backend.quoted(place)} ({', '.join(lines)})")
 
 
-def shape(backend: Backend[Any], session: Session, load: Load) -> None:
+def shape(backend: Spelling[Any], session: Session, load: Load) -> None:
     """Create the table, or add the columns that it lacks."""
     additions = check(backend, session, load)
     place = session.find(load.table)
@@ -220,7 +225,7 @@ def shape(backend: Backend[Any], session: Session, load: Load) -> None:
         session.execute(f"ALTER TABLE {backend.quoted(place)} {addition}")
 
 
-def check_keys(backend: Backend[Any], session: Session, staged: StagedTable) -> None:
+def check_keys(backend: Spelling[Any], session: Session, staged: StagedTable) -> None:
     """Refuse NULL and repeated merge keys. Raises FatalError DUPLICATE_KEYS with how many there are."""
     keys, stage = [backend.quote(key) for key in staged.load.keys], backend.quoted(staged.stage)
     nulls = int(session.value(f"SELECT count(*) FROM {stage} WHERE {' OR '.join(f'{key} IS NULL' for key in keys)}"))
