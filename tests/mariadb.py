@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.needs import absent
 
 GUARDED = "guarded"
 """A user who logs in with a password only, over the network."""
@@ -100,7 +101,7 @@ def running_mariadb() -> Iterator[MariaServer]:
     """Start one server in a temporary folder, stop it and remove the folder afterwards."""
     server, install = program("mariadbd"), program("mariadb-install-db")
     if server is None or install is None:
-        pytest.skip("no MariaDB server is installed: make servers")
+        absent("no MariaDB server is installed: make servers")
     top = Path(tempfile.mkdtemp(prefix="hgmy"))
     as_root = ["--user=root"] if os.geteuid() == 0 else []
     data, path = top / "data", top / "s"

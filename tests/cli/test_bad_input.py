@@ -113,6 +113,16 @@ def test_a_row_with_too_many_columns_is_held_back_if_wanted(headgate: Call, proj
     assert (answer.json["rows"]["loaded"], answer.json["rows"]["quarantined"]) == (1, 1)
 
 
+def test_a_hint_can_be_typed_as_it_stands(headgate: Call, project: Path) -> None:
+    assert headgate("run", "orders").status == 0
+    (orders(project).parent / "2.csv").write_text(HEADER.replace("price", "cost") + "2,Bob,1,1,paid\n")
+    answer = headgate("run", "orders", "-o", "json")
+    assert answer.status == 1
+    command = "headgate state reset orders"
+    assert command in answer.json["error"]["hint"]
+    assert headgate(*command.split()[1:]).status == 0
+
+
 def test_an_unknown_table(headgate: Call) -> None:
     refused(headgate, 1, "TABLE_NOT_FOUND", "orders", name="totals")
     assert headgate("run", "orders", "totals").status == 0

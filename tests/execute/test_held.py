@@ -50,3 +50,18 @@ def test_evidence_of_a_refused_run_is_some_rows_of_each_rule(project: SmallProje
     assert result.value.checks[0].failed_rows == held.EVIDENCE_ROWS * 3
     (entry,) = project.entries()
     assert (entry["rule"], entry["rows"], entry["status"]) == ("odd", held.EVIDENCE_ROWS, "evidence")
+
+
+def test_intervals_are_held_as_they_were_and_go_on_from_there(project: SmallProject) -> None:
+    """Parquet has no INTERVAL, and no number of days is a month."""
+    first = {"type": "calculate", "name": "first", "columns": {"took": "id * (INTERVAL '1' MONTH) + INTERVAL '3' DAY"}}
+    late = {"type": "cast", "columns": {"took": "VARCHAR"}}
+    rule: dict[str, Any] = {"type": "range", "step": "first", "column": "id", "max": 3, "on_fail": "quarantine"}
+    (entry,) = project.define(steps=[first, late], rules=[rule]).run().quarantine
+    assert [(row["id"], row["took"]) for row in project.held(entry)] == [(4, (4, 3, 0)), (5, (5, 3, 0))]
+    project.define(steps=[first, late]).replay(entry).unwrap()
+    assert project.out("SELECT id, took FROM out WHERE id > 2 ORDER BY id") == [
+        (3, "3 months 3 days"),
+        (4, "4 months 3 days"),
+        (5, "5 months 3 days"),
+    ]

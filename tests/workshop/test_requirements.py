@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
+from tests.needs import absent
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted(path for path in (ROOT / "requirements").glob("*.txt") if path.name != "debian.txt")
@@ -58,3 +59,12 @@ def test_no_lock_installs_a_package_called_headgate_from_a_registry() -> None:
     assert all("headgate" not in locked(path.name) for path in FILES)
     groups = [text for group in PROJECT["dependency-groups"].values() for text in group]
     assert not [text for text in groups if Requirement(text).name == "headgate"]
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("", pytest.skip.Exception), ("true", pytest.fail.Exception)])
+def test_what_is_missing_is_skipped_at_home_and_fails_in_ci(
+    ci: str, outcome: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    with pytest.raises(outcome, match="no such program"):
+        absent("no such program")

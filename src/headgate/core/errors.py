@@ -55,6 +55,9 @@ class Code(StrEnum):
     INTERNAL = "INTERNAL"
 
 
+RESET = "headgate state reset PIPELINE"
+"""In hints of those who do not know whose run it is; the run fills in its pipeline: ``HeadgateError.of_pipeline``."""
+
 _USAGE = {
     Code.CONFIG_INVALID,
     Code.USAGE,
@@ -142,6 +145,10 @@ class HeadgateError(Exception):
         where = " ".join(part for part in (self.operation, self.object) if part)
         text = f"{where}: {self.message}" if where else self.message
         return f"{text}\n  hint: {self.hint}" if self.hint else text
+
+    def of_pipeline(self, name: str) -> None:
+        """Fill the pipeline's name into the commands of the hint."""
+        self.hint = self.hint.replace(RESET, RESET.replace("PIPELINE", name))
 
     def as_dict(self) -> dict[str, Any]:
         """The ``error`` object of receipts and of ``-o json``, without the secrets that are known."""

@@ -10,9 +10,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headgate.core.contracts import FileScan, Rejected
+from headgate.core.contracts import FileScan, Rejected, Store
 from headgate.core.ledger import QuarantineEntry
 from headgate.execute.split import REASONS, Held, Noted
+from headgate.io.durations import restored, stored
 from headgate.io.parquet import ParquetFile
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ class HeldRows:
         replayable: bool,
         status: str = "held",
     ) -> None:
+        first, rows = rows, stored(rows)
         kept = self._files.get(key)
         if kept is None:
             entry = QuarantineEntry(
@@ -114,7 +116,7 @@ class HeldRows:
             self.folder.mkdir(parents=True, exist_ok=True)
             file = ParquetFile(self.folder / f"{len(self._files)}.parquet", rows.schema)
             kept = _File(entry, file, (self._relations.index(key[0]) if key[0] else -1, bit))
-            kept.first = rows.slice(0, 1).to_pylist()[0]
+            kept.first = first.slice(0, 1).to_pylist()[0]
             self._files[key] = kept
         kept.file.write(rows)
         kept.entry = replace(kept.entry, rows=kept.file.rows)
@@ -146,6 +148,11 @@ class HeldRows:
         for kept in self._files.values():
             kept.file.abort()
         self._files.clear()
+
+
+def held_batches(store: Store, entry: QuarantineEntry) -> Iterator[pa.RecordBatch]:
+    """The rows of an entry, as they were held."""
+    return map(restored, store.held(entry))
 
 
 def _is_torn(line: Rejected, scan: FileScan) -> bool:

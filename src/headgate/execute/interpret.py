@@ -12,7 +12,7 @@ from headgate.core.events import Step, shortened
 from headgate.execute.audit import audit
 from headgate.execute.context import Run
 from headgate.execute.gather import Relation
-from headgate.execute.held import HeldRows
+from headgate.execute.held import HeldRows, held_batches
 from headgate.execute.lookups import context_with_lookup
 from headgate.execute.mending import HELD, check_whole
 from headgate.execute.move import move
@@ -195,7 +195,7 @@ class Interpreter:
         entry = entry_of(run)
         assert run.gathered is not None
         names = list(run.gathered.held) or [item.name for item in stage.columns]
-        batches = (batch.select(names) for batch in run.authority.held(entry))
+        batches = (batch.select(names) for batch in held_batches(run.authority, entry))
         first = next(batches, None)
         if first is None:
             raise FatalError(Code.NOT_FOUND, "the entry has no rows", operation="replay", object=entry.id)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from headgate.core.contracts import FileScan, Scan, SourceSchema, Writer
+from headgate.core.contracts import EngineSession, FileScan, Scan, SourceSchema, Writer
 from headgate.core.events import Step
 from headgate.core.secrets import Secret
 from headgate.execute.ahead import ahead
@@ -16,6 +16,7 @@ from headgate.execute.calls import run_call
 from headgate.execute.context import PassResult, Run
 from headgate.execute.loads import open_writer
 from headgate.execute.split import Splitter
+from headgate.io.durations import restored, stored
 from headgate.io.parquet import ParquetFile
 from headgate.plan.stages import INTERNAL, NULLS, NUMBER, Check, Keep, Transform, Write
 from headgate.sql.literals import quote_name
@@ -45,20 +46,18 @@ class _Spool:
 
         self._columns, self._missing = [*keep.columns, *keep.notes], keep.missing
         self._next = 0 if keep.numbered else None
+        self._schema = pa.schema(
+            [
+                *(schema.field(name) for name in keep.columns),
+                *(pa.field(name, pa.int64()) for name in keep.notes),
+                *(pa.field(f"{NULLS}{index}", pa.bool_()) for index, _ in enumerate(keep.missing)),
+                *([pa.field(NUMBER, pa.int64())] if keep.numbered else []),
+            ]
+        )
+        self._stored = stored(pa.RecordBatch.from_pylist([], self._schema)).schema
         folder = run.workdir / "spool"
         folder.mkdir(parents=True, exist_ok=True)
-        self._file = ParquetFile(
-            folder / f"{len(list(folder.iterdir()))}.parquet",
-            pa.schema(
-                [
-                    *(schema.field(name) for name in keep.columns),
-                    *(pa.field(name, pa.int64()) for name in keep.notes),
-                    *(pa.field(f"{NULLS}{index}", pa.bool_()) for index, _ in enumerate(keep.missing)),
-                    *([pa.field(NUMBER, pa.int64())] if keep.numbered else []),
-                ]
-            ),
-            compression="lz4",
-        )
+        self._file = ParquetFile(folder / f"{len(list(folder.iterdir()))}.parquet", self._stored, compression="lz4")
 
     def write(self, batch: pa.RecordBatch) -> None:
         import pyarrow as pa
@@ -70,7 +69,7 @@ class _Spool:
             numbers = pa.array(range(self._next, self._next + rows.num_rows), pa.int64())
             rows = rows.append_column(NUMBER, numbers)
             self._next += rows.num_rows
-        self._file.write(rows)
+        self._file.write(stored(rows))
 
     def close(self) -> None:
         self._file.close()
@@ -78,9 +77,18 @@ class _Spool:
     def abort(self) -> None:
         self._file.abort()
 
-    @property
-    def scan(self) -> Scan:
-        return Scan(SourceSchema(self._file.schema), files=FileScan("parquet", (str(self._file.path),)))
+    def register(self, session: EngineSession, name: str) -> None:
+        """Give the engine the rows under a name; as a table of its own if Parquet lacks one of their types."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        if self._stored == self._schema:
+            files = FileScan("parquet", (str(self._file.path),))
+            session.register(name, Scan(SourceSchema(self._schema), files=files))
+            return
+        with pq.ParquetFile(self._file.path) as file:
+            batches = pa.RecordBatchReader.from_batches(self._schema, map(restored, file.iter_batches()))
+            session.materialise(name, Scan(SourceSchema(self._schema), batches=batches))
 
 
 def drain(run: Run, pour: Pour, counter: Counter) -> None:
@@ -110,7 +118,7 @@ def drain(run: Run, pour: Pour, counter: Counter) -> None:
         outcome["rows"] = splitter.tally.good
     for name, spool in spools.items():
         with run.emitter.during(Step.SPOOL, relation=name):
-            run.session.register(name, spool.scan)
+            spool.register(run.session, name)
     rows_in = counter.rows_in(run, transform, splitter)
     run.passes.append(PassResult(transform, check, rows_in, splitter.tally))
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from headgate.core.contracts import Store
 from headgate.core.ledger import QuarantineEntry
+from headgate.execute.held import held_batches
 from headgate.execute.workspace import Workspace
+from headgate.io.durations import restored
 from headgate.runs.evidence import evidence, evidence_rows
 
 if TYPE_CHECKING:
@@ -26,8 +28,8 @@ class Found:
 def batches_of(workspace: Workspace, found: Found) -> Iterator[pa.RecordBatch]:
     """The rows of an entry, as they were held."""
     if found.store is not None:
-        return iter(found.store.held(found.entry))
-    return evidence_rows(workspace.state / "evidence", found.entry)
+        return held_batches(found.store, found.entry)
+    return map(restored, evidence_rows(workspace.state / "evidence", found.entry))
 
 
 def found_entries(workspace: Workspace, pipelines: Sequence[str] = ()) -> Iterator[Found]:

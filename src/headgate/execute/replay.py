@@ -7,7 +7,7 @@ from headgate.core.errors import Code, FatalError
 from headgate.core.ledger import QuarantineEntry
 from headgate.execute.context import Run
 from headgate.execute.gather import Gathered, gather, relations_of
-from headgate.execute.held import REJECTED, SURPLUS
+from headgate.execute.held import REJECTED, SURPLUS, held_batches
 from headgate.execute.mending import mending
 from headgate.execute.split import REASONS
 from headgate.plan.compile import Resume
@@ -60,7 +60,7 @@ def gather_replay(run: Run) -> Gathered:
                 object=target.table,
                 hint="run the pipeline again instead",
             )
-    first = next(run.authority.held(entry), None)
+    first = next(held_batches(run.authority, entry), None)
     if first is None:
         raise FatalError(Code.NOT_FOUND, "the entry has no rows", operation="replay", object=entry.id)
     schema = first.schema

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 from headgate.config.models import Pipeline
 from headgate.core.contracts import Store, Window
-from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
+from headgate.core.errors import RESET, Code, FatalError, HeadgateError, RetriableError
 from headgate.core.events import Emitter, Step
 from headgate.core.runs import PipelineKey, Receipt, Status, execution_id
 from headgate.execute.context import Run, RunRequest
@@ -157,6 +157,7 @@ def _before_it_began(workspace: Workspace, key: PipelineKey, emitter: Emitter) -
     try:
         yield
     except HeadgateError as error:
+        error.of_pipeline(key.pipeline)
         if error.code is Code.LOCKED:
             raise
         status = Status.UNKNOWN if error.code is Code.OUTCOME_UNKNOWN else Status.FAILED
@@ -208,7 +209,7 @@ def _probe(run: Run) -> Window | None:
                     "the source's column, filter or query changed since the stored watermark",
                     operation="probe",
                     object=name,
-                    hint=f"headgate state reset {run.pipeline.name}, then the next run reads everything",
+                    hint=f"{RESET}, then the next run reads everything",
                 )
             since = mark.position
     return source.probe(read, run.context, since)
@@ -312,6 +313,7 @@ def _recorded(run: Run, done: Receipt) -> Receipt:
 
 def _ended(run: Run, error: HeadgateError) -> RunFailed:
     """Roll back, and find out what really happened if the error came while publishing."""
+    error.of_pipeline(run.pipeline.name)
     failure, published = error, run.published
     if run.publishing and not published and error.code is not Code.FENCED:
         try:

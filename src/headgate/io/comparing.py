@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from headgate.core.contracts import ReadContext, Scan, Source, SourceSchema, Window
-from headgate.core.errors import Code, FatalError
+from headgate.core.errors import RESET, Code, FatalError
 from headgate.core.models import ReadOptions
 from headgate.io.cursor_values import row_hash
 
@@ -222,7 +222,7 @@ def _unpack(since: Mapping[str, Any] | None, keys: Sequence[str]) -> dict[tuple[
             f"the last run told rows apart by {', '.join(since.get('keys', ())) or 'something else'}",
             operation="scan",
             object=", ".join(keys),
-            hint="begin anew with: headgate state reset",
+            hint=f"begin anew with: {RESET}",
         )
     table = pa.ipc.open_stream(base64.b85decode(since["seen"])).read_all()
     columns = [table.column(place).to_pylist() for place in range(len(keys))]

@@ -22,7 +22,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from headgate.core.contracts import Window
-from headgate.core.errors import Code, FatalError, nearest
+from headgate.core.errors import RESET, Code, FatalError, nearest
 from headgate.core.models import Incremental
 from headgate.io.cursor_seen import Seen, take, total, unpack
 from headgate.io.cursor_values import Kind, Value, coerce, decode, encode, row_hash
@@ -248,7 +248,7 @@ class Cursor:
                     f'the column "{name}" is needed to tell rows apart, and the source does not deliver it',
                     operation="scan",
                     object=name,
-                    hint=f"{nearest(name, names)} – add it to columns, or begin anew with: headgate state reset",
+                    hint=f"{nearest(name, names)} – add it to columns, or begin anew with: {RESET}",
                 )
         return wanted
 

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, assert_never
 
-from headgate.core.errors import Code, FatalError
+from headgate.core.errors import RESET, Code, FatalError
 
 Kind = Literal["int", "decimal", "float", "text", "date", "timestamp", "timestamptz"]
 Value = int | Decimal | float | str | date | datetime
@@ -29,7 +29,7 @@ def coerce(value: Any, kind: Kind, column: str, code: Code = Code.STATE_INVALID)
             f"{value!r} cannot be a position in {column}, which holds {kind}",
             operation="probe",
             object=column,
-            hint="begin anew with: headgate state reset, or mend incremental.start",
+            hint=f"begin anew with: {RESET}, or mend incremental.start",
         ) from None
     if isinstance(found, float | Decimal) and not math.isfinite(found):
         raise FatalError(

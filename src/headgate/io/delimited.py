@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from headgate.core.contracts import Column
-from headgate.core.errors import Code, FatalError
+from headgate.core.errors import RESET, Code, FatalError
 from headgate.io.embedded import file_list
 from headgate.sql.literals import quote_text
 
@@ -78,7 +78,7 @@ def check_headers(paths: Sequence[str], expected: Sequence[str], options: Mappin
                 f"the columns are {', '.join(found)}; expected are {', '.join(expected)}",
                 operation="scan",
                 object=str(path),
-                hint="mend the file (its delimiter too), or forget the pinned columns with: headgate state reset",
+                hint=f"mend the file (its delimiter too), or forget the pinned columns with: {RESET}",
             )
 
 

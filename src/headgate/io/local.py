@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from headgate.core.errors import Code, FatalError, nearest
+from headgate.core.errors import RESET, Code, FatalError, nearest
 from headgate.core.models import ConnectionOptions
 
 FORMATS = {
@@ -206,5 +206,5 @@ def unpack(position: Mapping[str, Any] | None) -> dict[str, FileState]:
             Code.STATE_INVALID,
             f"the stored position is not a list of files: {error}",
             operation="probe",
-            hint="forget it with: headgate state reset",
+            hint=f"forget it with: {RESET}",
         ) from None

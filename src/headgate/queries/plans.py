@@ -43,6 +43,14 @@ def plan(
     Raises:
         HeadgateError: what keeps it from being planned.
     """
+    try:
+        return _plan(workspace, name, interval, variables)
+    except HeadgateError as error:
+        error.of_pipeline(name)
+        raise
+
+
+def _plan(workspace: Workspace, name: str, interval: Interval | None, variables: Mapping[str, str] | None) -> Plan:
     from headgate.execute.gather import gather
 
     pipeline = workspace.project.pipeline(name)

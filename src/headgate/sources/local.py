@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from headgate.core.contracts import Column, FileScan, ReadContext, Scan, SourceSchema, Window
-from headgate.core.errors import Code, FatalError
+from headgate.core.errors import RESET, Code, FatalError
 from headgate.core.models import ReadOptions
 from headgate.io import files, local
 from headgate.io.local import Connection, FileState
@@ -338,7 +338,7 @@ def _mismatch(path: Path, why: str) -> FatalError:
         why,
         operation="scan",
         object=str(path),
-        hint="rewrite the file with the other files' columns and types, or forget them with: headgate state reset",
+        hint=f"rewrite the file with the other files' columns and types, or forget them with: {RESET}",
     )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from headgate.core.errors import Code, FatalError, HeadgateError
+from headgate.core.errors import RESET, Code, FatalError, HeadgateError
 from headgate.io.postgres.catalogue import Relation
 from headgate.io.postgres.statements import Statements
 
@@ -77,7 +77,7 @@ def check(since: Mapping[str, Any], moment: Moment, table: str) -> None:
         why,
         operation="probe",
         object=table,
-        hint="begin anew with: headgate state reset (an upsert or overwrite makes the repeated rows harmless)",
+        hint=f"begin anew with: {RESET} (an upsert or overwrite makes the repeated rows harmless)",
     )
 
 

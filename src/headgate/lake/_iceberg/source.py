@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headgate.core.contracts import ReadContext, Scan, SourceSchema, Window
-from headgate.core.errors import Code, FatalError, nearest
+from headgate.core.errors import RESET, Code, FatalError, nearest
 from headgate.core.models import ReadOptions
 from headgate.lake._iceberg import metadata
 from headgate.lake._iceberg.catalog import Catalogue
@@ -153,7 +153,7 @@ def _appended(state: TableState, after: str, to: str) -> Scan:
             f"version {after}, where the last run stopped, is not in the table's history",
             operation="scan",
             object=state.table,
-            hint="the table was rolled back or its history expired: headgate state reset, or run --full-refresh",
+            hint=f"the table was rolled back or its history expired: {RESET}, or run --full-refresh",
         )
     fresh = chain[: known.index(int(after))]
     rewriting = [found for found in fresh if found.get("summary", {}).get("operation") != "append"]
