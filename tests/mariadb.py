@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from tests.needs import absent
+from tests.tls import Certificates, Identity, make_certificates
 
 GUARDED = "guarded"
 """A user who logs in with a password only, over the network."""
@@ -47,6 +48,14 @@ class MariaServer:
     socket: str
     port: int
     password: str
+    certificates: Certificates
+    folder: Path
+
+    def show(self, identity: Identity) -> None:
+        """Show this certificate to clients from now on."""
+        for name, file in zip(("shown.pem", "shown.key"), identity, strict=True):
+            shutil.copyfile(file, self.folder / name)
+        self.execute(None, "FLUSH SSL")
 
     def url(self, database: str) -> str:
         return f"mysql://root@localhost/{database}?unix_socket={self.socket}"
@@ -106,6 +115,9 @@ def running_mariadb() -> Iterator[MariaServer]:
     as_root = ["--user=root"] if os.geteuid() == 0 else []
     data, path = top / "data", top / "s"
     try:
+        certificates = make_certificates(top)
+        shutil.copyfile(certificates.good.certificate, top / "shown.pem")
+        shutil.copyfile(certificates.good.key, top / "shown.key")
         subprocess.run(  # noqa: S603 - our own server
             [install, "--no-defaults", *as_root, f"--datadir={data}", "--auth-root-authentication-method=normal"],
             check=True,
@@ -122,13 +134,15 @@ def running_mariadb() -> Iterator[MariaServer]:
                     f"--port={_free_port()}",
                     "--bind-address=127.0.0.1",
                     f"--pid-file={top / 'pid'}",
+                    f"--ssl-cert={top / 'shown.pem'}",
+                    f"--ssl-key={top / 'shown.key'}",
                     *SETTINGS,
                 ],
                 stdout=log,
                 stderr=log,
             )
         try:
-            yield _ready(process, str(path), top / "log")
+            yield _ready(process, path, certificates)
         finally:
             process.terminate()
             process.wait(60)
@@ -142,19 +156,20 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _ready(process: subprocess.Popen[bytes], path: str, log: Path) -> MariaServer:
+def _ready(process: subprocess.Popen[bytes], path: Path, certificates: Certificates) -> MariaServer:
+    log = path.parent / "log"
     until = time.monotonic() + 60
-    while not Path(path).exists():  # it is made when the server listens
+    while not path.exists():  # it is made when the server listens
         if process.poll() is not None or time.monotonic() > until:
             raise AssertionError(log.read_text())
         time.sleep(0.02)
     import pymysql
 
     password = secrets.token_hex(12)
-    with pymysql.connect(unix_socket=path, user="root", autocommit=True) as session, session.cursor() as cursor:
+    with pymysql.connect(unix_socket=str(path), user="root", autocommit=True) as session, session.cursor() as cursor:
         cursor.execute(f"CREATE USER {GUARDED} IDENTIFIED BY '{password}'")
         cursor.execute("SELECT @@port")
-        return MariaServer(path, int(cursor.fetchone()[0]), password)
+        return MariaServer(str(path), int(cursor.fetchone()[0]), password, certificates, path.parent)
 
 
 @pytest.fixture(scope="session")

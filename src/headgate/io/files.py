@@ -36,6 +36,9 @@ def _about_to(operation: str, path: Path) -> None:
         observer(operation, path)
 
 
+_READING = ("probe", "read", "scan", "list")
+
+
 @contextmanager
 def told(operation: str, path: Path) -> Iterator[None]:
     """Turn an OSError into one clear error that names operation, path and what to do."""
@@ -47,6 +50,7 @@ def told(operation: str, path: Path) -> Iterator[None]:
 
 def explain(error: OSError, operation: str, path: Path) -> FatalError:
     """The error for people: code DISK_FULL or STORAGE_FAILED."""
+    verb = "read" if operation in _READING else "write"
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
             free = shutil.disk_usage(path.parent if path.parent.exists() else Path.cwd()).free
@@ -63,7 +67,7 @@ def explain(error: OSError, operation: str, path: Path) -> FatalError:
                 os.strerror(error.errno),
                 operation=operation,
                 object=str(path),
-                hint="give this user write permission there, or choose another path",
+                hint=f"give this user permission to {verb} there, or choose another path",
             )
         case errno.ENOTDIR | errno.EEXIST:
             return FatalError(

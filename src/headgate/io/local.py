@@ -18,6 +18,7 @@ from pydantic import Field
 
 from headgate.core.errors import RESET, Code, FatalError, nearest
 from headgate.core.models import ConnectionOptions
+from headgate.io import files
 
 FORMATS = {
     ".csv": "csv",
@@ -76,8 +77,16 @@ def find(folder: Path, path: str) -> list[Path]:
     for what is not finished.
 
     Raises:
-        FatalError: SOURCE_NOT_FOUND when nothing is there; CONFIG_INVALID for a path that leaves the folder.
+        FatalError: SOURCE_NOT_FOUND when nothing is there; CONFIG_INVALID for a path that leaves the folder;
+            STORAGE_FAILED for a folder that may not be read.
     """
+    try:
+        return _find(folder, path)
+    except OSError as error:
+        raise files.explain(error, "probe", Path(error.filename or folder)) from None
+
+
+def _find(folder: Path, path: str) -> list[Path]:
     if Path(path).is_absolute() or ".." in Path(path).parts:
         inside(folder, folder / path, path)
         path = os.path.relpath(os.path.normpath(folder / path), folder)
@@ -92,6 +101,7 @@ def find(folder: Path, path: str) -> list[Path]:
         matches: Iterable[Path] = (entry for entry in exact.iterdir() if entry.suffix.lower() in FORMATS)
         looked_for = f"files ending in {', '.join(FORMATS)} in {exact}"
     elif re.search(r"[*?\[]", path):
+        _look_through(folder, path)
         matches, looked_for = folder.glob(path), f"files like {exact}"
     else:
         raise _not_found(path, f"there is no {exact}", _neighbours(exact))
@@ -101,6 +111,22 @@ def find(folder: Path, path: str) -> list[Path]:
     if not found:
         raise _not_found(path, f"there are no {looked_for}", _neighbours(exact))
     return found
+
+
+def _look_through(folder: Path, pattern: str) -> None:
+    """Raise for a folder that cannot be listed: a glob passes over it, and its files, without a word."""
+    first, *rest = Path(pattern).parts
+    if not re.search(r"[*?\[]", first) and rest:
+        if (folder / first).is_dir():
+            _look_through(folder / first, "/".join(rest))
+        return
+    with os.scandir(folder) as entries:
+        inner = [Path(entry) for entry in entries if entry.is_dir(follow_symlinks=False)]
+    for each in inner:
+        if first == "**":
+            _look_through(each, pattern)
+        elif rest and each.match(first):
+            _look_through(each, "/".join(rest))
 
 
 def _visible(entry: Path, folder: Path) -> bool:

@@ -26,6 +26,14 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:
+            raise FatalError(
+                Code.DISK_FULL,
+                "no space left on the disk",
+                operation="history",
+                object=str(path),
+                hint="free space: nothing was lost but the history of runs",
+            ) from None
         raise FatalError(
             Code.STATE_INVALID,
             str(error),

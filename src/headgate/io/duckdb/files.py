@@ -100,13 +100,14 @@ def explain(error: Exception, operation: str, object_: str) -> HeadgateError:
             object=object_,
             hint="a DuckDB file has one writer or several readers: try again, or raise the connection's timeout",
         )
+    if "No space left" in text or "out of disk" in text.lower():  # whatever it was doing: of a commit too
+        hint = "free space; nothing was published"
+        return FatalError(Code.DISK_FULL, "no space left on the disk", operation=operation, object=object_, hint=hint)
     if isinstance(error, duckdb.TransactionException):
         hint = "another session was in the way; nothing was published"
         return RetriableError(Code.CONFLICT, text, operation=operation, object=object_, hint=hint)
     code = Code.LOAD_EXECUTION_FAILED if operation in ("stage", "publish") else Code.EXTRACTION_FAILED
-    if "No space left" in text or "out of disk" in text.lower():
-        code, hint = Code.DISK_FULL, "free space; nothing was published"
-    elif isinstance(error, duckdb.ConstraintException):
+    if isinstance(error, duckdb.ConstraintException):
         code, hint = Code.DUPLICATE_KEYS, "deduplicate first, or use mode: upsert with the table's keys"
         if "NOT NULL" in text:
             code, hint = Code.LOAD_EXECUTION_FAILED, "fill the column, or hold such rows back with a not_null rule"

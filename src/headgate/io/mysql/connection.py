@@ -118,9 +118,7 @@ def connect(connection: Connection, *, read_only: bool = False, isolation: str =
     library, found = driver(), parameters(connection)
     from headgate.io.mysql.protocol import ClientSession
 
-    tls: Any = None
-    if encrypted(connection):
-        tls = ssl.create_default_context(cafile=connection.tls_ca)
+    tls = _trusting(connection.tls_ca) if encrypted(connection) else None
     try:
         session = ClientSession(
             **{"host": "localhost", **found},
@@ -144,6 +142,19 @@ def connect(connection: Connection, *, read_only: bool = False, isolation: str =
                 if not statement.startswith("SET SESSION max_"):  # each server has its own name for this one
                     raise explain_connecting(error, place(connection)) from None
     return session
+
+
+def _trusting(authority: str | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=authority)
+    except OSError as error:  # ssl.SSLError too
+        raise FatalError(
+            Code.CONFIG_INVALID,
+            f"tls_ca is no file of certificates: {error.strerror or error}",
+            operation="connect",
+            object=str(authority),
+            hint="name a PEM file, or leave tls_ca out to trust what the system trusts",
+        ) from None
 
 
 def settings(connection: Connection, *, read_only: bool, isolation: str) -> list[str]:

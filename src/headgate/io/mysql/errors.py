@@ -14,6 +14,7 @@ Verdict = tuple[type[HeadgateError], Code | None, str]
 _IN_THE_WAY = "another session was in the way; nothing was published"
 _AWAY = "the server went away; try again"
 _GRANT = "grant the connection's user what it needs, or use another user"
+_AUTHORITY = "set tls_ca to the authority that signed the server's certificate"
 _VALUE = "a value does not fit its column: cast it, or change the table"
 _NUMBERS: dict[int, Verdict] = {
     1044: (FatalError, Code.AUTHENTICATION_FAILED, _GRANT),
@@ -29,7 +30,7 @@ _NUMBERS: dict[int, Verdict] = {
     2003: (RetriableError, Code.CONNECTION_FAILED, "is the server running, and may this machine reach it?"),
     2006: (RetriableError, Code.CONNECTION_FAILED, _AWAY),
     2013: (RetriableError, Code.CONNECTION_FAILED, _AWAY),
-    2026: (FatalError, Code.CONNECTION_FAILED, "set tls_ca to the authority that signed the server's certificate"),
+    2026: (FatalError, Code.CONNECTION_FAILED, _AUTHORITY),
     1020: (RetriableError, Code.CONFLICT, _IN_THE_WAY),
     1205: (RetriableError, Code.CONFLICT, _IN_THE_WAY),
     1213: (RetriableError, Code.CONFLICT, _IN_THE_WAY),
@@ -82,9 +83,21 @@ def explain(error: Exception, operation: str, object: str, code: Code) -> Headga
     kind, found, hint = _NUMBERS.get(number, (FatalError, None, ""))
     if number in (1062, 1169):
         kind, found, hint = _unique(text)
+    if number == 2026:
+        hint = _trust(text)
     if number == 0:
         kind, found, hint = RetriableError, Code.CONNECTION_FAILED, "the connection broke; try again"
     return kind(found or code, mask(text), operation=operation, object=object, hint=hint)
+
+
+def _trust(text: str) -> str:
+    if "mismatch" in text or "not valid for" in text:
+        return "use a host name that is in the certificate, or give the server one for this name"
+    if "expired" in text:
+        return "the server needs a new certificate"
+    if "support" in text:
+        return "turn TLS on at the server; tls: disable only in a network that you trust"
+    return _AUTHORITY
 
 
 def _parts(error: Exception) -> tuple[int, str]:

@@ -46,8 +46,7 @@ def explain_connecting(error: Exception, where: str) -> HeadgateError:
             text,
             operation="connect",
             object=where,
-            hint="set sslrootcert to the authority that signed the server's certificate; sslmode only in a network"
-            " that you trust",
+            hint=_trust(text),
         )
     return RetriableError(
         Code.CONNECTION_FAILED,
@@ -56,6 +55,14 @@ def explain_connecting(error: Exception, where: str) -> HeadgateError:
         object=where,
         hint="is the server running, and may this machine reach it?",
     )
+
+
+def _trust(text: str) -> str:
+    if "does not match host name" in text:
+        return "use a host name that is in the certificate, or give the server one for this name"
+    if "does not support SSL" in text:
+        return "turn TLS on at the server; sslmode: disable only in a network that you trust"
+    return "set sslrootcert to the authority that signed the server's certificate, and see that it has not expired"
 
 
 @contextmanager
