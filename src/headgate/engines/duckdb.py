@@ -175,7 +175,7 @@ class DuckdbSession:
             )
             while found := result.fetchmany(1000):
                 for path, line, text, reason in found:
-                    yield Rejected(path, line, text or "", reason)
+                    yield Rejected(path, line, text or "", duckdb_errors.rejected(reason))
 
     def _keep_rejects(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Reject tables belong to the cursor that scanned: keep what they hold."""

@@ -15,10 +15,29 @@ _COLUMN = re.compile(
 _PREFIX = re.compile(r"^(?:[A-Z][A-Za-z-]*(?: [A-Za-z-]+){0,3} (?:Error|exception): )+")
 
 
+_NO_FUNCTION = re.compile(
+    r"No function matches the given name and argument types '(.+?)\((.*)\)'\."
+    r" You might need to add explicit type casts\..*"
+)
+_CELLS = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
+
+
+def rejected(reasons: str) -> str:
+    """Why a line was rejected; DuckDB tells each missing or surplus cell on its own."""
+    found = _CELLS.findall(reasons)
+    if not found:
+        return reasons
+    wanted, counts = int(found[0][0]), [int(count) for _, count in found]
+    cells = min(counts) if min(counts) < wanted else max(counts)
+    others = [reason for reason in reasons.split("; ") if not _CELLS.search(reason)]
+    return "; ".join([f"{cells} cell{'' if cells == 1 else 's'} where {wanted} are expected", *others])
+
+
 def clean(error: BaseException) -> str:
     """The message without its class, its SQL excerpt and its stack."""
     text = re.split(r"\n\s*LINE \d+:|\n\s*Stack Trace|\n\s*Detail:", str(error), maxsplit=1)[0].strip()
     text = _PREFIX.sub("", text)
+    text = re.sub(r"\b(INTEGER|DECIMAL)_LITERAL\b", r"\1", text).replace("STRING_LITERAL", "VARCHAR")
     return mask(re.sub(r"\s*\n\s*", "; ", text))
 
 
@@ -28,6 +47,7 @@ def binding(error: BaseException) -> BindingError:
     found = _CANDIDATES.search(text)
     candidates = re.findall(r'"((?:[^"]|"")+)"', found[1]) if found else []
     body = clean(error).split("; Candidate bindings", 1)[0].split("; Did you mean", 1)[0].rstrip("!")
+    body = _NO_FUNCTION.sub(r"\1 does not take (\2): cast to other types first", body)
     missing = _COLUMN.search(text)
     return BindingError(body, missing[1] if missing else "", candidates)
 
