@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,16 @@ def ids(workspace: Workspace, table: str = "sales") -> list[int]:
         ({"start_date": date(2024, 1, 1), "end_date": date(2024, 1, 1)}, "strictly before"),
         ({"partition_column": "region"}, "belong together"),
         ({"partition_values": ("a",)}, "belong together"),
+        ({"start_date": date(2024, 1, 1), "end_date": datetime(2024, 1, 1)}, "strictly before"),  # noqa: DTZ001 - naive
+        ({"start_date": date(2024, 1, 2), "end_date": datetime(2024, 1, 1, 23, tzinfo=UTC)}, "strictly before"),
+        ({"max_records": -5}, "greater than or equal to 1"),
+        ({"max_records": 10**30}, "less than or equal to 9223372036854775807"),
+        ({"watermark_value": 1, "extract_mode": "full"}, "other modes have none"),
+        ({"where_clause": "1=1) OR (1=1"}, "closes a parenthesis"),
+        ({"where_clause": "id = (1"}, "opens a parenthesis"),
+        ({"where_clause": "1=1; DROP TABLE sales"}, "; ends a statement"),
+        ({"where_clause": "region = 'a"}, "opens ' and does not close"),
+        ({"where_clause": "id = 1 /* all"}, "opens /\\* and does not close"),
         ({"output_format": "xml", "output_connection": "inbox"}, "'parquet', 'json', 'csv' or 'avro'"),
         ({"output_format": "csv"}, "the lake keeps Parquet"),
         ({"compression": "gzip"}, "the lake keeps Parquet"),
@@ -122,6 +132,64 @@ def test_a_window_of_dates_has_its_start_and_not_its_end(sales: Workspace) -> No
     created = {"start_date": date(2023, 1, 1), "last_updated_column": None, "extract_mode": "full"}
     extract(sales, **created, target_table="created").unwrap()
     assert ids(sales, "created") == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "found"),
+    [
+        ({"start_date": datetime(2024, 1, 2, tzinfo=UTC)}, [2, 3]),
+        ({"start_date": datetime(2024, 1, 2, 2, tzinfo=timezone(timedelta(hours=2)))}, [2, 3]),
+        ({"start_date": datetime(2024, 1, 2)}, [2, 3]),  # noqa: DTZ001 - naive
+        ({"start_date": datetime(2024, 1, 2, 0, 0, 1)}, [3]),  # noqa: DTZ001 - naive
+        ({"end_date": datetime(2024, 1, 3, tzinfo=UTC)}, [1, 2]),
+    ],
+)
+def test_bounds_with_a_zone_are_moments(sales: Workspace, bounds: dict[str, Any], found: list[int]) -> None:
+    extract(sales, extract_mode="full", **bounds).unwrap()
+    assert ids(sales) == found
+
+
+@pytest.mark.parametrize(
+    ("values", "found"), [((None,), [9]), (("south", None), [2, 9]), (("south",), [2]), (tuple(range(3000)), [])]
+)
+def test_no_value_is_a_partition_too(sales: Workspace, values: tuple[Any, ...], found: list[int]) -> None:
+    execute(sales, rows=[(9, None, "2024-01-01 00:00:00", 1)])
+    extract(sales, extract_mode="full", partition_column="region", partition_values=values).unwrap()
+    assert ids(sales) == found
+
+
+def test_a_comment_at_the_end_of_a_condition_ends_nothing_else(sales: Workspace) -> None:
+    window = {"start_date": date(2024, 1, 2), "extract_mode": "full"}
+    extract(sales, **window, where_clause="id < 3 -- the old (ones; region's").unwrap()
+    assert ids(sales) == [2]
+
+
+def test_a_given_watermark_stays_in_a_run_that_fails(sales: Workspace) -> None:
+    extract(sales).unwrap()
+    execute(sales, rows=[(4, "n", "2024-02-01 00:00:00", 1)])
+    broken = ({"type": "range", "column": "amount", "max": 0},)
+    late = {"watermark_value": "2024-03-01 00:00:00"}
+    assert extract(sales, **late).unwrap().status == "skipped"
+    assert extract(sales, watermark_value="2024-01-31 00:00:00", quality_rules=broken).is_failure
+    assert extract(sales, watermark_value="rubbish").error_code is Code.STATE_INVALID
+    assert extract(sales).unwrap().rows.extracted == 1
+    assert ids(sales) == [1, 2, 3, 4]
+
+
+def test_every_target_table_has_a_watermark_of_its_own(sales: Workspace) -> None:
+    extract(sales).unwrap()
+    assert extract(sales, target_table="beside").unwrap().rows.extracted == 3
+    assert ids(sales, "beside") == [1, 2, 3]
+
+
+def test_a_filter_that_changed_is_told_with_what_a_command_can_do(sales: Workspace) -> None:
+    extract(sales, where_clause="id < 3").unwrap()
+    refused = extract(sales)
+    assert refused.error_code is Code.STATE_INVALID
+    assert refused.failure is not None
+    assert "target_table" in refused.failure.hint
+    assert extract(sales, watermark_value="2024-01-02 12:00:00").unwrap().rows.extracted == 1
+    assert ids(sales) == [1, 2, 3]
 
 
 def test_a_condition_with_or_does_not_widen_the_others_and_values_are_only_values(sales: Workspace) -> None:

@@ -152,3 +152,27 @@ def test_rules_that_hold_let_the_load_pass(workspace: Workspace, root: Path) -> 
     assert isinstance(receipt, Receipt)
     assert [check.passed for check in receipt.checks] == [True, True, True]
     assert loaded(root) == LAST
+
+
+def test_an_emptied_table_takes_no_key_twice_where_keys_are_to_be_merged(root: Path, workspace: Workspace) -> None:
+    keyed = {"truncate_before_load": True, "load_mode": "upsert", "merge_keys": ("id",)}
+    assert load(workspace, **keyed).error_code is Code.PRE_LOAD_VALIDATION_FAILED
+    assert loaded(root) == []
+    load(workspace, **keyed, **ONCE).unwrap()
+    assert loaded(root) == LAST
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"deduplication_keys": ("id",)}, "do nothing unless deduplicate_data is on"),
+        ({"pre_load_rules": ({"column": "id"},)}, "say their type"),
+        ({"batch_size": 10**30}, "less than or equal to 1000000"),
+        ({"batch_size": -1}, "greater than or equal to 1"),
+        ({"max_parallel_workers": 0}, "greater than or equal to 1"),
+        ({"expected_record_count": -1}, "greater than or equal to 0"),
+    ],
+)
+def test_what_would_do_nothing_or_too_much_is_refused(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        command(**options)

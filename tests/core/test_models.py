@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, ValidationError
 
-from headgate.core.models import Duration, Model, Names, RuleOptions, Size
+from headgate.core.models import Duration, Model, Names, ReadOptions, RuleOptions, Size, check_condition
 
 
 class Options(Model):
@@ -72,3 +74,46 @@ def test_unknown_keys_and_later_changes_are_refused() -> None:
 def test_what_a_rule_does_follows_its_severity_unless_it_says(severity: str, on_fail: str | None, action: str) -> None:
     options = RuleOptions.model_validate({"type": "x", "severity": severity, "on_fail": on_fail})
     assert options.action == action
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "a = 1",
+        "a IN (1, 2) AND (b OR c)",
+        "a = ')' AND b = '('",
+        "a = 'it''s ;' AND \"(\" = 1",
+        "`a)` = 1",
+        "a = 1 -- all (of them; it's",
+        "a /* ( ; ' */ = 1",
+        "a = $$ ( ' $$",
+        "a = 1;",
+        "",
+    ],
+)
+def test_a_condition_may_hold_what_is_closed_in_it(condition: str) -> None:
+    check_condition(condition)
+    assert ReadOptions(where=condition).where == condition
+
+
+@pytest.mark.parametrize(
+    "condition", ["1=1) OR (1=1", ")(", "(a", "a; b", "'a", 'a = "b', "a = 1 /* b", "a = $x$ ) $x"]
+)
+def test_a_condition_that_ends_or_opens_something_else_is_refused(condition: str) -> None:
+    with pytest.raises(ValidationError, match="the condition"):
+        ReadOptions(where=condition)
+
+
+@given(st.text("()'\"`;-/*a1 \n", max_size=12))
+def test_a_condition_that_is_taken_stands_among_others(condition: str) -> None:
+    """An independent look: without quoted texts and comments its parentheses match, in SQLite's own eyes too."""
+    try:
+        check_condition(condition)
+    except ValueError:
+        return
+    with closing(sqlite3.connect(":memory:")) as database:
+        try:
+            rows = database.execute(f"SELECT 1 WHERE ({condition}\n) AND 0").fetchall()
+        except (sqlite3.Error, sqlite3.Warning):
+            return
+    assert rows == []

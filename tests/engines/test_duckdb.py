@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from headgate.core.contracts import Engine, EngineSession, Rejected
-from headgate.core.errors import Code, FatalError
+from headgate.core.contracts import Engine, EngineSession, Rejected, Scan, SourceSchema
+from headgate.core.errors import Code, FatalError, RetriableError
 from headgate.engines.duckdb import DuckdbEngine
 from headgate.testing.engines import EngineContract, batches, files
 from headgate.testing.rows import arrow_schema
@@ -24,6 +25,25 @@ class TestDuckdbEngine(EngineContract):
     @pytest.fixture
     def engine(self) -> Engine:
         return DuckdbEngine()
+
+    @pytest.mark.parametrize("how", ["register", "materialise"])
+    def test_a_source_that_breaks_off_is_told_in_its_own_words(self, session: EngineSession, how: str) -> None:
+        def breaking() -> Iterator[pa.RecordBatch]:
+            yield pa.record_batch({"id": [1]})
+            raise RetriableError(Code.CONNECTION_FAILED, "the server went away", operation="scan", hint="start it")
+
+        reader = pa.RecordBatchReader.from_batches(arrow_schema([("id", pa.int64())]), breaking())
+        scan = Scan(SourceSchema(reader.schema), batches=reader)
+
+        def read() -> None:
+            getattr(session, how)("t", scan)
+            session.stream("SELECT * FROM t", 100).read_all()
+
+        with pytest.raises(RetriableError) as told:
+            read()
+        assert (told.value.code, told.value.message, told.value.hint) == (
+            Code.CONNECTION_FAILED, "the server went away", "start it",
+        )  # fmt: skip
 
     @pytest.mark.parametrize("select", ["SELECT * FROM t", "SELECT id FROM t", "SELECT count(*) AS n FROM t"])
     def test_bad_lines_are_the_same_whatever_columns_are_used(

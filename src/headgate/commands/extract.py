@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Any
 
-from headgate.commands.models import ExtractData, SetWatermark
+from headgate.commands.models import ExtractData, moment_of
 from headgate.commands.run import attempt
 from headgate.core.contracts import ReadContext
 from headgate.core.errors import Code, FatalError, HeadgateError, nearest
@@ -93,7 +93,7 @@ def _of_database(command: ExtractData) -> dict[str, Any]:
             found["incremental"]["key"] = list(command.key_columns)
     elif command.extract_mode == "delta" and command.key_columns:
         found["key"] = list(command.key_columns)
-    conditions = [f"({command.where_clause})"] if command.where_clause else []
+    conditions = [f"({command.where_clause}\n)"] if command.where_clause else []
     parameters: dict[str, Any] = {}
     window = quote_name(command.last_updated_column or CREATED)
     for name, sign, value in (("start_date", ">=", command.start_date), ("end_date", "<", command.end_date)):
@@ -101,16 +101,28 @@ def _of_database(command: ExtractData) -> dict[str, Any]:
             parameters[f"headgate_{name}"] = _text(value)
             conditions.append(f"{window} {sign} :headgate_{name}")
     if command.partition_column is not None:
-        names = [f"headgate_partition_{number}" for number in range(len(command.partition_values))]
-        parameters |= dict(zip(names, command.partition_values, strict=True))
-        conditions.append(f"{quote_name(command.partition_column)} IN ({', '.join(f':{name}' for name in names)})")
+        conditions.append(_of_partitions(command, parameters))
     if conditions:
         found |= {"where": " AND ".join(conditions), "parameters": parameters}
     return found
 
 
+def _of_partitions(command: ExtractData, parameters: dict[str, Any]) -> str:
+    """One of the values; None is the rows that have none."""
+    column = quote_name(str(command.partition_column))
+    values = [value for value in command.partition_values if value is not None]
+    parts = [f"{column} IS NULL"] if len(values) < len(command.partition_values) else []
+    if values:
+        names = [f"headgate_partition_{number}" for number in range(len(values))]
+        parameters |= dict(zip(names, values, strict=True))
+        parts.append(f"{column} IN ({', '.join(f':{name}' for name in names)})")
+    return f"({' OR '.join(parts)})"
+
+
 def _text(value: date | datetime) -> str:
-    return value.isoformat(sep=" ") if isinstance(value, datetime) else value.isoformat()
+    """A bound as databases compare it: in UTC, and midnight as the day, which also comes before the day's own text."""
+    moment = moment_of(value)
+    return moment.date().isoformat() if moment.time() == time() else moment.isoformat(sep=" ")
 
 
 def run_extract(command: ExtractData, workspace: Workspace, name: str) -> Result[Any]:
@@ -118,21 +130,23 @@ def run_extract(command: ExtractData, workspace: Workspace, name: str) -> Result
     receipt: Any = None
     try:
         _check_columns(command, workspace, name)
-        if command.watermark_value is not None:
-            from headgate.commands.state import change
-
-            change(SetWatermark(pipeline=name, value=command.watermark_value), workspace)
-        result = attempt(workspace, name, RunRequest())
+        result = attempt(workspace, name, RunRequest(since=command.watermark_value))
         if result.failure is None:
             return result
         error, receipt = result.failure, result.value
     except HeadgateError as failure:
         error = failure
-    code = _CODES.get(error.code)
-    if code is None:
-        return Result.fail(error, receipt)
-    renamed = FatalError(code, error.message, operation="extract", object=error.object, hint=error.hint)
-    return Result.fail(renamed, receipt)
+    return Result.fail(_renamed(error), receipt)
+
+
+def _renamed(error: HeadgateError) -> HeadgateError:
+    """With the command's own codes, and hints that a command can follow: no file has its pipeline."""
+    code, hint = _CODES.get(error.code, error.code), error.hint
+    if error.code is Code.STATE_INVALID:
+        hint = "extract into another target_table, or say with watermark_value where to begin"
+    if (code, hint) == (error.code, error.hint):
+        return error
+    return FatalError(code, error.message, operation="extract", object=error.object, hint=hint)
 
 
 def _check_columns(command: ExtractData, workspace: Workspace, name: str) -> None:

@@ -69,6 +69,10 @@ def _rules(command: LoadData) -> list[dict[str, Any]]:
     count = command.expected_record_count
     if count is not None:
         rules.append({"type": "row_count", "name": COUNT, "min": count, "max": count})
+    if command.truncate_before_load and command.load_mode in ("upsert", "merge"):  # which an overwrite does not ask for
+        keys = list(command.merge_keys)
+        rules.append({"type": "unique", "name": f"{BEFORE}_merge_keys", "columns": keys})
+        rules.append({"type": "not_null", "name": f"{BEFORE}_merge_keys_filled", "columns": keys})
     for prefix, given in ((BEFORE, command.pre_load_rules), (AFTER, command.post_load_rules)):
         for number, rule in enumerate(given, start=1):
             scope = {"scope": "table"} if prefix == AFTER else {}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from headgate.core.models import Model
+from headgate.core.models import MOST, Model, check_condition
 from headgate.io import formats
 
 
@@ -23,7 +23,7 @@ class RunPipeline(Command):
     start: str | None = None
     end: str | None = None
     full_refresh: bool = False
-    limit: int | None = Field(default=None, ge=1)
+    limit: int | None = Field(default=None, ge=1, le=MOST)
     publish: bool = True
     branch: str | None = None
     force: bool = False
@@ -120,6 +120,13 @@ class DeletePipeline(Command):
     name: str = Field(min_length=1)
 
 
+def moment_of(value: date | datetime) -> datetime:
+    """A day as its first moment, a moment with a zone in UTC; without zone."""
+    if not isinstance(value, datetime):
+        return datetime(value.year, value.month, value.day)  # noqa: DTZ001 - as the source's own
+    return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+
+
 class ExtractData(Command):
     """Copy a source's table into the lake, or into files of a folder, as a one-stage plan.
 
@@ -145,7 +152,7 @@ class ExtractData(Command):
     partition_column: str | None = None
     partition_values: tuple[Any, ...] = ()
     batch_size: int = Field(default=10_000, ge=1, le=100_000)
-    max_records: int | None = Field(default=None, ge=1)
+    max_records: int | None = Field(default=None, ge=1, le=MOST)
     validate_schema: bool = True
     quality_rules: tuple[dict[str, Any], ...] = ()
     output_connection: str | None = Field(default=None, min_length=1)
@@ -175,10 +182,13 @@ class ExtractData(Command):
     def _complete(self) -> ExtractData:
         if self.extract_mode == "incremental" and not self.last_updated_column:
             raise ValueError("last_updated_column required for incremental extracts")
-        if self.start_date is not None and self.end_date is not None:
-            start, end = str(self.start_date), str(self.end_date)
-            if start >= end:
-                raise ValueError("start_date must be strictly before end_date")
+        start, end = self.start_date, self.end_date
+        if start is not None and end is not None and moment_of(start) >= moment_of(end):
+            raise ValueError("start_date must be strictly before end_date")
+        if self.watermark_value is not None and self.extract_mode != "incremental":
+            raise ValueError("watermark_value is where an incremental extract begins; other modes have none")
+        if self.where_clause is not None:
+            check_condition(self.where_clause)
         if (self.partition_column is None) != (not self.partition_values):
             raise ValueError("partition_column and partition_values belong together: give both or neither")
         return self
@@ -233,6 +243,10 @@ class LoadData(Command):
             raise ValueError("deduplication_keys required when deduplicate_data is on")
         if self.deduplicate_data and not self.deduplication_order:
             raise ValueError("deduplication_order required: the column that says which of equal rows is the last")
+        if self.deduplication_keys and not self.deduplicate_data:
+            raise ValueError("deduplication_keys do nothing unless deduplicate_data is on")
+        if any("type" not in rule for rule in self.pre_load_rules):
+            raise ValueError("pre_load_rules say their type, such as {type: not_null, columns: [id]}")
         if any(rule.get("type") != "unique" for rule in self.post_load_rules):
             raise ValueError("post_load_rules are unique rules: the others are about rows, so pre_load_rules")
         return self

@@ -59,7 +59,8 @@ def _pipeline(command: Single, workspace: Workspace) -> tuple[str, dict[str, Any
     match command:
         case ExtractData():
             folder = [command.output_connection] if command.output_connection else []
-            name = _name("extract", command.source_name, command.table_name, *folder)
+            into = [command.target_table] if command.target_table else []
+            name = _name("extract", command.source_name, command.table_name, *folder, *into)
             target = command.target_table or _table_name(command.table_name)
             if folder and not command.target_table:
                 target = f"{command.source_name}/{target}"

@@ -183,6 +183,29 @@ class Incremental(Model):
     nulls: Literal["fail", "include", "ignore"] = Field(default="fail", description="What to do with a NULL cursor.")
 
 
+MOST = 2**63 - 1
+"""The largest number of rows that databases can be asked for."""
+_CLOSED = re.compile(
+    r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`(?:[^`]|``)*`|\$(\w*)\$.*?\$\1\$|--[^\n]*|/\*.*?\*/|[()';\"`]|/\*", re.DOTALL
+)
+
+
+def check_condition(text: str) -> None:
+    """Raise ValueError for what would not stay one condition among others: it closes what it did not open, or ends."""
+    depth = 0
+    for found in _CLOSED.finditer(text.strip().rstrip(";")):
+        mark = found[0]
+        depth += {"(": 1, ")": -1}.get(mark, 0)
+        if depth < 0:
+            raise ValueError("the condition closes a parenthesis that it did not open")
+        if mark in ("'", '"', "`", "/*"):
+            raise ValueError(f"the condition opens {mark} and does not close it")
+        if mark == ";":
+            raise ValueError("the condition is one expression, and ; ends a statement")
+    if depth:
+        raise ValueError("the condition opens a parenthesis that it does not close")
+
+
 class ReadOptions(Model):
     """What every source may say; each kind adds its own."""
 
@@ -200,7 +223,9 @@ class ReadOptions(Model):
     key: Names | None = Field(
         default=None, description="For mode delta: what identifies a row; default the table's primary key."
     )
-    max_records: int | None = Field(default=None, ge=1, description="Publish at most so many rows; the rest next time.")
+    max_records: int | None = Field(
+        default=None, ge=1, le=MOST, description="Publish at most so many rows; the rest next time."
+    )
     batch_size: int | None = Field(default=None, ge=1, le=1_000_000, description="Rows a batch; default the project's.")
     groups: Literal["complete"] | None = Field(
         default=None, description="You assert that a batch holds whole groups, so that an aggregate may follow."
@@ -208,6 +233,13 @@ class ReadOptions(Model):
     recompute: Literal["affected"] | None = Field(
         default=None, description="For mode incremental: all rows of the groups that new rows belong to are read again."
     )
+
+    @field_validator("where")
+    @classmethod
+    def _is_one_condition(cls, value: str | None) -> str | None:
+        if value is not None:
+            check_condition(value)
+        return value
 
 
 class HistoryColumns(Model):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,8 @@ class RunRequest:
     variables: Mapping[str, str] = field(default_factory=dict)
     only_check: bool = False
     """Judge the rows and load nothing."""
+    since: Any = None
+    """Read from here instead of the watermark, which stays as it is until the run publishes."""
 
     @property
     def trial(self) -> bool:
@@ -119,3 +121,14 @@ class Run:
     def durable(self) -> bool:
         """Whether staging must survive this process."""
         return len(self.stores) > 1 or not self.request.publish
+
+
+def state_to_read(run: Run) -> PipelineState:
+    """The pipeline's state, with the position that the request wants to read from."""
+    if run.request.since is None:
+        return run.state
+    read = run.pipeline.sources[0]
+    name, fingerprint = run.workspace.source(run.pipeline.source_endpoint(0)).identity(read)
+    column = read.incremental.column if read.incremental else None
+    mark = Watermark(name, fingerprint, {"value": run.request.since}, column, run.request.since, "given")
+    return replace(run.state, watermarks={**run.state.watermarks, name: mark})

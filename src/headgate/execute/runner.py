@@ -13,7 +13,7 @@ from headgate.core.contracts import Store, Window
 from headgate.core.errors import RESET, Code, FatalError, HeadgateError, RetriableError
 from headgate.core.events import Emitter, Step
 from headgate.core.runs import PipelineKey, Receipt, Status, execution_id
-from headgate.execute.context import Run, RunRequest
+from headgate.execute.context import Run, RunRequest, state_to_read
 from headgate.execute.intervals import read_context, work_folder
 from headgate.execute.prepare import prepare
 from headgate.execute.receipts import receipt
@@ -201,7 +201,7 @@ def _probe(run: Run) -> Window | None:
     since = None
     if not run.request.full_refresh and not run.request.trial:  # a trial reads from the start
         name, fingerprint = source.identity(read)
-        mark = run.state.watermarks.get(name)
+        mark = state_to_read(run).watermarks.get(name)
         if mark is not None:
             if mark.filter != fingerprint and read.mode != "full":
                 raise FatalError(
@@ -248,7 +248,7 @@ def _execute(run: Run) -> None:
 
             run.gathered = gather_replay(run)
         else:
-            run.gathered = gather(run.workspace, run.pipeline, run.context, run.state, window=run.window)
+            run.gathered = gather(run.workspace, run.pipeline, run.context, state_to_read(run), window=run.window)
     done = run.authority.published(run.key, run.execution_id)
     while done is not None and _read_again(run):
         run.execution_id = execution_id(run.key, {"execution": run.execution_id, "after": done.run_id})
