@@ -65,10 +65,9 @@ class MariaServer:
 
         return pymysql.connect(
             unix_socket=self.socket,
-            user="root",
             database=database,
             charset="utf8mb4",
-            **{"autocommit": True, **options},
+            **{"user": "root", "autocommit": True, **options},
         )
 
     def execute(self, database: str | None, *statements: str) -> list[tuple[Any, ...]]:

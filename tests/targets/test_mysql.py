@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.mariadb import MariaServer
 
 from headgate.core.contracts import Store
 from headgate.core.secrets import Secret
 from headgate.targets import mysql
+from headgate.testing.place import Place, load, rows
 from headgate.testing.stores import StoreContract
 
 
@@ -21,3 +23,27 @@ class TestContract(StoreContract):
     def open_store(self, mariadb_url: str, tmp_path: Path) -> Callable[[], Store]:
         connection = mysql.Connection(url=Secret(mariadb_url))
         return lambda: mysql.open_store("warehouse", connection, tmp_path)
+
+
+def test_indexes_grants_and_views_survive_an_overwrite(
+    mariadb_server: MariaServer, mariadb_name: str, mariadb_url: str, tmp_path: Path
+) -> None:
+    connection = mysql.Connection(url=Secret(mariadb_url))
+    place = Place(lambda: mysql.open_store("warehouse", connection, tmp_path), tmp_path / "_runs")
+    place.run(1, [(load("t", "overwrite"), rows((1, "a"), (2, "b")))])
+    reader = f"r_{mariadb_name}"
+    mariadb_server.execute(
+        mariadb_name,
+        "CREATE INDEX by_id ON t (id)",
+        "CREATE VIEW v AS SELECT count(*) AS n FROM t",
+        f"CREATE USER {reader}@localhost",
+        f"GRANT SELECT ON t TO {reader}@localhost",
+    )
+    place.run(2, [(load("t", "overwrite"), rows((3, "c")))])
+    assert mariadb_server.execute(mariadb_name, "SELECT n FROM v") == [(1,)]
+    assert "by_id" in mariadb_server.execute(mariadb_name, "SHOW CREATE TABLE t")[0][1]
+    with mariadb_server.connect(mariadb_name, user=reader) as session, session.cursor() as cursor:
+        cursor.execute("SELECT name FROM t")
+        assert list(cursor.fetchall()) == [("c",)]
+    mariadb_server.execute(None, f"DROP USER {reader}@localhost")
+    place.close()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import ClassVar
 
 import pyarrow as pa
@@ -10,7 +11,7 @@ import pytest
 
 from headgate.core.contracts import Previews
 from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
-from headgate.testing.place import IDS, KEY, OTHER, Place, load, record, rows, stage
+from headgate.testing.place import IDS, KEY, OTHER, Place, fork, load, record, rows, stage
 from headgate.testing.rows import arrow_schema, multiset, values
 
 HOSTILE = ('a"b; drop table x', "it's", "with space", "naïve – ☃", "select", "100%s", "q?", ":name", "{brace}", "$1")
@@ -33,6 +34,31 @@ class LoadContract:
         (commit,) = place.run(2, [(load("t", "overwrite"), rows((3, "c")))])
         assert (commit.inserted, commit.updated, commit.deleted) == (1, 0, 2)
         assert place.pairs("t") == [(3, "c")]
+
+    def test_a_reader_beside_overwrites_never_sees_an_empty_or_half_table(self, place: Place) -> None:
+        """Whatever moment a reader comes at: all rows are there, and all of one run."""
+
+        def version(number: int) -> pa.Table:
+            return rows(*((id_, f"run {number}") for id_ in range(400)))
+
+        place.run(0, [(load("t", "overwrite"), version(0))])
+
+        def overwrite() -> None:
+            for number in range(1, 5):
+                place.run(number, [(load("t", "overwrite"), version(number))])
+
+        child, seen = fork(overwrite), set()
+        ended, status = os.waitpid(child, os.WNOHANG)
+        while not ended:
+            found = place.rows("t")
+            assert found.num_rows == 400
+            names = set(found["name"].to_pylist())
+            assert len(names) == 1, f"rows of several runs: {names}"
+            seen |= names
+            ended, status = os.waitpid(child, os.WNOHANG)
+        assert os.waitstatus_to_exitcode(status) == 0
+        assert seen
+        assert set(place.rows("t")["name"].to_pylist()) == {"run 4"}
 
     def test_upsert_updates_what_matches_and_inserts_the_rest(self, place: Place) -> None:
         self._needs("upsert")

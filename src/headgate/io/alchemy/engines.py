@@ -17,6 +17,11 @@ from headgate.core.secrets import Secret, mask, remember
 if TYPE_CHECKING:
     import sqlalchemy
 
+_CONNECTING = {
+    **dict.fromkeys(("psycopg", "psycopg2", "pymysql", "mysqldb", "mariadbconnector"), "connect_timeout"),
+    **dict.fromkeys(("pymssql", "pytds"), "login_timeout"),
+}
+"""How drivers call the time that connecting may take, in seconds."""
 _IN_THE_WAY = ("locked", "deadlock", "lock wait timeout", "lock timeout", "could not serialize", "snapshot")
 _NO_TABLE = ("no such table", "doesn't exist", "does not exist", "undefinedtable", "invalid object name")
 _LOGIN = ("password authentication failed", "access denied", "login failed", "no password supplied")
@@ -31,6 +36,11 @@ class Connection(ConnectionOptions):
     max_overflow: int = Field(default=20, ge=0, le=100, description="Connections beyond those, for moments.")
     pool_recycle: Duration = Field(default=timedelta(hours=1), description="Age at which a connection is replaced.")
     pool_timeout: Duration = Field(default=timedelta(seconds=30), description="How long to wait for a connection.")
+    connect_timeout: Duration = Field(
+        default=timedelta(seconds=10),
+        description="How long connecting may take, for drivers that are known: psycopg, psycopg2, pymysql, mysqldb, "
+        "mariadbconnector, pymssql, pytds.",
+    )
 
 
 def engine(connection: Connection, root: Path, *, read_only: bool = False) -> sqlalchemy.Engine:
@@ -42,8 +52,10 @@ def engine(connection: Connection, root: Path, *, read_only: bool = False) -> sq
             remember(str(url.password))
         if url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:":
             url = url.set(database=str((root / url.database).resolve()))
+        waits = _waits(url.get_driver_name(), connection.connect_timeout)
         made: sqlalchemy.Engine = alchemy.create_engine(
             url,
+            connect_args=waits,
             poolclass=alchemy.QueuePool,
             pool_size=connection.pool_size,
             max_overflow=connection.max_overflow,
@@ -70,6 +82,14 @@ def engine(connection: Connection, root: Path, *, read_only: bool = False) -> sq
     return made
 
 
+def _waits(driver_name: str, wait: timedelta) -> dict[str, int]:
+    """What the driver is told of the time that connecting may take."""
+    names = [_CONNECTING[driver_name]] if driver_name in _CONNECTING else []
+    if driver_name == "pymysql":  # else only the network's part of it would end
+        names.append("read_timeout")
+    return dict.fromkeys(names, max(1, int(wait.total_seconds())))
+
+
 def _settle(dialect: str, raw: Any, *, read_only: bool) -> None:
     """What each new connection is told: UTC, standard quotes, strict values, read-only where the database can."""
     statements: dict[str, list[str]] = {
@@ -94,6 +114,8 @@ def _settle(dialect: str, raw: Any, *, read_only: bool) -> None:
     for statement in wanted:
         cursor.execute(statement)
     cursor.close()
+    if getattr(raw, "_read_timeout", None) is not None:
+        raw._read_timeout = None  # connecting is over, and work may take its time
     if name != "sqlite":
         raw.commit()
 

@@ -118,6 +118,7 @@ def connect(connection: Connection, *, read_only: bool = False, isolation: str =
     library, found = driver(), parameters(connection)
     from headgate.io.mysql.protocol import ClientSession
 
+    wait = max(1, int(connection.connect_timeout.total_seconds()))
     tls = _trusting(connection.tls_ca) if encrypted(connection) else None
     try:
         session = ClientSession(
@@ -126,7 +127,8 @@ def connect(connection: Connection, *, read_only: bool = False, isolation: str =
             autocommit=True,
             local_infile=True,  # what is sent are our rows only, whatever file the server asks for
             client_flag=library.constants.CLIENT.FOUND_ROWS,
-            connect_timeout=max(1, int(connection.connect_timeout.total_seconds())),
+            connect_timeout=wait,
+            read_timeout=wait,
             ssl=tls,
             ssl_disabled=tls is None,
             program_name="headgate",
@@ -141,6 +143,7 @@ def connect(connection: Connection, *, read_only: bool = False, isolation: str =
             except library.Error as error:
                 if not statement.startswith("SET SESSION max_"):  # each server has its own name for this one
                     raise explain_connecting(error, place(connection)) from None
+    session.settled()
     return session
 
 

@@ -50,6 +50,10 @@ class ClientSession(Connection):  # type: ignore[misc]  # the driver has no type
             if hasattr(socket, name):
                 self._sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
+    def settled(self) -> None:
+        """Until now each answer was to come within the time for connecting; from now on work may take its time."""
+        self._read_timeout = None
+
     def send_rows(self, statement: str, rows: Iterator[bytes]) -> tuple[int, int]:
         """LOAD DATA LOCAL with rows from memory: (rows, warnings)."""
         self.rows_to_send = rows
