@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -116,6 +119,37 @@ def test_writers_beside_the_runs_lose_nothing(followed: Movers) -> None:
             writer.join()
     followed.run()
     assert same(followed)
+
+
+BOUND = 500_000
+"""Kilobytes that a run may take, whatever the size of a transaction."""
+
+
+def test_a_large_transaction_takes_little_memory(followed: Movers) -> None:
+    assert changed_at_once(followed, 60_000) < BOUND
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_a_transaction_of_a_million_changes_takes_no_more(followed: Movers) -> None:
+    assert changed_at_once(followed, 1_000_000) < BOUND
+
+
+def changed_at_once(movers: Movers, rows: int) -> int:
+    """One transaction inserts rows with large values and changes them all; the peak memory of the run, in kilobytes."""
+    movers.run()
+    with psycopg.connect(movers.source) as session:
+        session.execute(
+            f"INSERT INTO t SELECT g, repeat('x', 100) || g, g FROM generate_series(1000, {999 + rows // 2}) g"
+        )
+        session.execute("UPDATE t SET n = n + 1 WHERE id >= 1000")
+    program = "import sys; from headgate.cli.main import main; sys.argv = ['headgate', *sys.argv[1:]]; main()"
+    run = subprocess.Popen([sys.executable, "-c", program, "-C", str(movers.root), "run", "load", "--quiet"])  # noqa: S603
+    _, status, usage = os.wait4(run.pid, 0)
+    run.returncode = os.waitstatus_to_exitcode(status)
+    assert run.returncode == 0
+    assert same(movers)
+    return usage.ru_maxrss
 
 
 def test_an_emptied_table_empties_the_target(followed: Movers) -> None:
