@@ -19,7 +19,6 @@ from headgate.testing.rows import read_all
 
 LONG = [pytest.param(name, marks=pytest.mark.long) for name in ("duckdb", "sqlite", "lake")]
 STORES = ["postgres", "mysql", "folder", *LONG]
-MERGING = ["postgres", "folder", *LONG]
 LINES = "id,total,at\n1,10,2024-01-01\n2,20,2024-01-01\n2,25,2024-01-02\n3,30,2024-01-01\n"
 LAST = [(1, 10), (2, 25), (3, 30)]
 ONCE: dict[str, Any] = {"deduplicate_data": True, "deduplication_keys": ("id",), "deduplication_order": "at"}
@@ -104,21 +103,12 @@ def test_append_overwrite_and_upsert_count_what_they_do(load: Loads) -> None:
     assert counts(load.receipt(again, target_table="keyed", load_mode="upsert", merge_keys=("id",)))[:2] == (1, 1)
 
 
-@pytest.mark.parametrize("store", MERGING)
 def test_merge_leaves_equal_rows_alone(load: Loads) -> None:
     merged: dict[str, Any] = {"load_mode": "merge", "merge_keys": ("id",)}
     assert counts(load.receipt(**merged, **ONCE)) == (3, 0, 0, 0)
     changed = "id,total,at\n1,10,2024-01-01\n2,99,2024-01-02\n4,40,2024-01-01\n"
     assert counts(load.receipt(changed, **merged)) == (1, 1, 0, 1)
     assert load.rows() == [(1, 10), (2, 99), (3, 30), (4, 40)]
-
-
-@pytest.mark.parametrize("store", ["mysql"])
-def test_a_mode_that_a_store_does_not_have_is_refused_with_those_that_it_has(load: Loads) -> None:
-    refused = load(load_mode="merge", merge_keys=("id",))
-    assert refused.error_code is Code.CONFIG_INVALID
-    assert "upsert" in str(refused.error)
-    assert load.rows() == []
 
 
 @pytest.mark.parametrize("keep", ["first", "last"])

@@ -302,6 +302,20 @@ def test_variables_reach_connections_whatever_their_case_and_may_be_secret(folde
     assert dict(project.lake)["path"] == "elsewhere"
 
 
+@pytest.mark.parametrize("text", ["many", "-5", "0", "1.5", str(10**30)])
+def test_a_bad_number_in_a_variable_names_the_variable(folder: Folder, text: str) -> None:
+    folder.environment["HEADGATE__DEFAULTS__BATCH_SIZE"] = text
+    problem = folder.problem()
+    assert problem.hint.startswith("the variable HEADGATE__DEFAULTS__BATCH_SIZE sets it")
+    assert problem.path == "defaults.batch_size"
+
+
+def test_a_bad_number_of_a_flag_names_the_option(folder: Folder) -> None:
+    with pytest.raises(FatalError) as caught:
+        folder.load(overrides={"defaults.batch_size": 0})
+    assert "the option defaults.batch_size sets it" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "name", ["HEADGATE__DEFAULTS__BATCHSIZE", "HEADGATE__PIPELINES__A", "HEADGATE__DEFAULTS", "HEADGATE__STATE____URL"]
 )

@@ -83,7 +83,10 @@ def _set(document: Section, path: list[str], value: Any, what: str) -> list[Prob
             inner = Section(document.file, section.line_of(name))
             section.put(name, inner, section.line_of(name))
         section = inner
-    section.put(_known(path[-1], section), value, section.line_of(_known(path[-1], section)))
+        names.append(name)
+    last = _known(path[-1], section)
+    section.put(last, value, section.line_of(last))
+    document.given[".".join((*names[1:], last))] = what
     return []
 
 

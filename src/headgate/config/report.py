@@ -22,8 +22,10 @@ class Report:
 
     def note(self, message: str, path: Path, hint: str = "", line: int = 0) -> None:
         """One more problem, at ``path`` within the document."""
-        where = line or self.line(path)
-        self.problems.append(Problem(message, self.file, where, dotted((*self.prefix, *path)), hint))
+        where, shown = line or self.line(path), dotted((*self.prefix, *path))
+        if given := self.document.given.get(shown):
+            hint = f"{given} sets it; {hint}" if hint else f"{given} sets it"
+        self.problems.append(Problem(message, self.file, where, shown, hint))
 
     def line(self, path: Path) -> int:
         return place(self.document, path) or 1

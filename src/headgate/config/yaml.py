@@ -42,6 +42,8 @@ class Section(dict[str, Any]):
         super().__init__()
         self.file, self.line = file, line
         self.lines: dict[str, int] = {}
+        self.given: dict[str, str] = {}
+        """What set a key that does not stand in the file, by its path with dots; known to the outermost section."""
 
     def put(self, key: str, value: Any, line: int = 0) -> None:
         """Set a key with the line where it stands; default the section's own."""
