@@ -122,7 +122,7 @@ def test_writers_beside_the_runs_lose_nothing(followed: Movers) -> None:
 
 
 BOUND = 500_000
-"""Kilobytes that a run may take, whatever the size of a transaction."""
+"""Kilobytes that a run may take, whatever the size of a transaction, where the engine may take a quarter of it."""
 
 
 def test_a_large_transaction_takes_little_memory(followed: Movers) -> None:
@@ -144,7 +144,10 @@ def changed_at_once(movers: Movers, rows: int) -> int:
         )
         session.execute("UPDATE t SET n = n + 1 WHERE id >= 1000")
     program = "import sys; from headgate.cli.main import main; sys.argv = ['headgate', *sys.argv[1:]]; main()"
-    run = subprocess.Popen([sys.executable, "-c", program, "-C", str(movers.root), "run", "load", "--quiet"])  # noqa: S603
+    run = subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-c", program, "-C", str(movers.root), "run", "load", "--quiet"],
+        env=os.environ | {"HEADGATE__DEFAULTS__MEMORY": "128MB"},
+    )
     _, status, usage = os.wait4(run.pid, 0)
     run.returncode = os.waitstatus_to_exitcode(status)
     assert run.returncode == 0
