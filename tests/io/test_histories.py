@@ -6,7 +6,9 @@ that each store runs them in its commit is for the contract suite to say.
 
 from __future__ import annotations
 
+import functools
 import itertools
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -36,7 +38,7 @@ LOADS = st.lists(
     st.lists(CHANGES, max_size=6, unique_by=lambda change: (change.key, change.since)), min_size=1, max_size=4
 )
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-MANY = settings(FEW, max_examples=10_000)
+MANY = settings(FEW, max_examples=int(os.environ.get("HEADGATE_EXAMPLES", "10000")))
 Apply = Callable[[list[Version], Sequence[Change]], tuple[Counts, list[Version]]]
 
 
@@ -81,17 +83,20 @@ class Sql:
         return counts, [version_of([self.value_of(value) for value in row]) for row in rows]
 
     def _fill(self, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        for row in rows:
-            self.run(f"INSERT INTO {table} VALUES ({', '.join([self.mark] * len(row))})", row)
+        if rows:
+            marks = ", ".join(f"({', '.join([self.mark] * len(row))})" for row in rows)
+            self.run(f"INSERT INTO {table} VALUES {marks}", [value for row in rows for value in row])
 
 
-def in_files(history: list[Version], changes: Sequence[Change]) -> tuple[Counts, list[Version]]:
+def in_files(
+    engine: duckdb.DuckDBPyConnection, history: list[Version], changes: Sequence[Change]
+) -> tuple[Counts, list[Version]]:
     """As for Parquet files: what goes, what comes, and what stays."""
     kept = pa.Table.from_pylist(
         [dict(zip([*COLUMNS, rewriting.FILE], [*row_of(version), "f"], strict=True)) for version in history],
         LOAD.columns.append(pa.field(rewriting.FILE, pa.string())),
     )
-    with duckdb.connect() as connection:
+    with engine.cursor() as connection:  # with tables of its own
         connection.register("kept", kept)
         connection.register("staged", changes_table(changes))
         rewriting.give(connection, LOAD, LOAD.columns, "kept", "staged", COLUMNS)
@@ -107,7 +112,8 @@ def in_files(history: list[Version], changes: Sequence[Change]) -> tuple[Counts,
 def apply(request: pytest.FixtureRequest) -> Iterator[Apply]:
     match request.param:
         case "files":
-            yield in_files
+            with duckdb.connect(config={"threads": "1"}) as engine:
+                yield functools.partial(in_files, engine)
         case "sqlite":
             sqlite3.register_adapter(type(day(0)), lambda value: value.isoformat())
             with sqlite3.connect(":memory:", isolation_level=None) as database:

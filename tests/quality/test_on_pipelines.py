@@ -47,6 +47,20 @@ def test_keys_that_are_elsewhere_hold_and_null_passes(project: SmallProject) -> 
     assert check.failed_rows == 1
 
 
+def test_without_any_key_elsewhere_null_passes_all_the_same(project: SmallProject) -> None:
+    project.table("keys", {"id": "INTEGER"}).table("orders", {"id": "INTEGER"}, [(None,), (3,)])
+    (check,) = checks(project, {"type": "referential", "columns": ["id"], **KEYS, **WARN})
+    assert check.failed_rows == 1
+
+
+@pytest.mark.parametrize("scope", ["batch", "table"])
+def test_a_function_may_say_nothing_of_any_row(project: SmallProject, scope: str) -> None:
+    (project.root / "checks.py").write_text("def ok(rows):\n    return [None] * len(rows)\n")
+    rule = {"type": "python", "function": "checks:ok", "scope": scope}
+    assert checks(project, rule)[0].passed
+    assert checks(project, rule, steps=[{"type": "filter", "condition": "id > 9"}])[0].passed
+
+
 def test_keys_of_a_list_hold(project: SmallProject) -> None:
     (check,) = checks(project, {"type": "referential", "columns": ["id"], "values": [1, 2, 3, 4], **WARN})
     assert check.failed_rows == 1
@@ -244,11 +258,45 @@ def test_values_that_are_spread_otherwise_than_before_are_found(project: SmallPr
     assert check.observed.startswith(method)
 
 
+def test_a_distribution_may_be_written_down(project: SmallProject) -> None:
+    towns = {"values": ["Bonn", "Ulm"], "counts": [0.4, 0.4, 0.2]}
+    numbers = {"edges": [2, 4], "counts": [0, 0, 9]}
+    rules = [
+        {"type": "drift", "column": "city", "expected": towns, **WARN},
+        {"type": "drift", "column": "id", "expected": numbers, "method": "ks", **WARN},
+    ]
+    first, second = checks(project, *rules)
+    assert (first.evaluated, first.observed) == (True, "psi 0, limit 0.2")
+    assert (second.passed, second.observed) == (False, "ks 0.8, limit 0.1")
+    assert not first.remembered
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [
+        {"counts": [1]},
+        {"edges": [1, 2], "counts": [1, 2]},
+        {"edges": [2, 1], "counts": [1, 2, 3]},
+        {"values": ["a", "a"], "counts": [1, 2, 3]},
+        {"values": ["a"], "edges": [1], "counts": [1, 2]},
+        {"values": ["a"], "counts": [0, 0]},
+        {"values": ["a"], "counts": [1, 2]},
+    ],
+)
+def test_a_distribution_that_is_none_is_found_by_check(project: SmallProject, expected: dict[str, Any]) -> None:
+    project.define(rules=[{"type": "drift", "column": "id", "expected": expected}])
+    (problem,) = check(lambda: Workspace.load(project.root, deep=True)).problems
+    assert "quality_rules.0" in problem.path
+
+
 def test_texts_drift_by_their_frequent_values(project: SmallProject) -> None:
     rule = {"type": "drift", "column": "city", "bins": 2, **WARN}
     target = {"table": "out", "mode": "overwrite"}
     for _ in range(3):
         assert checks(project, rule, target=target)[0].passed
+    project.table("orders", {"city": "TEXT"})
+    nothing = checks(project, rule, target={**target, "allow_empty": True})[0]
+    assert (nothing.passed, nothing.evaluated, nothing.observed) == (True, False, "no values to compare")
     project.table("orders", {"city": "TEXT"}, [("Rome",)] * 5)
     assert not checks(project, rule, target=target)[0].passed
 

@@ -6,17 +6,36 @@ Rules about single rows have their oracles beside them (test_range, test_format,
 from __future__ import annotations
 
 import math
+import os
+import secrets
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from statistics import median
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given as for_all
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from headgate.quality import aggregate, completeness, freshness, row_count, unique, volume
+from headgate.execute.calls import judge_rows
+from headgate.execute.distinct import FailingRows
+from headgate.plan.stages import NUMBER, CallCheck, Rule
+from headgate.quality import (
+    aggregate,
+    compare,
+    completeness,
+    drift,
+    freshness,
+    referential,
+    row_count,
+    sql,
+    unique,
+    volume,
+)
 from headgate.sql.shapes import Measured
 
 NOW = datetime(2024, 3, 1, 12, tzinfo=UTC)
@@ -26,7 +45,7 @@ INTS = st.one_of(st.none(), st.integers(-3, 3))
 TABLES = st.lists(st.tuples(INTS, FLOATS, TEXTS), max_size=8)
 COLUMNS = {"i": "INTEGER", "f": "DOUBLE", "t": "VARCHAR"}
 FEW = settings(max_examples=50)
-MANY = settings(max_examples=10_000, deadline=None)
+MANY = settings(max_examples=int(os.environ.get("HEADGATE_EXAMPLES", "10000")), deadline=None)
 
 
 def key(value: Any) -> Any:
@@ -86,6 +105,144 @@ def check_row_count(rows: int, equals: int, allowed: int) -> None:
     options = row_count.Options(type="row_count", equals=equals, allowed_difference=f"{allowed}%")
     judged = row_count.verdict(options, Measured(rows, {}, (), NOW))
     assert judged.failed == int(abs(rows - equals) * 100 > allowed * equals)
+
+
+def check_referential(judge: Any, rows: list[Any], keys: list[Any]) -> None:
+    """In a list, in another table by one column, and by two; NULL passes, and is no key there."""
+    listed = [value for value in dict.fromkeys(value for value, _ in keys) if value is not None]
+    if listed:
+        found = judge(referential, {"columns": ["i"], "values": listed}, COLUMNS, rows)
+        assert found == [row[0] is None or row[0] in listed for row in rows]
+    there = {"k": ({"i": "INTEGER", "t": "VARCHAR"}, keys)}
+    one = judge(referential, {"columns": ["i"], "table": "k"}, COLUMNS, rows, others=there)
+    assert one == [row[0] is None or row[0] in {value for value, _ in keys if value is not None} for row in rows]
+    two = judge(referential, {"columns": ["i", "t"], "table": "k"}, COLUMNS, rows, others=there)
+    known = {pair for pair in keys if None not in pair}
+    assert two == [row[0] is None or row[2] is None or (row[0], row[2]) in known for row in rows]
+
+
+def check_compare(judge: Any, rows: list[Any], other: list[Any]) -> None:
+    def counted(table: list[Any]) -> Counter[Any]:
+        return Counter((None if row[1] is None else key(row[1]), row[2]) for row in table)
+
+    there = {"k": (COLUMNS, other)}
+    failed, _ = judge(compare, {"table": "k", "columns": ["f", "t"]}, COLUMNS, rows, others=there)
+    assert (failed == 0) == (counted(rows) == counted(other))
+    failed, _ = judge(compare, {"table": "k", "method": "count", "allowed_difference": 1}, COLUMNS, rows, others=there)
+    apart = abs(len(rows) - len(other))
+    assert failed == (apart if apart > 1 else 0)
+
+
+def check_sql(judge: Any, rows: list[Any], limit: int) -> None:
+    query = f"SELECT * FROM input WHERE i > {limit} OR t = ''"
+    wrong = sum((row[0] is not None and row[0] > limit) or row[2] == "" for row in rows)
+    assert judge(sql, {"query": query}, COLUMNS, rows) == (wrong, f"{wrong} rows")
+
+
+def check_drift(judge: Any, past: list[int | None], now: list[int | None], bins: int, method: Any) -> None:
+    """Bins hold equal shares of the first run; later runs are compared with the counts of the second."""
+    options = drift.Options(type="drift", column="i", bins=bins, method=method)
+
+    def run(values: list[int | None], before: list[Any]) -> Any:
+        return judge.judged(drift, options, {"i": "INTEGER"}, [(value,) for value in values], before)
+
+    first, known = run(past, []), [value for value in past if value is not None]
+    if not known:
+        assert not first.evaluated
+        return
+    edges = list(dict.fromkeys(quantile(sorted(known), number / bins) for number in range(1, bins)))
+    assert first.remember["edges"] == edges
+    second = run(past, [first.remember])
+    assert second.remember["counts"] == binned(known, edges)
+    judged, values = run(now, [second.remember, first.remember]), [value for value in now if value is not None]
+    assert judged.evaluated == bool(values)
+    if values:
+        apart = distance(method, binned(known, edges), binned(values, edges))
+        assert judged.observed.startswith(f"{method} {apart:.4g},")
+
+
+def quantile(known: list[int], share: float) -> float:
+    """The smallest value that at least such a share of the values does not exceed."""
+    return float(known[max(math.ceil(round(share * len(known), 3)) - 1, 0)])
+
+
+def binned(values: list[int], edges: list[float]) -> list[int]:
+    found = Counter(sum(value > edge for edge in edges) for value in values)
+    return [found[number] for number in range(len(edges) + 1)]
+
+
+def distance(method: str, before: list[int], now: list[int]) -> float:
+    expected, found = [n / sum(before) for n in before], [n / sum(now) for n in now]
+    if method == "ks":
+        return max(abs(sum(expected[:n]) - sum(found[:n])) for n in range(1, len(found) + 1))
+    if method == "psi":
+        shares = [(max(e, 1e-4), max(f, 1e-4)) for e, f in zip(expected, found, strict=True)]
+        return sum((f - e) * math.log(f / e) for e, f in shares)
+    total, value = sum(before) + sum(now), 0.0
+    for e, f in zip(before, now, strict=True):
+        for count, rows in ((e, sum(before)), (f, sum(now))):
+            wanted = rows * (e + f) / total
+            value += (count - wanted) ** 2 / wanted if wanted else 0
+    return value
+
+
+def check_python(root: Path, rows: list[Any], cuts: list[int]) -> None:
+    """However rows come in batches; NULL passes."""
+    check = CallCheck(Rule("r", "error", "fail", "", 0), "s", "mine:holds", "batch", (), "")
+    schema, rest = pa.schema({"i": pa.int32(), NUMBER: pa.int64()}), list(enumerate(rows))
+    batches = []
+    for cut in [*cuts, len(rows)]:
+        part, rest = rest[:cut], rest[cut:]
+        columns = {"i": [row[0] for _, row in part], NUMBER: [number for number, _ in part]}
+        batches.append(pa.RecordBatch.from_pydict(columns, schema))
+    wrong = FailingRows(root / f"{secrets.token_hex(4)}.parquet")
+    failed, judged, sample = judge_rows(check, pa.RecordBatchReader.from_batches(schema, batches), root, 3, wrong)
+    expected = [number for number, row in enumerate(rows) if row[0] is not None and row[0] < 0]
+    assert (failed, judged, len(sample)) == (len(expected), len(rows), min(len(expected), 3))
+    if expected:
+        scan = wrong.scan
+        assert scan.files is not None
+        assert pq.read_table(scan.files.paths[0]).column(NUMBER).to_pylist() == expected
+        Path(scan.files.paths[0]).unlink()
+
+
+NUMBERS = st.lists(st.one_of(st.none(), st.integers(-9, 9)), max_size=30)
+OTHERS = st.fixed_dictionaries({
+    "rows": TABLES, "other": TABLES, "keys": st.lists(st.tuples(INTS, TEXTS), max_size=5), "limit": st.integers(-3, 3),
+    "past": NUMBERS, "now": NUMBERS, "bins": st.integers(2, 6), "method": st.sampled_from(["psi", "ks", "chi2"]),
+    "cuts": st.lists(st.integers(1, 4), max_size=3),
+})  # fmt: skip
+
+
+def check_others(judge: Any, root: Path, case: dict[str, Any]) -> None:
+    body = "def holds(rows):\n    return [i is None or i >= 0 for i in rows['i'].to_pylist()]\n"
+    if not (root / "mine.py").exists():
+        (root / "mine.py").write_text(body)
+    check_referential(judge, case["rows"], case["keys"])
+    check_compare(judge, case["rows"], case["other"])
+    check_compare(judge, case["rows"], case["rows"][::-1])
+    check_sql(judge, case["rows"], case["limit"])
+    check_drift(judge, case["past"], case["now"], case["bins"], case["method"])
+    check_python(root, case["rows"], case["cuts"])
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("functions")
+
+
+@FEW
+@for_all(case=OTHERS)
+def test_rules_about_other_data_and_code_are_as_documented(judge: Any, root: Path, case: dict[str, Any]) -> None:
+    check_others(judge, root, case)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@MANY
+@for_all(case=OTHERS)
+def test_rules_about_other_data_and_code_are_as_documented_often(judge: Any, root: Path, case: dict[str, Any]) -> None:
+    check_others(judge, root, case)
 
 
 NAMES = st.lists(st.sampled_from(list(COLUMNS)), min_size=1, max_size=3, unique=True)

@@ -17,6 +17,7 @@ from sqlglot import exp
 from tests.plan.projects import SmallProject, with_orders
 
 from headgate.core.contracts import Column
+from headgate.execute.pour import key_scan
 from headgate.sql.shapes import Branch, Call, Deduplicate, Drop, Lookup, Note, Project, Reshape, Shape, StepInput
 
 Row = tuple[Any, ...]
@@ -35,6 +36,8 @@ class Outcome:
     nulled: Counter[str] = field(default_factory=Counter)
     branches: dict[str, Outcome] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    stale: bool = False
+    """The table of the database has the rows as they were before the last shape."""
 
 
 Kind = Any
@@ -55,6 +58,13 @@ def create(connection: duckdb.DuckDBPyConnection, table: str, columns: Mapping[s
 
 
 def _apply(connection: duckdb.DuckDBPyConnection, shape: Shape, outcome: Outcome) -> None:
+    if outcome.stale:
+        create(connection, "input", outcome.columns, outcome.rows)
+        outcome.stale = False
+    _do(connection, shape, outcome)
+
+
+def _do(connection: duckdb.DuckDBPyConnection, shape: Shape, outcome: Outcome) -> None:
     match shape:
         case Project():
             _project(connection, shape, outcome)
@@ -76,7 +86,7 @@ def _apply(connection: duckdb.DuckDBPyConnection, shape: Shape, outcome: Outcome
             for one in shape.shapes:
                 _apply(connection, one, branch)
             outcome.branches[shape.name] = branch
-            create(connection, "input", outcome.columns, outcome.rows)
+            outcome.stale = True
         case Note():
             outcome.notes.append(shape.message)
         case Lookup():
@@ -99,6 +109,10 @@ def _project(connection: duckdb.DuckDBPyConnection, shape: Project, outcome: Out
     values = [f"{value.sql('duckdb')} AS {name(column)}" for column, value in shape.columns]
     flags = [f"({flag.condition.sql('duckdb')}) AS _f{index}" for index, flag in enumerate(shape.flags)]
     before = outcome.rows
+    for relation, secret in shape.keys.items():
+        key = key_scan(secret).batches
+        assert key is not None
+        connection.register(relation, key.read_all())
     found = connection.execute(f"SELECT {', '.join(values + flags)} FROM input ORDER BY rowid")
     described = {column[0]: str(column[1]) for column in found.description or []}
     good = []
@@ -113,22 +127,20 @@ def _project(connection: duckdb.DuckDBPyConnection, shape: Project, outcome: Out
         names = [column for column, _ in shape.columns]
         good.append(tuple(None if column in nulled else value for column, value in zip(names, row, strict=False)))
     outcome.columns = {column: described[column] for column, _ in shape.columns}
-    outcome.rows = good
-    create(connection, "input", outcome.columns, good)
+    outcome.rows, outcome.stale = good, True
 
 
 def _drop(connection: duckdb.DuckDBPyConnection, keep: exp.Expr, reason: str, outcome: Outcome) -> None:
     found = connection.execute(f"SELECT *, ({keep.sql('duckdb')}) IS TRUE AS _k FROM input ORDER BY rowid").fetchall()
     outcome.dropped[reason] += sum(not row[-1] for row in found)
     outcome.rows = [row[:-1] for row in found if row[-1]]
-    create(connection, "input", outcome.columns, outcome.rows)
+    outcome.stale = True
 
 
 def _replace(connection: duckdb.DuckDBPyConnection, query: str, outcome: Outcome) -> None:
     found = connection.execute(query)
     outcome.columns = {column[0]: str(column[1]) for column in found.description or []}
-    outcome.rows = found.fetchall()
-    create(connection, "input", outcome.columns, outcome.rows)
+    outcome.rows, outcome.stale = found.fetchall(), True
 
 
 def step_input(columns: Mapping[str, str], **others: Any) -> StepInput:
@@ -139,7 +151,7 @@ def step_input(columns: Mapping[str, str], **others: Any) -> StepInput:
 
 @pytest.fixture(scope="session")
 def database() -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect(":memory:", config={"threads": "2"}) as connection:
+    with duckdb.connect(":memory:", config={"threads": "1"}) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         yield connection
 

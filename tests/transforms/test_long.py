@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 EXAMPLES = int(os.environ.get("HEADGATE_EXAMPLES", "10000"))
-FIXTURES = ("execute", "given", "database")
+FIXTURES = ("execute", "given", "database", "tmp_path")
 
 
 def _properties() -> Iterator[tuple[str, str]]:
@@ -34,8 +34,8 @@ PROPERTIES = list(_properties())
 def test_every_kind_with_a_reference_is_among_them() -> None:
     kinds = {module.removeprefix("test_") for module, _ in PROPERTIES}
     assert kinds >= {
-        "aggregate", "calculate", "cast", "categorize", "clean", "deduplicate", "filter", "join", "map", "normalize",
-        "pivot", "sample", "window",
+        "aggregate", "calculate", "cast", "categorize", "clean", "deduplicate", "filter", "join", "map", "mask",
+        "normalize", "pivot", "python", "rename", "sample", "sql", "window",
     }  # fmt: skip
 
 

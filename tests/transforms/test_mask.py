@@ -6,9 +6,12 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given as for_all
+from hypothesis import strategies as st
 from pydantic import ValidationError
 from tests.plan.projects import SmallProject
 
+from headgate.core.secrets import Secret
 from headgate.queries.stages import document
 from headgate.transforms import mask
 
@@ -39,6 +42,37 @@ def test_tokens_are_its_start_with_a_prefix(project: SmallProject) -> None:
     rows = masked(project, city={"method": "tokenise", "prefix": "city_", "length": 10}, note="redact", total="null")
     assert rows[0] == (1, "city_" + code("Bonn")[:10], None, "REDACTED")
     assert rows[3][3] is None
+
+
+TEXTS = st.one_of(st.none(), st.text(max_size=6).filter(lambda text: "\0" not in text))
+
+
+@for_all(
+    texts=st.lists(st.tuples(TEXTS, st.one_of(st.none(), st.integers(-(2**40), 2**40))), max_size=5),
+    first=st.integers(0, 3),
+    last=st.integers(0, 3),
+    salt=st.text(min_size=1, max_size=90).filter(lambda text: "\0" not in text),
+)
+def test_every_method_is_what_it_says(execute: Any, texts: list[Any], first: int, last: int, salt: str) -> None:
+    def part(text: str) -> str:
+        if len(text) <= first + last:
+            return "*" * len(text)
+        return text[:first] + "*" * (len(text) - first - last) + text[len(text) - last :]
+
+    methods = {"p": {"method": "partial", "first": first, "last": last}, "r": "redact", "n": "null", "h": "hash",
+               "t": {"method": "tokenise", "prefix": "t_", "length": 12}, "i": "hash"}  # fmt: skip
+    columns = {**dict.fromkeys("prnht", "VARCHAR"), "i": "BIGINT"}
+    rows = [(*[text] * 5, number) for text, number in texts]
+    outcome = execute(mask, {"columns": methods, "salt": Secret(salt)}, columns, rows)
+
+    def expected(text: str | None, number: int | None) -> tuple[str | None, ...]:
+        coded = None if number is None else code(str(number), salt)
+        if text is None:
+            return (*[None] * 5, coded)
+        hashed = code(text, salt)
+        return (part(text), "REDACTED", None, hashed, f"t_{hashed[:12]}", coded)
+
+    assert outcome.rows == [expected(text, number) for text, number in texts]
 
 
 def test_no_plan_or_receipt_shows_the_salt(project: SmallProject) -> None:

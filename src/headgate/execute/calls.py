@@ -219,6 +219,8 @@ def _truths(result: Any, rows: int, reference: str) -> pa.Array[Any] | bool:
         holds = result.combine_chunks() if isinstance(result, pa.ChunkedArray) else result
         if not isinstance(holds, pa.Array):
             holds = pa.array(holds, from_pandas=True)
+        if pa.types.is_null(holds.type):  # no value at all says no type
+            holds = holds.cast(pa.bool_())
         if pa.types.is_boolean(holds.type) and len(holds) == rows:
             return holds
         found = f"{len(holds)} values of type {holds.type} for {rows} rows"

@@ -99,7 +99,7 @@ def drain(run: Run, pour: Pour, counter: Counter) -> None:
     if asked(run, transform, check, pour.keeps):
         return
     for name, secret in transform.keys.items():
-        run.session.materialise(name, _key(secret))
+        run.session.materialise(name, key_scan(secret))
     reader = _open(run, transform)
     good = _good_schema(reader.schema)
     shown = {rule.name: tuple(dict.fromkeys((*check.keys, *rule.columns))) for rule in check.rules}
@@ -202,7 +202,7 @@ def _open(run: Run, transform: Transform) -> pa.RecordBatchReader:
     return run_call(transform.call, rows, schema, run.workspace.project.root, run.plan.hidden)
 
 
-def _key(secret: Secret) -> Scan:
+def key_scan(secret: Secret) -> Scan:
     """The secret as the inner and outer key of HMAC-SHA-256 (RFC 2104), in one row."""
     import pyarrow as pa
 

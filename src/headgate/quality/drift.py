@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Literal
 
+import sqlglot
 from pydantic import Field, model_validator
 from sqlglot import exp
 
 from headgate.core.errors import Code, FatalError
-from headgate.core.models import RuleOptions
+from headgate.core.models import Model, RuleOptions
 from headgate.sql.conditions import type_of
 from headgate.sql.shapes import Judgement, Measure, Measured, StepInput, column
 from headgate.sql.types import SqlType
@@ -25,11 +26,31 @@ _CHI2_Z = 3.0902
 """The 99.9th percentile of the normal distribution."""
 
 
+class Given(Model):
+    """A distribution that is written down: bins, and how many rows (or which share) each holds."""
+
+    edges: tuple[float, ...] | None = Field(default=None, min_length=1, description="Of numbers: a bin ends at each.")
+    values: tuple[str, ...] | None = Field(default=None, min_length=1, description="Of texts: a bin each.")
+    counts: tuple[float, ...] = Field(description="Rows or shares of each bin, and last of what lies beyond them.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Given:
+        bins = self.edges or self.values or ()
+        if (self.edges is None) == (self.values is None):
+            raise ValueError("a baseline has either edges (of numbers) or values (of texts)")
+        if list(bins) != sorted(set(bins), key=list(bins).index) or (self.edges and list(bins) != sorted(bins)):
+            raise ValueError("edges grow, and values differ")
+        if len(self.counts) != len(bins) + 1 or min(self.counts) < 0 or not sum(self.counts):
+            raise ValueError(f"counts are {len(bins) + 1} numbers, none negative: of each bin, and of what is beyond")
+        return self
+
+
 class Options(RuleOptions):
     """The distribution of a column is that of an earlier published run, within a limit.
 
     Numbers fall into bins that hold equal shares of the first run's values; texts and truth values into their most
-    frequent ones and the rest. NULLs are not looked at. The first two runs make and fill the bins.
+    frequent ones and the rest. NULLs are not looked at. The first two runs make and fill the bins, unless the
+    distribution is written down.
     """
 
     type: Literal["drift"]
@@ -46,6 +67,10 @@ class Options(RuleOptions):
     baseline: Literal["first", "last"] = Field(
         default="first", description="Compare with the first run that is remembered, or with the last one."
     )
+    expected: Given | None = Field(
+        default=None,
+        description="Compare with this distribution, and remember none: {edges, counts} or {values, counts}.",
+    )
 
     @model_validator(mode="after")
     def _about_all(self) -> Options:
@@ -53,6 +78,8 @@ class Options(RuleOptions):
             raise ValueError("a distribution cannot hold single rows back; use fail, warn or record")
         if self.method == "chi2" and self.threshold is not None:
             raise ValueError("chi2 has its limit from the number of bins")
+        if self.method == "chi2" and self.expected is not None and any(count % 1 for count in self.expected.counts):
+            raise ValueError("chi2 compares numbers of rows; write those as counts, or choose psi or ks")
         return self
 
 
@@ -68,7 +95,16 @@ def shapes(options: Options, step: StepInput) -> Measure:
             object=name,
             hint="choose a number, a text or a truth value; ks is for numbers",
         )
-    return Measure((name,), f"{name} spread as before ({options.method})", remembers=True)
+    given = options.expected
+    if given is not None and (given.edges is None) == (type_.family in _NUMBERS):
+        raise FatalError(
+            Code.PLAN_INVALID,
+            f"{name} is {type_.name}, and the baseline is of {'texts' if given.edges is None else 'numbers'}",
+            operation="plan",
+            object=name,
+            hint="write edges for numbers, values for texts",
+        )
+    return Measure((name,), f"{name} spread as before ({options.method})", remembers=given is None)
 
 
 def values(options: Options, step: StepInput, past: Sequence[Mapping[str, Any]]) -> tuple[exp.Expr, ...]:
@@ -80,11 +116,22 @@ def values(options: Options, step: StepInput, past: Sequence[Mapping[str, Any]])
     if before is not None:
         return tuple(exp.CountIf(this=condition) for condition in _bins(here, before["edges"], type_))
     if type_.family in _NUMBERS:
-        steps = [exp.Literal.number(str(round(number / options.bins, 6))) for number in range(1, options.bins)]
-        made = exp.Anonymous(this="APPROX_QUANTILE", expressions=[here, exp.Array(expressions=steps)])
+        steps = [exp.Literal.number(str(number / options.bins)) for number in range(1, options.bins)]
+        made: exp.Expr = exp.Anonymous(this="QUANTILE_DISC", expressions=[here, exp.Array(expressions=steps)])
     else:
-        made = exp.Anonymous(this="APPROX_TOP_K", expressions=[here, exp.Literal.number(options.bins)])
+        made = _frequent(here, options.bins)
     return (made, exp.Count(this=here.copy()))
+
+
+def _frequent(here: exp.Expr, most: int) -> exp.Expr:
+    """The most frequent values, of equally frequent ones the smaller: no approximation, which threads would change."""
+    counted = "LIST_TRANSFORM(MAP_ENTRIES(HISTOGRAM(x)), LAMBDA e : {'n': -CAST(e.value AS BIGINT), 'v': e.key})"
+    text = f"LIST_TRANSFORM(LIST_SORT({counted})[1:{most}], LAMBDA e : e.v)"
+    made = sqlglot.parse_one(text, dialect="duckdb")
+    for found in list(made.find_all(exp.Column)):
+        if found.name == "x":
+            found.replace(here.copy())
+    return made
 
 
 def verdict(options: Options, measured: Measured) -> Judgement:
@@ -97,10 +144,11 @@ def verdict(options: Options, measured: Measured) -> Judgement:
             return Judgement(0, "no values to compare with yet", evaluated=False)
         remember = {"edges": edges, "counts": None, "rows": count}
         return Judgement(0, "nothing to compare with yet", remember, evaluated=False)
-    counts = [int(value) for value in measured.values]
+    counts = [int(value or 0) for value in measured.values]
+    given = options.expected is not None
     if not sum(counts):
         return Judgement(0, "no values to compare", evaluated=False)
-    remember = {"edges": before["edges"], "counts": counts, "rows": sum(counts)}
+    remember = {} if given else {"edges": before["edges"], "counts": counts, "rows": sum(counts)}
     if before["counts"] is None:
         return Judgement(0, "the bins are filled for the first time", remember, evaluated=False)
     value, limit = _distance(options, before["counts"], counts)
@@ -109,6 +157,8 @@ def verdict(options: Options, measured: Measured) -> Judgement:
 
 def _baseline(options: Options, past: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """The remembered run to compare with; what was remembered with other bins is forgotten."""
+    if (given := options.expected) is not None:
+        return {"edges": list(given.edges or given.values or ()), "counts": given.counts}
     if not past:
         return None
     alike = [one for one in past if one["edges"] == past[0]["edges"]]
@@ -138,7 +188,7 @@ def _plain(value: Any) -> Any:
     return float(value) if numeric else str(value)
 
 
-def _distance(options: Options, before: Sequence[int], now: Sequence[int]) -> tuple[float, float]:
+def _distance(options: Options, before: Sequence[float], now: Sequence[int]) -> tuple[float, float]:
     """(how far apart the counts are, the limit)."""
     expected = [count / sum(before) for count in before]
     found = [count / sum(now) for count in now]
@@ -153,7 +203,7 @@ def _distance(options: Options, before: Sequence[int], now: Sequence[int]) -> tu
     return value, options.threshold or _LIMITS[options.method]
 
 
-def _chi2(before: Sequence[int], now: Sequence[int]) -> tuple[float, float]:
+def _chi2(before: Sequence[float], now: Sequence[int]) -> tuple[float, float]:
     """Two samples in the same bins; the limit is Wilson and Hilferty's approximation of the quantile."""
     total, value, used = sum(before) + sum(now), 0.0, 0
     for e, f in zip(before, now, strict=True):

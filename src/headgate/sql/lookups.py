@@ -62,12 +62,12 @@ def comparable(left: str, mine: SqlType, right: str, theirs: SqlType) -> None:
 
 
 def present(relation: str, names: Sequence[str], keys: Sequence[str]) -> exp.Expr:
-    """Whether the relation has the values of ``names`` in its columns ``keys``; NULL where one of them is NULL."""
+    """Whether the relation has the values of ``names`` in its columns ``keys``, or one of them is NULL."""
     filled = [exp.Not(this=exp.Is(this=column(key, "r"), expression=exp.null())) for key in keys]
     source = exp.alias_(exp.Table(this=exp.to_identifier(relation, quoted=True)), "r", table=True)
     query = exp.select(*(column(key, "r") for key in keys)).from_(source).where(*filled)
-    if len(names) == 1:
-        return exp.In(this=column(names[0]), query=query.subquery())
-    found = exp.In(this=exp.Tuple(expressions=[column(name) for name in names]), query=query.subquery())
+    values = [column(name) for name in names]
+    found = exp.In(this=values[0] if len(names) == 1 else exp.Tuple(expressions=values), query=query.subquery())
+    # also where nothing is there: NULL is in no empty set, says SQL
     missing = [exp.Is(this=column(name), expression=exp.null()) for name in names]
     return exp.or_(*missing, found)
