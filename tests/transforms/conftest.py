@@ -190,6 +190,12 @@ def given() -> Callable[..., StepInput]:
     return step_input
 
 
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A place for functions of a user's own."""
+    return tmp_path_factory.mktemp("functions")
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> SmallProject:
     """A whole project, to run steps as users do."""

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 EXAMPLES = int(os.environ.get("HEADGATE_EXAMPLES", "10000"))
-FIXTURES = ("execute", "given", "database", "tmp_path")
+FIXTURES = ("execute", "given", "database", "folder")
 
 
 def _properties() -> Iterator[tuple[str, str]]:

@@ -5,7 +5,6 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -40,10 +39,10 @@ def totalled(rows):
 """
 
 
-@settings(suppress_health_check=list(HealthCheck))
 @for_all(values=st.lists(st.one_of(st.none(), st.integers(-9, 9)), max_size=12), cuts=st.lists(st.integers(1, 5)))
-def test_functions_are_given_all_rows_however_they_come(tmp_path: Path, values: list[Any], cuts: list[int]) -> None:
-    (tmp_path / "mine.py").write_text(FUNCTIONS)
+def test_functions_are_given_all_rows_however_they_come(folder: Path, values: list[Any], cuts: list[int]) -> None:
+    if not (folder / "mine.py").exists():
+        (folder / "mine.py").write_text(FUNCTIONS)
     schema, rest, batches = pa.schema({"x": pa.int64()}), list(values), []
     for cut in [*cuts, len(values)]:
         batches.append(pa.RecordBatch.from_pydict({"x": rest[:cut]}, schema))
@@ -51,7 +50,7 @@ def test_functions_are_given_all_rows_however_they_come(tmp_path: Path, values: 
 
     def called(function: str, scope: Any, given: pa.Schema) -> list[Any]:
         reader = pa.RecordBatchReader.from_batches(schema, batches)
-        table = run_call(Call(f"mine:{function}", scope), reader, given, tmp_path).read_all()
+        table = run_call(Call(f"mine:{function}", scope), reader, given, folder).read_all()
         return [tuple(row.values()) for row in table.to_pylist()]
 
     known = [value for value in values if value is not None]
