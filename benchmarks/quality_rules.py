@@ -91,7 +91,82 @@ except pa.errors.SchemaErrors as errors:
     sys.exit(f"broken: {str(errors)[:500]}")
 assert len(rows) > 0 and 20 <= float(rows["l_quantity"].mean()) <= 30
 """
-PEERS = {"pandera on Polars": (("pandera[polars]==0.26.1", "polars"), PANDERA)}
+SODA = """
+import sys, duckdb
+from soda.scan import Scan
+connection = duckdb.connect()
+connection.execute(f"CREATE VIEW lineitem AS SELECT * FROM read_parquet('{sys.argv[1]}')")
+def valid(name, more):
+    return f"  - invalid_count({name}) = 0:\\n      {more}\\n"
+def own(name, condition, count=0):
+    return f"  - {name} = {count}:\\n      {name} expression: count(CASE WHEN NOT ({condition}) THEN 1 END)\\n"
+checks = "checks for lineitem:\\n  - row_count > 0\\n  - avg(l_quantity) between 20 and 30\\n"
+for name in ("l_orderkey", "l_partkey", "l_suppkey", "l_linenumber"):
+    checks += f"  - missing_count({name}) = 0\\n"
+checks += "  - duplicate_count(l_orderkey, l_linenumber) = 0\\n"
+for name, low, high in (("l_quantity", 1, 50), ("l_discount", 0, 0.1), ("l_tax", 0, 0.08)):
+    checks += valid(name, f"valid min: {low}\\n      valid max: {high}")
+checks += valid("l_returnflag", "valid values: [A, N, R]") + valid("l_linestatus", "valid values: [F, O]")
+checks += valid("l_shipmode", "valid values: [AIR, FOB, MAIL, RAIL, REG AIR, SHIP, TRUCK]")
+checks += valid("l_shipmode", "valid regex: '^[A-Z ]+$'")
+checks += valid("l_shipinstruct", "valid values: [COLLECT COD, DELIVER IN PERSON, NONE, TAKE BACK RETURN]")
+checks += own("price", "l_extendedprice > 0") + own("later", "l_receiptdate > l_shipdate")
+checks += own("shipped", "l_shipdate BETWEEN DATE '1992-01-01' AND DATE '1998-12-31'")
+checks += own("received", "l_receiptdate <= DATE '1998-12-25'", sys.argv[2])
+checks += own("quantity", "l_quantity * 10000 > l_linenumber")
+scan = Scan()
+scan.set_data_source_name("duckdb")
+scan.add_duckdb_connection(connection)
+scan.add_sodacl_yaml_str(checks)
+status = scan.execute()
+if status or len(scan._checks) != 20:
+    sys.exit(scan.get_logs_text())
+"""
+EXPECTATIONS = """
+import os, sys
+os.environ["GX_ANALYTICS_ENABLED"] = "false"
+import great_expectations as gx, pandas as pd
+rows = pd.read_parquet(sys.argv[1])
+E = gx.expectations
+modes = ["AIR", "FOB", "MAIL", "RAIL", "REG AIR", "SHIP", "TRUCK"]
+how = ["COLLECT COD", "DELIVER IN PERSON", "NONE", "TAKE BACK RETURN"]
+day = pd.Timestamp
+for name in ("l_shipdate", "l_receiptdate"):
+    rows[name] = pd.to_datetime(rows[name])
+for name in ("l_quantity", "l_extendedprice", "l_discount", "l_tax"):
+    rows[name] = rows[name].astype("float64")
+rows["tenthousandfold"] = rows["l_quantity"] * 10000
+between, among = E.ExpectColumnValuesToBeBetween, E.ExpectColumnValuesToBeInSet
+more = E.ExpectColumnPairValuesAToBeGreaterThanB
+suite = gx.ExpectationSuite("rules", expectations=[
+    *(E.ExpectColumnValuesToNotBeNull(column=c) for c in ("l_orderkey", "l_partkey", "l_suppkey", "l_linenumber")),
+    between(column="l_quantity", min_value=1, max_value=50),
+    between(column="l_extendedprice", min_value=0, strict_min=True),
+    between(column="l_discount", min_value=0, max_value=0.1), between(column="l_tax", min_value=0, max_value=0.08),
+    among(column="l_returnflag", value_set=["A", "N", "R"]), among(column="l_linestatus", value_set=["F", "O"]),
+    among(column="l_shipmode", value_set=modes), among(column="l_shipinstruct", value_set=how),
+    between(column="l_shipdate", min_value=day("1992-01-01"), max_value=day("1998-12-31")),
+    more(column_A="l_receiptdate", column_B="l_shipdate"),
+    between(column="l_receiptdate", max_value=day("1998-12-25")),
+    E.ExpectColumnValuesToMatchRegex(column="l_shipmode", regex="^[A-Z ]+$"),
+    more(column_A="tenthousandfold", column_B="l_linenumber"),
+    E.ExpectCompoundColumnsToBeUnique(column_list=["l_orderkey", "l_linenumber"]),
+    E.ExpectColumnMeanToBeBetween(column="l_quantity", min_value=20, max_value=30),
+    E.ExpectTableRowCountToBeBetween(min_value=1),
+])
+context = gx.get_context(mode="ephemeral")
+asset = context.data_sources.add_pandas("p").add_dataframe_asset("rows")
+batch = asset.add_batch_definition_whole_dataframe("all").get_batch(batch_parameters={"dataframe": rows})
+found = batch.validate(suite)
+broken = [r.result["unexpected_count"] for r in found.results if not r.success]
+if len(found.results) != 20 or broken != [int(sys.argv[2])]:
+    sys.exit(f"expected one broken rule of 20: {found}")
+"""
+PEERS = {
+    "pandera on Polars": (("pandera[polars]==0.26.1", "polars"), PANDERA),
+    "Soda on DuckDB": (("soda-core-duckdb==3.5.6", "setuptools"), SODA),
+    "Great Expectations on pandas": (("great_expectations==1.24.1", "pyarrow"), EXPECTATIONS),
+}
 
 
 def one_scan(path: str) -> None:
@@ -216,9 +291,9 @@ def main() -> int:
         "split": partial(split, path, expected),
     }
     for name in PEERS:
-        python = peer(name)
+        python = peer(name) if options.only in name else None
         if python is not None:
-            sides[name] = partial(run, [str(python), "-c", PEERS[name][1], str(path)])
+            sides[name] = partial(run, [str(python), "-c", PEERS[name][1], str(path), str(expected)])
     costs = interleaved(options.times, sides)
     wall = {name: statistics.median(cost.wall for cost in found) for name, found in costs.items()}
     limit = min(wall["one scan"], wall["a query each"])
