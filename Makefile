@@ -94,6 +94,8 @@ bench: $(VENV)/.bench ## Benchmarks, each against the limit in the same run
 	$(BIN)/python -m benchmarks.csv_to_parquet -o .cache/bench/csv_to_parquet.json
 	$(BIN)/python -m benchmarks.quality_rules -o .cache/bench/quality_rules.json
 	$(BIN)/python -m benchmarks.postgres_to_postgres -o .cache/bench/postgres_to_postgres.json
+	$(BIN)/python -m benchmarks.postgres_to_files -o .cache/bench/postgres_to_files.json
+	$(BIN)/python -m benchmarks.upsert -o .cache/bench/upsert.json
 	$(BIN)/python -m benchmarks.mysql_to_postgres -o .cache/bench/mysql_to_postgres.json
 	$(BIN)/python -m benchmarks.upsert -o .cache/bench/upsert.json
 	$(BIN)/python -m benchmarks.postgres_to_files -o .cache/bench/postgres_to_files.json
