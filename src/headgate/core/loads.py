@@ -24,6 +24,7 @@ Capability = Literal[
     "scd2",
     "rescue",
     "partition tables",
+    "preview",
 ]
 """What a target's module says in ``MODES`` that its store can do; a plan that asks for more is refused."""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from headgate.config.models import Endpoint, Pipeline
-from headgate.core.contracts import Column, ReadContext, SourceSchema, TypeBinder, Window
-from headgate.core.errors import HeadgateError
+from headgate.core.contracts import BASIC, Column, ReadContext, SourceSchema, TypeBinder, Window
+from headgate.core.errors import Code, FatalError, HeadgateError
 from headgate.core.ledger import PipelineState
 from headgate.core.models import ReadOptions
 from headgate.core.sites import Site, SitedSource, SitedStore
@@ -18,7 +18,7 @@ from headgate.execute.workspace import LAKE, Workspace
 from headgate.plan.compile import Inputs, Resume, compile_plan
 from headgate.plan.placement import Sites
 from headgate.plan.places import located
-from headgate.plan.stages import Plan, Scan, Write
+from headgate.plan.stages import Audit, CallCheck, CountCheck, MeasureCheck, Plan, Scan, SetCheck, Write
 
 if TYPE_CHECKING:
     from headgate.sql.shapes import Call, SideRead
@@ -85,6 +85,25 @@ def _check_targets(workspace: Workspace, pipeline: Pipeline, plan: Plan, binder:
                     module.check_types(rows)
             except HeadgateError as error:
                 raise located(error, pipeline, ("targets", stage.target)) from None
+        _check_previews(pipeline, plan, stage, getattr(module, "MODES", BASIC))
+
+
+def _check_previews(pipeline: Pipeline, plan: Plan, write: Write, able: Collection[str]) -> None:
+    """Refuse rules about a table as it will be, where the target cannot show it before the commit."""
+    audit = next(stage for stage in plan.stages if isinstance(stage, Audit))
+    spools = {preview.relation for preview in audit.previews if preview.target == write.target}
+    checks: tuple[SetCheck | MeasureCheck | CountCheck | CallCheck, ...]
+    checks = (*audit.sets, *audit.measures, *audit.counts, *audit.calls)
+    for check in checks if "preview" not in able else ():
+        if check.spool in spools:
+            error = FatalError(
+                Code.UNSUPPORTED,
+                "this target cannot show its table before the commit, so a rule of stage: load cannot be checked",
+                operation="plan",
+                object=check.rule.name,
+                hint="use stage: transform; unique with scope: table works with every target",
+            )
+            raise located(error, pipeline, ("quality_rules", check.rule.place))
 
 
 def _looked_up(workspace: Workspace, pipeline: Pipeline) -> Iterator[tuple[tuple[str, int], SideRead]]:

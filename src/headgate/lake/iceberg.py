@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from headgate.core.contracts import EVERY, Source, Store
+from headgate.core.contracts import EVERY, Capability, Source, Store
 from headgate.core.models import ConnectionOptions, ReadOptions, WriteOptions
 
 DEFAULT_PATH = ".headgate/lake"
@@ -19,7 +19,7 @@ DEFAULT_PATH = ".headgate/lake"
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MODES = EVERY
+MODES: frozenset[Capability] = EVERY | {"preview"}
 
 
 class Connection(ConnectionOptions):

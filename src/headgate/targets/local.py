@@ -60,7 +60,7 @@ class Write(WriteOptions):
         return self
 
 
-MODES: frozenset[Capability] = EVERY | {"partition tables"}
+MODES: frozenset[Capability] = EVERY | {"partition tables", "preview"}
 
 
 @dataclass(frozen=True)

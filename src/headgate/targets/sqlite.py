@@ -41,7 +41,7 @@ Found = TypeVar("Found")
 
 __all__ = ["Connection", "Write", "open_store"]
 
-MODES: frozenset[Capability] = EVERY | {"rescue"}
+MODES: frozenset[Capability] = EVERY | {"rescue", "preview"}
 
 
 class Write(WriteOptions):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection", "Write", "open_store"]
 
-MODES: frozenset[Capability] = EVERY | {"rescue", "partition tables"}
+MODES: frozenset[Capability] = EVERY | {"rescue", "partition tables", "preview"}
 
 
 class Write(WriteOptions):
