@@ -74,3 +74,46 @@ def test_neither_batches_nor_threads_change_what_is_published(
     first, *others = published(tmp_path, source, 1, steps)
     assert first[0], "rows are published"
     assert all(other == first for other in others)
+
+
+RULES: list[dict[str, Any]] = [
+    {"type": "not_null", "columns": ["city"]},
+    {"type": "range", "column": "total", "min": 3},
+    {"type": "accepted_values", "column": "city", "values": ["Bonn", "Ulm"]},
+    {"type": "regex", "column": "city", "pattern": "[A-Z].*"},
+    {"type": "format", "column": "note", "format": "email"},
+    {"type": "expression", "condition": "id % 7 <> 3"},
+    {"type": "schema", "properties": {"total": {"maximum": 30}}},
+    {"type": "referential", "columns": ["city"], "connection": "shop", "table": "towns"},
+    {"type": "unique", "columns": ["id"], "on_fail": "quarantine"},
+    {"type": "unique", "columns": ["id", "city"], "name": "pairs"},
+    {"type": "completeness", "columns": ["city", "total"]},
+    {"type": "aggregate", "condition": "SUM(total) < 5"},
+    {"type": "aggregate", "condition": "MAX(id) < 100", "group_by": ["city"], "name": "groups"},
+    {"type": "row_count", "max": 3},
+    {"type": "drift", "column": "total", "expected": {"edges": [10], "counts": [1, 1]}},
+    {"type": "drift", "column": "city", "name": "remembered"},
+    {"type": "sql", "query": "SELECT * FROM input WHERE total > 35"},
+    {"type": "compare", "connection": "shop", "table": "orders"},
+    {"type": "python", "function": "mine:small", "columns": ["id"]},
+]
+
+
+def test_neither_batches_nor_threads_change_what_rules_find(tmp_path: Path) -> None:
+    found = []
+    for number, (batch, threads) in enumerate(CHOICES):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "mine.py").write_text("def small(rows):\n    return [i < 140 for i in rows['id'].to_pylist()]\n")
+        project = SmallProject(folder, defaults={"batch_size": batch, "threads": threads})
+        project.table("towns", {"city": "TEXT"}, [("Bonn",), ("Ulm",)])
+        project.table("orders", {"id": "INTEGER", "city": "TEXT", "total": "INTEGER", "note": "TEXT"}, rows(2))
+        receipt = project.define(rules=[{"severity": "warning", **rule} for rule in RULES]).run()
+        checks = [
+            (one.rule, one.failed_rows, one.judged, one.observed, one.score, one.remembered) for one in receipt.checks
+        ]
+        quality = {name: value for name, value in (receipt.quality or {}).items() if name != "timestamp"}
+        found.append((checks, quality, receipt.rows))
+    first, *others = found
+    assert sum(failed > 0 for _, failed, *_ in first[0]) > 12, "most rules find something"
+    assert all(other == first for other in others)
