@@ -140,3 +140,20 @@ def test_a_ctrl_c_outside_a_run_is_one_line(headgate: Callable[..., Any], monkey
     answer = headgate("runs", "-o", "json")
     assert answer.status == 1
     assert answer.json["error"]["code"] == "INTERRUPTED"
+
+
+def test_a_ctrl_c_while_the_program_is_still_imported_is_one_line() -> None:
+    program = """
+import sys
+class CtrlC:
+    def find_spec(self, name, *_):
+        if name == "typer":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, CtrlC())
+from headgate.cli.start import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)  # noqa: S603
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error[INTERRUPTED]")
+    assert "Traceback" not in done.stderr

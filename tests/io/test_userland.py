@@ -7,6 +7,9 @@ import threading
 from pathlib import Path
 from types import ModuleType
 
+import pytest
+
+from headgate.core.errors import FatalError
 from headgate.io.userland import load_function
 
 
@@ -36,3 +39,10 @@ def test_functions_are_loaded_while_another_thread_imports(tmp_path: Path) -> No
         for name in set(sys.modules) - before:
             if name.startswith("headgate_test_"):
                 del sys.modules[name]
+
+
+def test_code_that_ends_the_program_is_an_error_like_any_other(tmp_path: Path) -> None:
+    """Its status would pass for one of ours: 3 says that a rule refused."""
+    (tmp_path / "leaving.py").write_text("import sys\nsys.exit(3)\n")
+    with pytest.raises(FatalError, match="SystemExit: 3"):
+        load_function("leaving:one", tmp_path)

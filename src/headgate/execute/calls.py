@@ -66,7 +66,7 @@ def _call(
         return _to_arrow(function(_given(function, rows)), reference)
     except FatalError:
         raise
-    except Exception as error:  # whatever the user's code raises becomes one clear error
+    except (Exception, SystemExit) as error:  # whatever the user's code raises becomes one clear error
         hint = "the function must also work on a table without rows, or declare columns:"
         if rows.num_rows:
             hint = f"the first row for which it fails: {_shown(_culprit(function, rows), hidden)}"
@@ -190,7 +190,7 @@ def judge_rows(
             holds = _truths(function(_given(function, rows)), rows.num_rows, check.function)
         except FatalError:
             raise
-        except Exception as error:  # whatever the user's code raises becomes one clear error
+        except (Exception, SystemExit) as error:  # whatever the user's code raises becomes one clear error
             raise FatalError(
                 Code.TRANSFORMATION_FAILED, user_error(error, root), operation="check", object=check.function
             ) from error

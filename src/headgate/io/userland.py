@@ -107,7 +107,7 @@ def _load(path: Path, name: str, root: Path, reference: str) -> ModuleType:
         sys.modules[module.__name__] = module  # dataclasses and pickle look their module up
         try:
             exec(compile(source, str(path), "exec"), module.__dict__)  # noqa: S102 - the user's own code, by name
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             del sys.modules[module.__name__]
             raise FatalError(
                 Code.CONFIG_INVALID,

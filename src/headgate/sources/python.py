@@ -195,7 +195,7 @@ class PythonSource:
             yield
         except HeadgateError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise FatalError(
                 Code.EXTRACTION_FAILED,
                 user_error(error, self._root),
