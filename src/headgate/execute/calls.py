@@ -90,7 +90,7 @@ def _culprit(function: Callable[..., Any], rows: pa.Table) -> pa.Table:
 def _raises(function: Callable[..., Any], rows: pa.Table) -> bool:
     try:
         function(_given(function, rows))
-    except Exception:  # noqa: BLE001 - the error itself is told by the caller
+    except (Exception, SystemExit):  # noqa: BLE001 - the error itself is told by the caller
         return True
     return False
 
