@@ -209,6 +209,33 @@ def test_a_target_that_cannot_show_its_table_is_refused_by_check(project: SmallP
     assert not (project.root / "goal.duckdb").exists()
 
 
+@pytest.mark.parametrize(
+    ("rule", "failed"),
+    [
+        ({"type": "expression", "condition": "id = total"}, 4),
+        ({"type": "expression", "condition": "id + total = 23 OR total >= id"}, 1),
+        ({"type": "expression", "condition": "LENGTH(city) BETWEEN 4 AND 40"}, 2),
+        ({"type": "aggregate", "condition": "MEDIAN(total) BETWEEN 10 AND 14"}, 1),
+        ({"type": "aggregate", "condition": "QUANTILE_CONT(total, 0.9) = 27"}, 0),
+        ({"type": "aggregate", "condition": "STDDEV(total) < 10"}, 1),
+        ({"type": "aggregate", "condition": "MODE(city) = 'Jena'"}, 1),
+        ({"type": "aggregate", "condition": "COUNT(DISTINCT city) BETWEEN 2 AND 3"}, 0),
+        (
+            {
+                "type": "sql",
+                "query": "SELECT * FROM (SELECT *, LAG(id) OVER (ORDER BY total DESC) AS b FROM input) WHERE id > b",
+            },
+            1,
+        ),
+    ],
+)
+def test_checks_that_others_have_a_name_for_are_conditions(
+    project: SmallProject, rule: dict[str, Any], failed: int
+) -> None:
+    (check,) = checks(project, {**rule, **WARN})
+    assert (check.failed_rows, check.evaluated) == (failed, True)
+
+
 def test_so_many_rows_may_fail(project: SmallProject) -> None:
     assert checks(project, {**NO_TOTAL, "max_failed": 1})[0].passed
     assert checks(project, {**NO_TOTAL, "max_failed": "20%"})[0].failed_rows == 1
