@@ -289,6 +289,7 @@ def test_an_aggregate_stands_only_where_rows_are_grouped() -> None:
 def test_a_misspelt_function_or_type_names_the_nearest() -> None:
     for text, hint in (
         ("UPPR(a)", 'did you mean "UPPER"'),
+        ("a = = 3", "does not parse: an operand is missing"),
         ("CAST(a AS INTEGR)", "did not parse|does not parse|INTEGER"),
     ):
         with pytest.raises(FatalError) as caught:

@@ -281,7 +281,8 @@ def _first_line(error: Exception) -> str:
             return "an operand is missing"
         case _:
             pass
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    first = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    return re.sub(r"Required keyword: '\w+' missing for <class [^>]*>", "an operand is missing", first)
 
 
 def _refuse(text: str, why: str, hint: str) -> FatalError:
