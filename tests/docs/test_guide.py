@@ -22,6 +22,7 @@ project: guide
 connections:
   shop_db: {type: postgres, url: "${SHOP_DB_URL:-postgresql://shop}"}
   warehouse: {type: postgres, url: "${DW_URL:-postgresql://dw}"}
+  files_out: {type: local, path: out}
 """
 CALL = re.compile(r"\bheadgate ((?:[a-z]+ ?){1,2})([^`\n;&|#]*)")
 
