@@ -133,6 +133,7 @@ def running_mariadb() -> Iterator[MariaServer]:
                     f"--port={_free_port()}",
                     "--bind-address=127.0.0.1",
                     f"--pid-file={top / 'pid'}",
+                    f"--tmpdir={top}",  # a server that starts removes what others have in a common one
                     f"--ssl-cert={top / 'shown.pem'}",
                     f"--ssl-key={top / 'shown.key'}",
                     *SETTINGS,

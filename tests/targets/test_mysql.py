@@ -10,6 +10,7 @@ from tests.mariadb import MariaServer
 
 from headgate.core.contracts import Store
 from headgate.core.secrets import Secret
+from headgate.io.mysql.sessions import Session
 from headgate.targets import mysql
 from headgate.testing.place import Place, load, rows
 from headgate.testing.stores import StoreContract
@@ -47,3 +48,14 @@ def test_indexes_grants_and_views_survive_an_overwrite(
         assert list(cursor.fetchall()) == [("c",)]
     mariadb_server.execute(None, f"DROP USER {reader}@localhost")
     place.close()
+
+
+def test_tables_without_an_index_are_joined_by_hashes(mariadb_url: str) -> None:
+    """Work tables have none: row by row, a history of 40,000 keys took minutes instead of seconds."""
+    session = Session(mysql.Connection(url=Secret(mariadb_url)), "publish")
+    for name in ("v", "w"):
+        session.execute(f"CREATE TEMPORARY TABLE {name} AS SELECT seq AS n FROM seq_1_to_1000")
+    told = str(session.query("EXPLAIN SELECT * FROM v JOIN w ON v.n = w.n"))
+    assert session.value("SELECT @@join_cache_level") == 4
+    assert "hash" in told
+    session.close()

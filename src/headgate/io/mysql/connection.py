@@ -20,6 +20,9 @@ MODES = (
 )
 """Standard SQL, and values that do not fit are errors: the server's own default may cut and zero them."""
 
+OPTIONAL = ("SET SESSION max_", "SET SESSION join_")
+"""Each server has its own name for how long a read may take; MariaDB must be told to join by hashes, MySQL does."""
+
 _LOCAL = {"", "localhost", "127.0.0.1", "::1"}
 
 
@@ -141,7 +144,7 @@ def connect(connection: Connection, *, read_only: bool = False, isolation: str =
             try:
                 cursor.execute(statement)
             except library.Error as error:
-                if not statement.startswith("SET SESSION max_"):  # each server has its own name for this one
+                if not statement.startswith(OPTIONAL):
                     raise explain_connecting(error, place(connection)) from None
     session.settled()
     return session
@@ -175,6 +178,8 @@ def settings(connection: Connection, *, read_only: bool, isolation: str) -> list
         "SET SESSION " + ", ".join(f"{name} = {value}" for name, value in values.items()),
         f"SET SESSION TRANSACTION ISOLATION LEVEL {isolation}",
     ]
+    if not read_only:
+        found.append("SET SESSION join_cache_level = 4, join_buffer_size = 16777216")
     seconds = connection.statement_timeout.total_seconds()
     if read_only:
         found.append("SET SESSION TRANSACTION READ ONLY")
