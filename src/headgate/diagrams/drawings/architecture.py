@@ -69,7 +69,7 @@ class _Drawing:
                 # what a pipeline does itself is not a part that data goes to
                 if before and before != owner and before in self.known and self.known[owner].layer != "orchestration":
                     self.sketch.edge(_id(before), _id(owner))
-            for place in step.writes:
+            for place in step.writes if step.part is not Part.NOTIFY else ():
                 self.sketch.edge(_id(owner), self._store(place, Role.TARGET))
 
     def _owned(self, items: list[Item], owner: str, owners: dict[int, str], order: list[tuple[Step, str]]) -> None:

@@ -111,7 +111,7 @@ class _Drawing:
             case Part.LOG:
                 return []
             case Part.NOTIFY:
-                return [Note((own,), text)]
+                return [Note((own,), "\n".join([label(step), *detail(step)[:3]]))]
             case _ if step.reads or step.writes:
                 return self._stored(step, own)
             case _:

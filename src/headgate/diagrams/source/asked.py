@@ -35,6 +35,11 @@ def asked(
         return _opaque(machine, call, node, text, origins, where, gives) if meaning else None
     steps: list[Step] = []
     for one in known:
+        files = [place for name in one.reads if (place := _place(name, where)).kind == "file"]
+        if files and one.kind == "write":  # rows of files go into a table: both are told
+            source = machine.step(Part.EXTRACT, "SELECT", node, origins)
+            source.reads += files
+            origins |= {source.number}
         same = next((step for step in steps if step.what == _verb(call, one)), None)
         if one.kind == "other":
             continue
@@ -42,7 +47,11 @@ def asked(
         if same is None:
             steps.append(step)
         step.tell(*one.detail, *(shown.named(call, meaning.detail) if meaning else ()))
-        step.reads += [place for name in one.reads if (place := Place("table", name, where)) not in step.reads]
+        step.reads += [
+            place
+            for name in one.reads
+            if (place := _place(name, where)) not in step.reads and not (place in files and step.part is Part.LOAD)
+        ]
         step.writes += [place for name in one.writes if (place := _target(name, where, one.verb)) not in step.writes]
     if not steps:
         return Thing(origins, "?result")
@@ -50,9 +59,17 @@ def asked(
     return Thing(frozenset(reading[-1:]), gives if reading else "?result", thing.calls[:0])
 
 
+_FILE = re.compile(r"://|/|\.(csv|parquet|json|jsonl|ndjson|gz|tsv)$")
+
+
+def _place(name: str, where: str) -> Place:
+    """A table, or a file that is read within SQL."""
+    return Place("file", shown.clean(name)) if _FILE.search(name) else Place("table", name, where)
+
+
 def _target(name: str, where: str, verb: str) -> Place:
     """A table; but COPY and UNLOAD write files, too."""
-    if verb in ("COPY", "UNLOAD") and re.search(r"://|/|\.(csv|parquet|json|gz|tsv)$", name):
+    if verb in ("COPY", "UNLOAD", "PUT") and _FILE.search(name):
         return Place("file", name)
     return Place("table", name, where)
 

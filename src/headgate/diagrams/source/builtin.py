@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from headgate.diagrams.source import paths
 from headgate.diagrams.source.values import (
     Called,
     Either,
@@ -141,11 +142,16 @@ def _text_method(value: Known, call: Called) -> Value | None:
         if isinstance(given, Items):
             return Known(origins_of([given]), value.value.join(item.text for item in given.items), False)
         return Thing(given.origins, "?", shown=given.text)
+    if call.name in paths.METHODS:
+        return paths.method(value, call)
+    if call.name in ("removesuffix", "removeprefix") and call.args:
+        cut = str.removesuffix if call.name == "removesuffix" else str.removeprefix
+        return Known(value.origins, cut(value.value, call.args[0].text), value.whole)
     if call.name in _PLAIN:
         return value
     if call.name in _CASES:
         return Known(value.origins, _CASES[call.name](value.value), value.whole)
-    if call.name == "replace" and len(call.args) == 2 and value.whole:
+    if call.name == "replace" and len(call.args) == 2:
         return Known(value.origins, value.value.replace(call.args[0].text, call.args[1].text), False)
     if call.name in ("split", "splitlines") and value.whole:
         parts = value.value.split(*(known(one) for one in call.args[:1] if isinstance(known(one), str)))

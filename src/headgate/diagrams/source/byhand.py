@@ -21,12 +21,18 @@ CONFIG_FILE = re.compile(
 ALONE = re.compile(r"_*(extract|fetch_(?!all|one|many)|download|ingest|scrape|crawl)", re.I)
 
 
+METHODS = frozenset(
+    {"read", "readlines", "readline", "write", "writelines", "read_text", "read_bytes", "write_text", "write_bytes"}
+)
+
+
 def file(machine: Machine, thing: Thing, call: Called, node: ast.Call) -> Value | None:
     """Files that are opened and read or written by hand."""
-    opened = thing.calls[-1] if thing.calls and thing.calls[-1].name in ("open", "Path") else None
-    if opened is None or call.name not in ("read", "readlines", "readline", "write", "writelines"):
+    opened = next((one for one in thing.calls[-2:] if one.name in ("open", "Path")), None)
+    if opened is None or call.name not in METHODS:
         return None
-    name = opened.argument(0, "file").text if opened.argument(0, "file") else ""  # type: ignore[union-attr]
+    given = opened.argument(0, "file", "filename")
+    name = given.text if given is not None else ""
     place = Place("file", shown.clean(name))
     if call.name.startswith("read"):
         if CONFIG_FILE.search(name):

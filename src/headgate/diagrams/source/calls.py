@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from headgate.diagrams.source import builtin, rows
+from headgate.diagrams.source import builtin, options, rows
 from headgate.diagrams.source.flow import Call, Choice, Stop
 from headgate.diagrams.source.modules import FunctionNode
 from headgate.diagrams.source.names import part_of
@@ -39,6 +39,9 @@ ENTERING = frozenset({"map", "submit", "apply_async", "run_in_executor", "imap",
 
 
 def call(machine: Machine, node: ast.Call, scope: Scope) -> Value:
+    distinct = rows.distinct(machine, node, scope)
+    if distinct is not None:
+        return distinct
     if isinstance(node.func, ast.Name) and node.func.id == "super":
         return SuperRef(NOTHING, scope.owner and _info(scope), scope.owner, scope.this)
     function = machine.evaluate(node.func, scope)
@@ -69,14 +72,16 @@ def _own_method(machine: Machine, node: ast.Call, scope: Scope, called: Called) 
         given = called.args[-1]
         added = given.items if called.name == "extend" and isinstance(given, Items) else (given,)
         longer = Items(origins_of([value, given]), (*value.items, *added)[:200])
-        _store(machine, target, longer, scope)
+        store(machine, target, longer, scope)
         return Known(value=None)
     return builtin.method(value, called)
 
 
-def _store(machine: Machine, target: ast.expr, value: Value, scope: Scope) -> None:
+def store(machine: Machine, target: ast.expr, value: Value, scope: Scope) -> None:
+    """What a name or an attribute stands for was changed in place."""
     if isinstance(target, ast.Name):
-        scope.env[target.id] = value
+        around = target.id not in scope.env and target.id in scope.outer and isinstance(scope.outer, dict)
+        (scope.outer if around else scope.env)[target.id] = value  # type: ignore[index]
     elif isinstance(target, ast.Attribute):
         owner = machine.evaluate(target.value, scope)
         if isinstance(owner, Instance):
@@ -327,7 +332,7 @@ def bind(
         elif name in function.bound:
             scope.env[name] = function.bound[name]
         else:
-            scope.env[name] = _default(machine, parameter, defaults.get(name), scope)
+            scope.env[name] = _default(machine, function, parameter, defaults.get(name), scope)
     if spec.vararg:
         scope.env[spec.vararg.arg] = Items(origins_of(given), tuple(given[len(names) :]))
     if spec.kwarg:
@@ -335,14 +340,19 @@ def bind(
         scope.env[spec.kwarg.arg] = Pairs(NOTHING, {key: one for key, one in kwargs.items() if key not in known})
 
 
-def _default(machine: Machine, parameter: ast.arg, default: ast.expr | None, scope: Scope) -> Value:
+def _default(machine: Machine, function: Function, parameter: ast.arg, default: ast.expr | None, scope: Scope) -> Value:
+    told = options.default(machine, function, parameter.arg, scope)
+    if told is not None and not (isinstance(told, Known) and told.value is None):
+        return told
+    if default is not None:
+        value = options.unwrapped(machine.evaluate(default, scope))
+        if isinstance(value, Known) and isinstance(value.value, str):
+            return value
     typed = _typed(machine, parameter, scope)
     if typed is not None:
         return typed
-    if default is not None:
-        value = machine.evaluate(default, scope)
-        if not (isinstance(value, Known) and value.value is None):
-            return value
+    if default is not None and value is not None and not (isinstance(value, Known) and value.value is None):
+        return value
     return Thing(NOTHING, f"?{parameter.arg}", shown="{" + parameter.arg + "}")
 
 

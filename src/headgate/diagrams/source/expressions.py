@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from headgate.diagrams.source import builtin, calls, rows
+from headgate.diagrams.source import builtin, calls, orm, paths, rows
 from headgate.diagrams.source.values import (
     NOTHING,
     Class,
@@ -151,6 +151,8 @@ def attribute(  # noqa: C901 - one case a kind of value
             return found or Thing(value.origins, f"?self.{attr}", shown="{" + attr + "}")
         case Class():
             found = machine.attribute(value, attr)
+            if value.info is not None and not isinstance(found, Function):
+                found = orm.column(machine, value.info, attr) or found
             return found or _outer_base(machine, value, attr)
         case SuperRef():
             return machine.attribute(value, attr) or Thing(NOTHING, f"?super.{attr}")
@@ -161,6 +163,8 @@ def attribute(  # noqa: C901 - one case a kind of value
                 return env[attr]
             inner = machine.program.find(f"{value.module.names[0]}.{attr}")
             return ModuleRef(NOTHING, inner) if inner else Thing(NOTHING, f"?{value.module.stem}.{attr}")
+        case Either() if (found := paths.handle(value, attr)) is not None:
+            return found
         case Either():
             options = [attribute(machine, option, attr, node, scope) for option in value.options[:4]]
             result = options[0]
@@ -174,7 +178,7 @@ def attribute(  # noqa: C901 - one case a kind of value
             shown = "{" + f"{value.path.removeprefix('?')}.{attr}" + "}" if plain else ""
             return Thing(value.origins, f"{value.path}.{attr}", value.calls, shown)
         case _:
-            return Thing(value.origins, f"?.{attr}")
+            return paths.part(value, attr) or paths.handle(value, attr) or Thing(value.origins, f"?.{attr}")
 
 
 def _outer_base(machine: Machine, value: Class, attr: str) -> Value:

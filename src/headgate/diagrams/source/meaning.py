@@ -1,14 +1,12 @@
-"""The one table of known calls: what a call from outside means for data, and which of its arguments tell something.
+"""What a call from outside means for data, and which of its arguments tell something; tables in memory, as rows of it.
 
 A pattern is dotted: ``pandas.read_csv`` in full; ``.to_sql`` for any receiver; ``*`` for anything between.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 from headgate.diagrams.source.flow import Part, PlaceKind
 
@@ -116,7 +114,7 @@ def _spark() -> Iterator[Meaning]:
         yield Meaning(f".{one}", T, how=how, needs="unknown")
 
 
-def _table() -> Iterator[Meaning]:
+def frames() -> Iterator[Meaning]:
     yield from _files(
         "pandas.read_",
         PANDAS,
@@ -129,7 +127,8 @@ def _table() -> Iterator[Meaning]:
         "pandas.read_sql_table", E, "table", 0, ("table_name",), ("chunksize", "columns", "schema"), gives=PANDAS
     )
     yield Meaning("pandas.read_gbq", E, None, 0, ("query",), (), "sql", PANDAS, system="BigQuery")
-    for one in ("DataFrame", "DataFrame.from_dict", "DataFrame.from_records", "json_normalize", "Series"):
+    yield Meaning("pandas.json_normalize", T, how="plain", needs="given", gives=PANDAS)
+    for one in ("DataFrame", "DataFrame.from_dict", "DataFrame.from_records", "Series"):
         yield Meaning(f"pandas.{one}", T, None, needs="given", gives=PANDAS, how="quiet")
     yield Meaning("pandas.concat", T, how="plain", needs="given", gives=PANDAS)
     for one in ("merge", "merge_asof", "merge_ordered"):
@@ -187,6 +186,7 @@ def _table() -> Iterator[Meaning]:
     yield from _frame(T, "drop_duplicates unique distinct dedup", "columns")
     yield from _frame(T, "dropna drop_nulls", "columns")
     yield from _frame(T, "fillna fill_null fill_nan ffill bfill interpolate", "values")
+    yield from _frame(T, "replace", "values", "frame only")
     yield from _frame(T, "pivot_table pivot melt unpivot explode transpose stack unstack", "columns")
     yield from _frame(T, "sort_values sort orderBy order_by sort_index", "sorted")
     yield from _frame(T, "query filter where", "condition")
@@ -204,171 +204,3 @@ def _table() -> Iterator[Meaning]:
     ))  # fmt: skip
     yield Meaning(".merge", T, how="join", needs="joined")
     yield Meaning(".join", T, how="join", needs="joined")
-    yield from _services()
-    yield from _standard()
-
-
-def _services() -> Iterator[Meaning]:  # noqa: C901 - one loop a service
-    for library in (
-        "requests",
-        "httpx",
-        "aiohttp.ClientSession",
-        "requests.Session",
-        "httpx.Client",
-        "httpx.AsyncClient",
-        "requests.sessions.Session",
-        "urllib3.PoolManager",
-    ):
-        yield Meaning(f"{library}.get", E, "api", 0, ("url",), ("params", "timeout"), gives="web.Response")
-        yield Meaning(f"{library}.request", E, "api", 1, ("url",), ("timeout",), gives="web.Response")
-        for verb in ("post", "put", "patch"):
-            yield Meaning(f"{library}.{verb}", L, "api", 0, ("url",), (), "sent", "web.Response")
-    yield Meaning("*session.get", E, "api", 0, ("url",), ("params",), gives="web.Response", needs="unknown")
-    yield Meaning("*session.post", L, "api", 0, ("url",), (), "sent", "web.Response", needs="unknown")
-    for one in (
-        "urllib.request.urlopen",
-        "urllib2.urlopen",
-        "urllib.urlopen",
-        "urllib.request.urlretrieve",
-        "urllib.urlretrieve",
-    ):
-        yield Meaning(one, E, "api", 0, ("url",), gives="web.Response")
-    for one in ("download_file", "download_fileobj", "get_object", "select_object_content"):
-        yield Meaning(f"*.{one}", E, "object", None, how="bucket", gives="object.Body", needs="unknown", system="S3")
-    for one in ("upload_file", "upload_fileobj", "put_object", "copy_object"):
-        yield Meaning(f"*.{one}", L, "object", None, how="bucket", needs="unknown", system="S3")
-    yield Meaning("boto3.resource.*put", L, "object", None, how="bucket", system="S3")
-    yield Meaning("boto3.resource.*get", E, "object", None, how="bucket", gives="object.Body", system="S3")
-    for one, part in (
-        ("upload_from_filename", L),
-        ("upload_from_string", L),
-        ("upload_from_file", L),
-        ("upload_blob", L),
-        ("download_as_text", E),
-        ("download_as_string", E),
-        ("download_to_filename", E),
-        ("download_as_bytes", E),
-        ("download_blob", E),
-    ):
-        yield Meaning(f".{one}", part, "object", None, how="bucket", needs="unknown", system="object store")
-    yield Meaning("*.load_table_from_dataframe", L, "table", 1, ("destination",), system="BigQuery")
-    yield Meaning("*.load_table_from_uri", L, "table", 1, ("destination",), system="BigQuery")
-    yield Meaning("*.load_table_from_file", L, "table", 1, ("destination",), system="BigQuery")
-    yield Meaning("*.load_table_from_json", L, "table", 1, ("destination",), system="BigQuery")
-    yield Meaning("*.insert_rows_json", L, "table", 0, ("table",), system="BigQuery")
-    yield Meaning("*.write_pandas", L, "table", 2, ("table_name",), system="Snowflake")
-    yield Meaning("snowflake.connector.pandas_tools.write_pandas", L, "table", 2, ("table_name",), system="Snowflake")
-    yield Meaning("kafka.KafkaConsumer", E, "topic", 0, ("topic",), ("group_id",), gives="kafka.KafkaConsumer")
-    yield Meaning("confluent_kafka.Consumer.subscribe", E, "topic", 0, ("topics",), system="Kafka")
-    yield Meaning("confluent_kafka.Consumer.poll", E, None, how="quiet", gives="kafka.Message")
-    for one in ("kafka.KafkaProducer.send", "confluent_kafka.Producer.produce", "*producer.send", "*producer.produce"):
-        yield Meaning(one, L, "topic", 0, ("topic",), ("key",), system="Kafka")
-    for one in ("find", "aggregate", "find_one"):
-        yield Meaning(
-            f"pymongo.MongoClient.*{one}", E, "table", None, how="collection", gives="mongo.Cursor", system="MongoDB"
-        )
-    for one in ("insert_many", "insert_one", "bulk_write", "replace_one", "update_one", "update_many"):
-        yield Meaning(f".{one}", L, "table", None, how="collection", needs="unknown", system="MongoDB")
-    yield Meaning("elasticsearch.helpers.bulk", L, "table", None, how="plain", system="Elasticsearch")
-    yield Meaning("awswrangler.*read_*", E, "file", 0, ("path",), gives=PANDAS, how="chain")
-    for one in ("parquet", "csv", "json"):
-        yield Meaning(f"awswrangler.s3.read_{one}", E, "object", 0, ("path",), gives=PANDAS, system="S3")
-        yield Meaning(f"awswrangler.s3.to_{one}", L, "object", 1, ("path",), ("mode", "dataset"), system="S3")
-    yield Meaning("awswrangler.athena.read_sql_query", E, None, 0, ("sql",), (), "sql", PANDAS, system="Athena")
-    for one in ("read_table", "ParquetFile", "read_pandas"):
-        yield Meaning(f"pyarrow.parquet.{one}", E, "file", 0, ("source",), gives="pyarrow.Table")
-    yield Meaning("pyarrow.csv.read_csv", E, "file", gives="pyarrow.Table")
-    yield Meaning("pyarrow.dataset.dataset", E, "file", gives="pyarrow.Table")
-    yield Meaning("pyarrow.parquet.write_table", L, "file", 1, ("where",), ("compression",))
-    yield Meaning("pyarrow.parquet.write_to_dataset", L, "file", 1, ("root_path",), ("partition_cols",))
-    yield Meaning("pyarrow.dataset.write_dataset", L, "file", 1, ("base_dir",), ("format",))
-    yield Meaning("deltalake.write_deltalake", L, "file", 0, (), ("mode",))
-    yield Meaning("deltalake.DeltaTable", E, "file", gives="pyarrow.Table")
-    for one in ("psycopg2.extras.execute_values", "psycopg2.extras.execute_batch"):
-        yield Meaning(one, L, None, 1, ("sql",), ("page_size>batch_size",), "sql")
-    yield Meaning(".copy_expert", L, None, 0, ("sql",), (), "sql", needs="unknown")
-    yield Meaning(".copy_from", L, "table", 1, ("table",), ("sep",), needs="unknown")
-    yield Meaning(".bulk_insert_mappings", L, "table", 0, (), needs="unknown")
-    yield Meaning(".bulk_save_objects", L, None, needs="unknown")
-    for one in ("validate", "expect"):
-        yield Meaning(f"pandera.*{one}", V)
-    yield Meaning("great_expectations.*validate", V)
-    yield Meaning("great_expectations.*run", V)
-    yield Meaning("bs4.BeautifulSoup", T, needs="given", how="quiet")
-
-
-def _standard() -> Iterator[Meaning]:
-    for one in ("csv.reader", "csv.DictReader"):
-        yield Meaning(one, E, "file", 0, ("f", "csvfile"), ("delimiter",), gives="csv.rows")
-    for one in (
-        "json.load",
-        "ijson.items",
-        "pickle.load",
-        "xml.etree.ElementTree.parse",
-        "lxml.etree.parse",
-        "openpyxl.load_workbook",
-        "gzip.open",
-        "toml.load",
-        "tomllib.load",
-        "orjson.load",
-    ):
-        yield Meaning(one, E, "file", 0, ("fp",), gives="rows")
-    for one in ("csv.writer.writerow", "csv.writer.writerows", "csv.DictWriter.writerow", "csv.DictWriter.writerows"):
-        yield Meaning(one, L, "file", None, how="writer")
-    for one in ("json.dump", "pickle.dump", "yaml.dump", "yaml.safe_dump"):
-        yield Meaning(one, L, "file", 1, ("fp",))
-    for one in ("shutil.copy", "shutil.copyfile", "shutil.move"):
-        yield Meaning(one, L, "file", 1, ("dst",))
-    for one in (
-        "yaml.safe_load",
-        "yaml.load",
-        "yaml.full_load",
-        "configparser.ConfigParser.read",
-        "dotenv.load_dotenv",
-        "toml.load",
-        "tomllib.load",
-        "configparser.RawConfigParser.read",
-        "ConfigParser.ConfigParser.read",
-        "configparser.SafeConfigParser.read",
-        "omegaconf.OmegaConf.load",
-    ):
-        yield Meaning(one, C, "file", 0, ("stream", "filenames", "dotenv_path"), gives="?config")
-    for one in (
-        "smtplib.SMTP.send_message",
-        "smtplib.SMTP.sendmail",
-        "smtplib.SMTP_SSL.send_message",
-        "smtplib.SMTP_SSL.sendmail",
-        "*.send_email",
-        "*.chat_postMessage",
-        "slack_sdk.*send",
-        "slack.*send",
-        "*.publish_alert",
-        "pymsteams.*send",
-        "twilio.*create",
-        "telegram.*send_message",
-        "sendgrid.*send",
-        "airflow.utils.email.send_email",
-    ):
-        yield Meaning(one, N)
-    yield Meaning("boto3.client.publish", N, None, how="sns", system="SNS")
-    yield Meaning("boto3.client.send_message", L, "topic", None, ("QueueUrl",), system="SQS")
-
-
-TABLE = tuple(_table())
-
-
-def _compiled(pattern: str) -> re.Pattern[str]:
-    text = pattern if not pattern.startswith(".") else f"*{pattern}"
-    return re.compile("".join(".*" if part == "*" else re.escape(part) for part in re.split(r"(\*)", text)) + "$")
-
-
-_BY_LAST: dict[str, list[tuple[re.Pattern[str], Meaning]]] = {}
-for _one in TABLE:
-    _BY_LAST.setdefault(_one.pattern.rpartition(".")[2].removeprefix("*"), []).append((_compiled(_one.pattern), _one))
-
-
-@lru_cache(maxsize=8192)
-def meanings(path: str) -> tuple[Meaning, ...]:
-    """What a call of that path may mean; the first whose needs are met holds. ``path`` has no brackets."""
-    last = path.rpartition(".")[2]
-    return tuple(meaning for pattern, meaning in _BY_LAST.get(last, ()) if pattern.match(path))

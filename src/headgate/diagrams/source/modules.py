@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from headgate.diagrams.source.meaning import TABLE
 from headgate.diagrams.source.mending import parsed
+from headgate.diagrams.source.table import TABLE
 from headgate.diagrams.tree import Tree
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef

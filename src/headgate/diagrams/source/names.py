@@ -54,7 +54,10 @@ _WORDS: tuple[tuple[Part, str], ...] = (
     ),
     (
         Part.VALIDATE,
-        (r"validate\w*|check_\w+|verify\w*|assert_\w+|(?:run_)?(?:data_)?quality\w*|ensure_\w+"),
+        (
+            r"validate\w*|check(?:_\w+|s)?|verify\w*|assert_\w+|(?:run_)?(?:data_)?quality\w*|ensure_\w+|"
+            r"expect(?:_\w+)?|(?:is_)?valid(?:_\w+)?|is_\w+_valid"
+        ),
     ),
     (
         Part.EXTRACT,
@@ -69,7 +72,8 @@ _WORDS: tuple[tuple[Part, str], ...] = (
             r"transform\w*|clean(?:_(?!up)\w+|ed|ing|se\w*)?|normali[sz]e\w*|enrich\w*|aggregat\w*|merge_\w+|filter_\w+|"
             r"parse(?:_\w+)?|convert\w*|compute_\w+|calculate\w*|dedup\w*|standardi[sz]e\w*|mask_\w+|"
             r"anonymi[sz]e\w*|preprocess\w*|process(?:_\w+)?|join_\w+|map_\w+|pivot\w*|apply_\w+|"
-            r"build_\w+|prepare_\w+|add_\w+|impute\w*|flatten\w*"
+            r"build_\w+|prepare_\w+|add_\w+|impute\w*|flatten\w*|decode(?:_\w+)?|decrypt\w*|decompress\w*|unzip\w*|"
+            r"gunzip\w*|unpack\w*|deseriali[sz]e\w*"
         ),
     ),
     (
@@ -89,9 +93,14 @@ _SETTINGS = re.compile(
 )
 
 
+def words(name: str) -> str:
+    """``CheckResult`` as ``check_result``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
 def part_of(name: str) -> Part | None:
     """What a function's own name says it is for; None where it says nothing."""
-    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    snake = words(name)
     part = next((part for part, pattern in _NAMED if pattern.match(snake)), None)
     if part is Part.EXTRACT and _SETTINGS.search(snake):
         return None

@@ -13,14 +13,9 @@ from headgate.diagrams.source.values import Called, Either, Items, Known, Thing,
 
 def places(meaning: Meaning, path: str, thing: Thing, call: Called) -> list[Place]:
     where = meaning.system or (system(thing, call) if meaning.place in ("table", "topic") else "")
-    if meaning.how == "chain":
-        return _spark(meaning, path, thing, call)
-    if meaning.how == "bucket":
-        return _bucket(thing, call, where)
-    if meaning.how == "collection":
-        return [Place("table", name, where)] if (name := _collection(path)) else [Place("system", where)]
-    if meaning.how == "writer":
-        return _opened(thing.calls[0].args[0]) if thing.calls and thing.calls[0].args else []
+    made = _made(meaning, path, thing, call, where)
+    if made is not None:
+        return made
     if meaning.place is None:
         return []
     value = call.argument(meaning.at, *meaning.names)
@@ -32,7 +27,44 @@ def places(meaning: Meaning, path: str, thing: Thing, call: Called) -> list[Plac
             return opened
     schema = call.kwargs.get("schema")
     prefix = f"{schema.text}." if isinstance(schema, Known) and schema.value else ""
+    bucket = call.argument(None, "bucket_name", "bucket") if meaning.place == "object" else None
+    prefix = f"{bucket.text}/" if bucket is not None and _names(bucket) else prefix
     return [Place(meaning.place, prefix + name, where) for name in _names(value)]
+
+
+def _made(meaning: Meaning, path: str, thing: Thing, call: Called, where: str) -> list[Place] | None:
+    """Places that the chain before the call tells; None where an argument does."""
+    match meaning.how:
+        case "chain":
+            return _spark(meaning, path, thing, call)
+        case "bucket":
+            return _bucket(thing, call, where)
+        case "collection":
+            name = _collection(path)
+            return [Place("table", name, where)] if name else [Place("system", where)]
+        case "dynamo":
+            return _keyed(thing, call, "Table", ("TableName",), where)
+        case "sheet":
+            return _keyed(thing, call, "worksheet", (), where) or _keyed(thing, call, "open", (), where)
+        case "command":
+            return _commanded(call)
+        case "writer":
+            return _opened(thing.calls[0].args[0]) if thing.calls and thing.calls[0].args else []
+        case _:
+            return None
+
+
+def _keyed(thing: Thing, call: Called, maker: str, names: tuple[str, ...], where: str) -> list[Place]:
+    """The table that a handle was made for, wherever that was."""
+    made = thing.call(maker)
+    value = call.argument(None, *names) or (made.args[0] if made is not None and made.args else None)
+    return [Place("table", name, where) for name in _names(value)] if value is not None else []
+
+
+def _commanded(call: Called) -> list[Place]:
+    """The file of a command of FTP: ``RETR prices.zip``."""
+    value = call.argument(0, "cmd")
+    return [Place("file", name.partition(" ")[2] or name) for name in _names(value)] if value is not None else []
 
 
 def _names(value: Value) -> list[str]:
@@ -49,13 +81,17 @@ def _opened(value: Value) -> list[Place]:
     """The file behind an open file, or behind what wraps it."""
     if isinstance(value, Thing) and value.calls:
         for call in value.calls:
-            if call.name in ("open", "TextIOWrapper", "Path", "ZipFile") and call.args:
+            if call.name in ("open", "TextIOWrapper", "Path", "ZipFile", "ExcelWriter") and call.args:
                 inner = call.args[0]
                 return _opened(inner) or [Place("file", name) for name in _names(inner)]
         return []
-    if isinstance(value, Known | Either) and not value.origins:
-        return [Place("file", name) for name in _names(value)]
+    if isinstance(value, Known | Either):
+        return [Place("file", name) for name in _names(value) if not value.origins or _PATH.fullmatch(name)]
     return []
+
+
+_PATH = re.compile(r"[^\n,;]*[./][^\n,;]*[\w}*]", re.S)
+"""What looks like a path, though a part of it came with rows."""
 
 
 def _spark(meaning: Meaning, path: str, thing: Thing, call: Called) -> list[Place]:
@@ -88,7 +124,7 @@ def _spark(meaning: Meaning, path: str, thing: Thing, call: Called) -> list[Plac
 def _bucket(thing: Thing, call: Called, where: str) -> list[Place]:
     """Bucket and key, as arguments or from the chain that leads to the object."""
     bucket = call.argument(None, "Bucket", "bucket", "bucket_name")
-    key = call.argument(None, "Key", "key", "blob_name", "object_name")
+    key = call.argument(None, "Key", "key", "blob_name", "object_name", "Prefix")
     for one in thing.calls:
         if one.name in ("Bucket", "bucket", "get_bucket", "Object") and one.args:
             bucket = bucket or one.args[0]

@@ -47,6 +47,7 @@ class _Following:
         self.machine = Machine(self.program, Etl())
         self.entries: list[Entry] = []
         self.starts: dict[int, ast.AST] = {}
+        self.callbacks: frozenset[str] = frozenset()
         self.modules = [one for one in self.program.modules if not TESTS.search(one.file)]
 
     def source(self) -> Source:
@@ -54,6 +55,7 @@ class _Following:
             self._guarded(module, partial(self.machine.environment, module))
             self._module(module)
         mentioned = _mentioned(self.modules)
+        self.callbacks = _callbacks(self.modules)
         for first in (True, False):
             for module in self.modules:
                 self._functions(module, mentioned, first)
@@ -141,7 +143,7 @@ class _Following:
         body = block
         if len(block.items) == 1 and isinstance(block.items[0], Call):
             body = block.items[0].body
-        if _works(body):
+        if _works(body) or (node.name in self.callbacks and any(body.steps())):
             file = info.module.file if info else module.file
             self._add(Entry(name, component, file, node.lineno, body, retry_of(node)), node)
 
@@ -169,6 +171,28 @@ def _mentioned(modules: list[Module]) -> Counter[str]:
             elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
                 found[node.attr] += 1
     return found
+
+
+_CALLBACK = re.compile(r"on_\w+|\w+_callback")
+
+
+def _callbacks(modules: list[Module]) -> frozenset[str]:
+    """Functions that are called when something happened: ``on_failure_callback=tell``."""
+    found: set[str] = set()
+    for module in modules:
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.keyword) and node.arg and _CALLBACK.fullmatch(node.arg):
+                found |= _names_of(node.value)
+            elif isinstance(node, ast.Dict):
+                for key, value in zip(node.keys, node.values, strict=True):
+                    if isinstance(key, ast.Constant) and isinstance(key.value, str) and _CALLBACK.fullmatch(key.value):
+                        found |= _names_of(value)
+    return frozenset(found)
+
+
+def _names_of(node: ast.expr) -> set[str]:
+    nodes = node.elts if isinstance(node, ast.List | ast.Tuple) else [node]
+    return {one.id for one in nodes if isinstance(one, ast.Name)}
 
 
 def _is_start(name: str, mentioned: Counter[str], first: bool) -> bool:

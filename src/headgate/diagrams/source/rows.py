@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from headgate.diagrams.source import builtin
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
 FRAMES = re.compile(r"^(pandas|polars|pyspark|duckdb|dask)\.(DataFrame|LazyFrame)")
 _NAMED = re.compile(r"(^|_)(df|dfs|data|dataframe|frame|sdf|ddf|ldf)(_|\d|$)|^df|df$|_df_", re.I)
 COLUMNS = "compute"
+MAPPED = "map rows"
+BY_HAND = (COLUMNS, MAPPED)
+"""What rows are given by hand, without a library."""
+KEYED = ("pymongo.", "motor.", "mongomock.")
+"""Libraries whose ``client["name"]`` is the same as ``client.name``."""
 
 
 def is_frame(value: Value) -> bool:
@@ -58,6 +64,8 @@ def subscript(machine: Machine, node: ast.Subscript, scope: Scope) -> Value:
             return builtin.element(value)
         case Thing() if is_frame(value) and _is_mask(node.slice) and not isinstance(node.ctx, ast.Store):
             return _filtered(machine, node, value)
+        case Thing() if value.path.startswith(KEYED) and isinstance(at, Known):
+            return Thing(value.origins, f"{value.path}.{at.text}", value.calls)
         case Thing():
             shown = value.text.strip("{}")
             named = at.text.strip("{}") if value.calls else f"{shown}.{at.text.strip('{}')}"
@@ -151,12 +159,12 @@ def comprehension(
         results = [machine.evaluate(one, scope) for one in elements]
     scope.env = outer
     origins |= origins_of(results)
-    if origins and filters:
+    if origins and filters and not _of_names(node):
         step = machine.step(Part.TRANSFORM, "filter", node, origins)
         step.tell(*(text[:70] for text in filters))
         origins = frozenset({step.number})
     elif origins and isinstance(node, ast.ListComp) and isinstance(node.elt, ast.Dict):
-        step = machine.step(Part.TRANSFORM, "map rows", node, origins)
+        step = machine.step(Part.TRANSFORM, MAPPED, node, origins)
         step.tell(_few([one.value for one in node.elt.keys if isinstance(one, ast.Constant)]))
         origins = frozenset({step.number})
     if isinstance(node, ast.DictComp):
@@ -165,6 +173,13 @@ def comprehension(
     if machine.vocabulary.unrolls:
         return Items(origins, tuple(results))
     return Items(origins, tuple(with_origins(one, origins) for one in results))
+
+
+def _of_names(node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) -> bool:
+    """Whether it goes through the names of columns, which are no rows."""
+    return all(
+        isinstance(one.iter, ast.Attribute) and one.iter.attr in ("columns", "dtypes") for one in node.generators
+    )
 
 
 def _few(names: list[object]) -> str:
@@ -207,11 +222,57 @@ def stored(machine: Machine, target: ast.Subscript, value: Value, scope: Scope) 
     owner = machine.evaluate(owner_node, scope)
     if isinstance(owner, Pairs):
         owner.pairs[machine.evaluate(key, scope).text] = value
+    if isinstance(key, ast.Constant) and isinstance(key.value, str) and _is_row(owner_node, owner):
+        _amended(machine, owner_node, owner, COLUMNS, key.value, target, scope, value)
+        return
+    if isinstance(owner, Pairs):
         return
     if isinstance(owner, Items):
         return
     at = machine.evaluate(key, scope) if not isinstance(key, ast.Slice) else Known(value="")
     column(machine, owner_node, at.text, value, target, scope)
+
+
+def _is_row(node: ast.expr, owner: Value) -> bool:
+    """Whether a name stands for one row: rows are in it, and it is no table in memory and no list."""
+    if not isinstance(node, ast.Name) or not owner.origins or is_frame(owner):
+        return False
+    return isinstance(owner, Pairs) or (isinstance(owner, Thing) and not FRAMES.match(owner.path))
+
+
+def distinct(machine: Machine, node: ast.Call, scope: Scope) -> Value | None:
+    """``{row.key: row for row in rows}.values()``: one row a key; None for any other call."""
+    match node.func:
+        case ast.Attribute(
+            attr="values",
+            value=ast.DictComp(
+                key=ast.Attribute() | ast.Subscript() | ast.Tuple() as key,
+                value=ast.Name(id=kept),
+                generators=[ast.comprehension(target=ast.Name(id=each))],
+            ) as rows,
+        ) if kept == each:
+            value = machine.evaluate(rows, scope)
+            if not origins_of([value]):
+                return None
+            step = machine.step(Part.TRANSFORM, "deduplicate", node, origins_of([value]))
+            step.tell(f"one a {ast.unparse(key).replace(each + '.', '')}"[:70])
+            return Items(frozenset({step.number}), (Thing(frozenset({step.number}), "?row"),))
+        case _:
+            return None
+
+
+def skipped(machine: Machine, node: ast.If, value: Value) -> None:
+    """``if is_bot(event): return``: rows of which a question is true are left out."""
+    match node:
+        case ast.If(
+            test=ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)),
+            body=[ast.Continue() | ast.Return(value=None)],
+        ) if value.origins and ASKS.match(name):
+            step = machine.step(Part.TRANSFORM, "filter", node, value.origins)
+            step.tell(f"not {' '.join(ast.unparse(node.test).split())}"[:70])
+
+
+ASKS = re.compile(r"_*(is|has|should|skip|ignore)_")
 
 
 def column(machine: Machine, owner_node: ast.expr, name: str, value: Value, node: ast.expr, scope: Scope) -> None:
@@ -246,12 +307,11 @@ def _amended(
         return
     step = machine.step(Part.TRANSFORM, what, node, inputs)
     step.tell(name)
-    assert isinstance(owner, Thing)
-    _kept(scope, owner_node, Thing(frozenset({step.number}), owner.path, owner.calls, owner.shown))
+    _kept(scope, owner_node, replace(owner, origins=frozenset({step.number})))
     if isinstance(owner_node, ast.Attribute):
         holder = machine.evaluate(owner_node.value, scope)
         if isinstance(holder, Instance):
-            holder.attributes[owner_node.attr] = Thing(frozenset({step.number}), owner.path, owner.calls, owner.shown)
+            holder.attributes[owner_node.attr] = replace(owner, origins=frozenset({step.number}))
 
 
 def _kept(scope: Scope, node: ast.expr, value: Value) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Kind = Literal["read", "write", "define", "other"]
 BEGINS = re.compile(
     r"^\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*|\()*(select|with|insert|update|delete|merge|copy|create|drop|truncate|alter|"
-    r"unload|replace|call|exec|load\s+data|refresh|grant|vacuum|analyze|if|begin|declare)\b",
+    r"unload|put(?=\s+'?file:)|replace|call|exec|load\s+data|refresh|grant|vacuum|analyze|if|begin|declare)\b",
     re.I | re.S,
 )
 _HOLE = re.compile(r"\{\{.*?\}\}|\$?\{[^{}]*\}|%\(\w+\)s|%s|(?<![:\w]):\w+|\?(?=[\s,)]|$)", re.S)
@@ -38,6 +38,7 @@ _FALLBACK = (
     ("define", "DROP", re.compile(rf"\bdrop\s+(?:table|view)\s+(?:if\s+exists\s+)?{_NAME}", re.I)),
     ("define", "ALTER", re.compile(rf"\balter\s+table\s+(?:if\s+exists\s+)?{_NAME}", re.I)),
 )
+_TEMPORARY = re.compile(r"\btemp(orary)?\b", re.I)
 _READS = re.compile(rf"\b(?:from|join)\s+(?!\(|select\b|lateral\b|unnest\b){_NAME}", re.I)
 
 
@@ -131,6 +132,8 @@ def _statement(tree: exp.Expr) -> Statement:  # noqa: C901 - one case a kind of 
             target, verb, kind = _target(tree.this), "DELETE", "write"
         case exp.TruncateTable():
             target, verb, kind = _target(tree.expressions[0]), "TRUNCATE", "define"
+        case exp.Create() if not tree.expression and tree.find(exp.TemporaryProperty):
+            return Statement("other", "CREATE TEMPORARY TABLE")
         case exp.Create():
             made = f"CREATE {tree.kind or 'TABLE'}"
             target, verb = _target(tree.this), f"{made} AS" if tree.expression else made
@@ -162,9 +165,24 @@ def _table(table: exp.Table) -> str:
     from sqlglot import exp
 
     if isinstance(table.this, exp.Func):
-        return ""  # rows that a function gives
+        return _file_of(table.this)
     parts = [part.name for part in table.parts] if table.parts else [table.name]
     return ".".join(part for part in parts if part)
+
+
+def _file_of(function: exp.Expr) -> str:
+    """The files that ``read_parquet('…')`` and the like read; "" for rows that another function gives."""
+    from sqlglot import exp
+
+    if not re.match(
+        r"(read|scan|parquet|iceberg|delta)_?",
+        function.sql_name()
+        if isinstance(function, exp.Func) and not isinstance(function, exp.Anonymous)
+        else function.name,
+        re.I,
+    ):
+        return ""
+    return next((one.name for one in function.find_all(exp.Literal) if one.is_string), "")
 
 
 def _details(tree: exp.Expr) -> list[str]:
@@ -192,16 +210,21 @@ def _guessed(text: str) -> Statement | None:
     if not is_sql(text):
         return None
     reads = [_clean(name) for name in _READS.findall(text)]
-    for kind, verb, pattern in _FALLBACK:
+    begins = BEGINS.match(text)
+    first = begins[1].upper() if begins else "SQL"
+    if first.startswith("PUT"):
+        return Statement("write", "PUT", (), tuple(re.findall(r"(@\S+)", text)[:1]))
+    for kind, verb, pattern in sorted(_FALLBACK, key=lambda one: one[1] != first):
         found = pattern.search(text)
         if found:
             target = _clean(found[1])
+            if verb == "CREATE" and _TEMPORARY.search(found[0]):
+                return Statement("other", "CREATE TEMPORARY TABLE")
             out = re.search(r"\bto\s+'?([^'\s;]+)", text[found.end() : found.end() + 400], re.I)
             if verb == "COPY" and out:
                 return Statement("write", "COPY", (target,), (out[1],))
             return Statement(kind, verb, tuple(name for name in reads if name != target), (target,))  # type: ignore[arg-type]
-    begins = BEGINS.match(text)
-    verb = begins[1].upper() if begins else "SQL"
+    verb = first
     out = re.search(r"\bto\s+'?([^'\s;]+)", text, re.I) if verb in ("COPY", "UNLOAD") else None
     if out and reads:
         return Statement("write", verb, tuple(reads), (out[1],))

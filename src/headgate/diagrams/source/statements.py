@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from headgate.diagrams.source import builtin, rows
+from headgate.diagrams.source import builtin, rows, settings
 from headgate.diagrams.source.flow import Attempt, Block, Choice, Loop, Step, Stop
 from headgate.diagrams.source.modules import absolute
 from headgate.diagrams.source.retries import looped
@@ -22,6 +22,7 @@ from headgate.diagrams.source.values import (
     known,
     merged,
     origins_of,
+    with_origins,
 )
 
 if TYPE_CHECKING:
@@ -36,7 +37,9 @@ def execute(machine: Machine, node: ast.stmt, scope: Scope) -> None:  # noqa: C9
         case ast.Expr():
             machine.evaluate(node.value, scope)
         case ast.Assign():
+            before = len(machine.steps)
             value = rows.assigned(machine, node, scope)
+            value = settings.named(machine, node, value, before)
             for target in node.targets:
                 assign(machine, target, value, scope)
         case ast.AnnAssign():
@@ -186,6 +189,7 @@ def _if(machine: Machine, node: ast.If, scope: Scope) -> None:
         machine.execute(node.body, scope)
         return
     value = machine.evaluate(node.test, scope)
+    rows.skipped(machine, node, value)
     constant = known(value) if isinstance(node.test, ast.Constant) else None
     if constant is not None:
         machine.execute(node.body if constant else node.orelse, scope)
@@ -249,12 +253,22 @@ def _for(machine: Machine, node: ast.For | ast.AsyncFor, scope: Scope) -> None:
         for one in rounds:
             assign(machine, node.target, one, scope)
             machine.execute(node.body, scope)
+    _amended(node, rounds, value, scope)
     if worth(block):
         if machine.vocabulary.unrolls:
             machine.blocks[-1].items += block.items
         else:
             machine.emit(Loop(_each(node, value), block, node.lineno, looped(node)))
     machine.execute(node.orelse, scope)
+
+
+def _amended(node: ast.For | ast.AsyncFor, rounds: list[Value], value: Value, scope: Scope) -> None:
+    """Rows that were changed one by one are, together, what the loop made of them."""
+    if not (isinstance(node.iter, ast.Name) and isinstance(node.target, ast.Name) and rounds):
+        return
+    after = scope.env.get(node.target.id)
+    if after is not None and after.origins - rounds[-1].origins:
+        scope.env[node.iter.id] = with_origins(value, after.origins)
 
 
 def _each(node: ast.For | ast.AsyncFor, value: Value) -> str:
