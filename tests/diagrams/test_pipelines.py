@@ -146,6 +146,21 @@ def test_what_targets_refuse_is_drawn_where_it_can_happen(shop: Shop) -> None:
     assert "keys" not in other
 
 
+def test_rules_tell_the_gate_that_they_stand_at(tmp_path: Path) -> None:
+    """Those before the load, which is usual, have their names only."""
+    rules = [
+        {"type": "row_count", "min": 1, "stage": "extract"},
+        {"type": "unique", "columns": ["a"], "scope": "table", "severity": "warning", "stage": "load"},
+        {"type": "not_null", "columns": ["a"]},
+    ]
+    pipeline = {"source": {"type": "local", "path": "x.csv"}, "quality_rules": rules, "target": {"table": "t"}}
+    project = {"version": 1, "project": "gates", "pipelines": {"gated": pipeline}}
+    (tmp_path / "headgate.yml").write_text(json.dumps(project))
+    found = labels(drawn(Shop(tmp_path), "gated", "--kind", "activity"))
+    assert found["rules"]["label"] == "Do the rules hold? row_count (stage: extract), not_null"
+    assert found["warnings"]["label"] == "Does a rule warn? unique (stage: load)"
+
+
 def test_nothing_new_is_an_end_with_no_rows(shop: Shop) -> None:
     found = drawn(shop, "orders", "--kind", "activity")
     assert ("news", "No", "skipped") in ways(found)

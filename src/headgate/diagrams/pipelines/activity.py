@@ -8,7 +8,7 @@ from headgate.diagrams.palette import Role
 from headgate.diagrams.pipelines.chain import EXTRACTED, Chain, Link
 from headgate.diagrams.pipelines.measured import UNTIMED, Times, passes
 from headgate.diagrams.pipelines.sketch import Sketch
-from headgate.diagrams.pipelines.words import alert_text, place, read_lines, rows, seconds, step_lines
+from headgate.diagrams.pipelines.words import alert_text, gated, place, read_lines, rows, seconds, step_lines
 
 YES, NO = "Yes", "No"
 
@@ -105,7 +105,7 @@ class _Drawing:
             kind = (link.options.type,) if link.options.type != link.name else ()
             self._then(f"step {link.name}", link.name, Role.TRANSFORM, (*kind, *step_lines(link.options)))
             self.open = [(f"step {link.name}", self.out.get(link.name, ""))]
-        holding = [rule.name or rule.type for rule in link.rules if rule.action == "quarantine"]
+        holding = [gated(rule) for rule in link.rules if rule.action == "quarantine"]
         last = link is self.chain.links[-1]
         unread = last and self.chain.pipeline.error_handling.on_row_error == "quarantine"
         if not holding and not unread:
@@ -134,11 +134,11 @@ class _Drawing:
         if policy.max_error_percentage is not None:
             many = self._decide("too many", f"More than {policy.max_error_percentage:g} % of the rows bad?", NO)
             self._failure(many, YES, "error rate", "ERROR_RATE_EXCEEDED", "failed", "Failed: too many bad rows")
-        failing = [rule.name or rule.type for rule in chain.rules if rule.action == "fail"]
+        failing = [gated(rule) for rule in chain.rules if rule.action == "fail"]
         if failing:
             rules = self._decide("rules", f"Do the rules hold? {', '.join(failing)}", YES)
             self._failure(rules, NO, "refused", "QUALITY_CHECK_FAILED", "refused", "Refused: exit status 3")
-        warning = [rule.name or rule.type for rule in chain.rules if rule.action == "warn"]
+        warning = [gated(rule) for rule in chain.rules if rule.action == "warn"]
         if warning:
             decision = self._decide("warnings", f"Does a rule warn? {', '.join(warning)}", NO)
             self.sketch.node("warn", "Note it in the receipt", Role.WARNING)

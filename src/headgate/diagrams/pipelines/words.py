@@ -62,6 +62,12 @@ def rule_text(rule: RuleOptions) -> str:
     return f"{rule.name or rule.type}{looks}{bounds}: {rule.action}"
 
 
+def gated(rule: RuleOptions) -> str:
+    """A rule's name, with the gate that it stands at where that is another than the usual one, before the load."""
+    name = rule.name or rule.type
+    return name if rule.stage == "transform" else f"{name} (stage: {rule.stage})"
+
+
 def alert_text(alert: Alert) -> str:
     """Who is told; never an address that is a secret."""
     who = getattr(alert, "channel", None) or ", ".join(getattr(alert, "recipients", ()))
