@@ -368,7 +368,7 @@ def play(machine: type[Histories], histories: int, steps: int) -> None:
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.target.name)
 def test_a_history_leaves_what_the_model_says(machine: type[Histories], request: pytest.FixtureRequest) -> None:
     with served(machine, request):
-        play(machine, 6, 15)
+        play(machine, 4, 15)
 
 
 @pytest.mark.long

@@ -196,9 +196,7 @@ class Interpreter:
         assert run.gathered is not None
         names = list(run.gathered.held) or [item.name for item in stage.columns]
         batches = (batch.select(names) for batch in held_batches(run.authority, entry))
-        first = next(batches, None)
-        if first is None:
-            raise FatalError(Code.NOT_FOUND, "the entry has no rows", operation="replay", object=entry.id)
+        first = next(batches)  # there is one: the plan was made from it
         rest = (batch for group in ([first], batches) for batch in group)
         return OpenScan(SourceSchema(first.schema), batches=pa.RecordBatchReader.from_batches(first.schema, rest))
 
