@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,13 +87,15 @@ def test_an_interrupt_in_mid_copy_rolls_back(direct: Place) -> None:
     writer = transaction.stage(load("t"))
     batch = big(20_000).combine_chunks().to_batches()[0]
 
-    def write_for_ever() -> None:
+    def write_on() -> None:
+        """Until it is interrupted; no disk is filled where the signal comes late."""
         threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
-        while True:
+        for _ in range(200):
             writer.write(batch)
+            time.sleep(0.05)
 
     with pytest.raises(KeyboardInterrupt):
-        write_for_ever()
+        write_on()
     transaction.rollback()
     assert direct.pairs("t") == []
     direct.run(1, [(load("t"), rows((1, "a")))], run_id="again")
