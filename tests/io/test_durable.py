@@ -22,8 +22,8 @@ KEY = PipelineKey("shop", "orders")
     [
         (errno.ENOSPC, Code.DISK_FULL, "free space"),
         (errno.EDQUOT, Code.DISK_FULL, "free space"),
-        (errno.EACCES, Code.STORAGE_FAILED, "write permission"),
-        (errno.EROFS, Code.STORAGE_FAILED, "write permission"),
+        (errno.EACCES, Code.STORAGE_FAILED, "permission to write"),
+        (errno.EROFS, Code.STORAGE_FAILED, "permission to write"),
         (errno.ENOTDIR, Code.STORAGE_FAILED, "stands where a folder should be"),
         (errno.EIO, Code.STORAGE_FAILED, "run again"),
     ],

@@ -11,7 +11,7 @@ import pytest
 from headgate.core.errors import Code, FatalError
 from headgate.core.runs import CheckResult, Receipt, Rows, Status, StepCount, TableCommit, WatermarkChange
 from headgate.core.secrets import Secret
-from headgate.runs.history import History
+from headgate.runs.history import TABLE, History, SqliteStatements
 
 NOW = datetime(2024, 2, 29, 23, 59, tzinfo=UTC)
 
@@ -96,3 +96,17 @@ def test_a_history_that_is_no_database_is_said_so_with_what_to_do(tmp_path: Path
         History("sqlite:///state.db", tmp_path).runs("shop")
     assert caught.value.code is Code.STATE_INVALID
     assert "begun anew" in caught.value.hint
+
+
+def test_a_history_that_is_full_says_to_free_space(tmp_path: Path) -> None:
+    statements = SqliteStatements(tmp_path / "history.db")
+    try:
+        statements.execute(TABLE)
+        statements.query("PRAGMA max_page_count = 4")
+        values = ("run", "shop", "orders", "success", "now", "x" * 100_000)
+        with pytest.raises(FatalError, match="no space left") as full:
+            statements.execute("INSERT INTO headgate_history VALUES (?, ?, ?, ?, ?, ?)", values)
+        assert full.value.code is Code.DISK_FULL
+        assert "free space" in full.value.hint
+    finally:
+        statements.close()
