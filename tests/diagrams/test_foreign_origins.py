@@ -84,3 +84,15 @@ cache.set("latest", line)
         (Part.EXTRACT, "hgetall", ["device:1"]),
         (Part.LOAD, "Redis.set", ["latest"]),
     ]
+
+
+def test_the_mode_of_a_handle_is_no_file(tmp_path: Path) -> None:
+    text = """
+import json
+def run(task):
+    with task.output().open("w") as handle:
+        json.dump({}, handle)
+    with task.open("rb") as handle:
+        handle.read()
+"""
+    assert not any(place in ("w", "rb") for _, _, places in steps(tmp_path, text) for place in places)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from headgate.diagrams.source import shown
 from headgate.diagrams.source.flow import Part, Place
 from headgate.diagrams.source.names import part_of
+from headgate.diagrams.source.paths import names_file
 from headgate.diagrams.source.rows import holds_rows
 from headgate.diagrams.source.values import NOTHING, Called, Known, Thing, Value, origins_of
 
@@ -32,7 +33,7 @@ def file(machine: Machine, thing: Thing, call: Called, node: ast.Call) -> Value 
     if opened is None or call.name not in METHODS:
         return None
     given = opened.argument(0, "file", "filename")
-    name = given.text if given is not None else ""
+    name = given.text if given is not None and names_file(given) else ""
     place = Place("file", shown.clean(name))
     if call.name.startswith("read"):
         if CONFIG_FILE.search(name):

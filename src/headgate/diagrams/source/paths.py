@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from headgate.diagrams.source.values import Called, Either, Items, Known, Thing, Value, joined
 
 FILES = frozenset({"open", "read_text", "read_bytes", "write_text", "write_bytes"})
@@ -9,6 +11,12 @@ FILES = frozenset({"open", "read_text", "read_bytes", "write_text", "write_bytes
 _SAME = frozenset({"resolve", "absolute", "as_posix", "expanduser", "as_uri", "joinpath", "with_suffix", "with_name"})
 _BELOW = frozenset({"glob", "rglob", "iterdir"})
 METHODS = _SAME | _BELOW
+_MODE = re.compile(r"[rwax][bt+]{0,2}")
+
+
+def names_file(value: Value) -> bool:
+    """Whether the first argument of ``open`` is a file: of methods (``path.open("w")``) it is the mode."""
+    return not (isinstance(value, Known) and isinstance(value.value, str) and _MODE.fullmatch(value.value))
 
 
 def called(path: str, call: Called) -> Value | None:

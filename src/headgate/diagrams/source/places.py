@@ -8,6 +8,7 @@ from headgate.diagrams.source import shown
 from headgate.diagrams.source.flow import Place
 from headgate.diagrams.source.meaning import Meaning
 from headgate.diagrams.source.names import system_of
+from headgate.diagrams.source.paths import names_file
 from headgate.diagrams.source.values import Called, Either, Items, Known, Thing, Value
 
 
@@ -83,6 +84,8 @@ def _opened(value: Value) -> list[Place]:
         for call in value.calls:
             if call.name in ("open", "TextIOWrapper", "Path", "ZipFile", "ExcelWriter") and call.args:
                 inner = call.args[0]
+                if not names_file(inner):
+                    continue
                 return _opened(inner) or [Place("file", name) for name in _names(inner)]
         return []
     if isinstance(value, Known | Either):
