@@ -50,16 +50,18 @@ lint: setup ## Ruff, mypy, import contracts
 
 .PHONY: test
 test: servers lint coverage ## Everything that must hold before a commit (some minutes)
-	$(BIN)/pytest -n $(WORKERS) -m "not long"
+	$(BIN)/pytest -n $(WORKERS) -m "not long" $(addprefix --ignore=,$(GATE))
 
 .PHONY: test-long
 test-long: setup ## The long suites too: many kills, large data
 	$(BIN)/pytest -n $(WORKERS) --timeout 7200
 
+# The tests that reach every branch of commit and recovery; `make test` runs them here, and the others after them.
+GATE = tests/execute tests/io tests/runs tests/testing tests/commands/test_validate.py tests/targets/test_local.py tests/targets/test_sqlite.py
+
 .PHONY: coverage
 coverage: setup ## Branch coverage of commit and recovery: must be complete
-	$(BIN)/pytest -n $(WORKERS) -m "not long" --cov --cov-report=term-missing:skip-covered \
-		tests/execute tests/io tests/runs tests/testing tests/commands/test_validate.py tests/targets/test_local.py tests/targets/test_sqlite.py
+	$(BIN)/pytest -n $(WORKERS) -m "not long" --cov --cov-report=term-missing:skip-covered $(GATE)
 
 .PHONY: docs
 docs: setup ## Write the reference again, from models, commands and error codes
