@@ -4,12 +4,44 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given as for_all
+from hypothesis import strategies as st
 from tests.plan.projects import SmallProject
 
 from headgate.core.errors import FatalError
 from headgate.transforms import unpivot
 
 COLUMNS = {"k": "VARCHAR", "x": "INTEGER", "y": "DECIMAL(6, 2)", "t": "VARCHAR"}
+
+
+ROWS = st.lists(
+    st.tuples(
+        st.sampled_from([None, "a", "ä"]),
+        st.one_of(st.none(), st.integers(-(2**31), 2**31 - 1)),
+        st.one_of(st.none(), st.decimals(-9999, 9999, places=2)),
+        st.sampled_from([None, "", "💧"]),
+    ),
+    max_size=6,
+)
+
+
+@for_all(ROWS, st.permutations(["x", "y"]), st.booleans(), st.booleans())
+def test_each_row_gives_a_row_for_each_column(
+    execute: Any, rows: list[Any], turned: list[str], drop: bool, named: bool
+) -> None:
+    options = {"columns": turned, "drop_nulls": drop, **({"keep": ["t"]} if named else {})}
+    outcome = execute(unpivot, options, COLUMNS, rows)
+    expected = []
+    for row in rows:
+        values = dict(zip(COLUMNS, row, strict=True))
+        kept = [values["t"]] if named else [values["k"], values["t"]]
+        expected += [(*kept, name, values[name]) for name in turned if not (drop and values[name] is None)]
+    assert sorted(outcome.rows, key=repr) == sorted(((*row[:-1], exactly(row[-1])) for row in expected), key=repr)
+    assert outcome.dropped.total() == 2 * len(rows) - len(expected)
+
+
+def exactly(value: Any) -> Any:
+    return None if value is None else Decimal(value).quantize(Decimal("0.01"))
 
 
 def test_values_of_several_number_types_stay_exact(execute: Any) -> None:
