@@ -221,8 +221,13 @@ def _as_it_was(rows: pa.RecordBatch, held: str) -> pa.RecordBatch:
     """Rows as they were before the step that keeps them in the column ``held``."""
     import pyarrow as pa
 
-    was = cast("pa.ListArray[Any]", rows.column(held)).flatten()
-    return pa.RecordBatch.from_struct_array(cast("pa.StructArray", was))
+    column = rows.column(held)
+    was = cast("pa.StructArray", cast("pa.ListArray[Any]", column).flatten())
+    if not pa.types.is_map(column.type):
+        return pa.RecordBatch.from_struct_array(was)
+    keys, values = was.flatten()
+    names = [str(name) for name in keys.slice(0, len(keys) // max(rows.num_rows, 1)).to_pylist()]
+    return pa.RecordBatch.from_arrays([values[start :: len(names)] for start in range(len(names))], names)
 
 
 def _alike(rows: pa.RecordBatch, words: list[str]) -> Iterator[tuple[tuple[int, ...], pa.RecordBatch]]:

@@ -211,10 +211,9 @@ class PassBuilder:
         self.extra = [*(word.alias for word in (*masks, *notes)), *others]
         if not kept_raw:
             return
-        # In a list of one: an empty list costs nothing to hand over, a NULL struct costs each of its columns.
         asked = [any_bit(range(first, len(self.holds)))] if holding else []
         asked += [any_bit(logged, NOTES)] if logged else []
-        kept_row = exp.Case().when(exp.or_(*asked), exp.Array(expressions=[record(raw)]))
+        kept_row = exp.Case().when(exp.or_(*asked), record(raw, before))
         own = [column(name) for name in (*passed, *self.extra)]
         self.extra = [*self.extra, held]
         self._push(step, exp.select(*own, named(kept_row, held)), columns, lineage)
@@ -345,7 +344,7 @@ class PassBuilder:
         self._push("rules", select, self.columns, self.lineage)
         if within and holding:
             was = exp.Case().when(
-                any_bit(range(first, len(self.holds))), exp.Array(expressions=[record({name: name for name in names})])
+                any_bit(range(first, len(self.holds))), record({name: name for name in names}, self.columns)
             )
             kept = exp.select(*(column(name) for name in (*names, *self.extra)), named(was, held))
             self.extra = [*self.extra, held]

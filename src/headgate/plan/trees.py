@@ -40,15 +40,19 @@ def referring(condition: exp.Expr, computed: dict[exp.Expr, str], raw: dict[str,
     return condition.copy().transform(replace_node)
 
 
-def record(raw: dict[str, str]) -> exp.Expr:
-    """The columns as they were, as one struct."""
-    return exp.Struct(
-        expressions=[
-            exp.PropertyEQ(this=exp.to_identifier(name, quoted=True), expression=column(alias))
-            for name, alias in raw.items()
-            if not name.startswith(INTERNAL)
-        ]
-    )
+def record(raw: dict[str, str], columns: Iterable[Column]) -> exp.Expr:
+    """The columns as they were: a map of their names, or a list of one struct where they differ in type.
+
+    Where no row is kept, DuckDB makes room for each column of a struct all the same (0.7 CPU seconds for 16 columns of
+    6 M rows), and hands a NULL struct over with each of them; a map and a list of nothing cost next to nothing.
+    """
+    types = {item.type for item in columns if not item.name.startswith(INTERNAL)}
+    kept = [(name, column(alias)) for name, alias in raw.items() if not name.startswith(INTERNAL)]
+    if len(types) == 1:
+        keys = exp.Array(expressions=[exp.Literal.string(name) for name, _ in kept])
+        return exp.Map(keys=keys, values=exp.Array(expressions=[value for _, value in kept]))
+    fields = [exp.PropertyEQ(this=exp.to_identifier(name, quoted=True), expression=value) for name, value in kept]
+    return exp.Array(expressions=[exp.Struct(expressions=fields)])
 
 
 def unless(condition: exp.Expr, name: str) -> exp.Expr:
