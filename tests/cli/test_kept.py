@@ -90,6 +90,8 @@ def test_held_rows_are_discarded(headgate: Call) -> None:
     assert headgate("quarantine", "discard", entry).out == f"{entry}: discarded\n"
     assert headgate("quarantine", "list", "-o", "json").json[0]["status"] == "discarded"
     assert headgate("quarantine", "discard", entry, "-o", "json").status == 2
+    shown = headgate("quarantine", "show", entry, "-o", "json")
+    assert shown.json["error"]["message"] == "the entry is discarded, and its rows were removed"
 
 
 def test_the_evidence_of_a_refused_run_is_listed_and_shown(headgate: Call, project: Path) -> None:
@@ -122,5 +124,5 @@ def test_held_rows_are_exported_mended_and_expired(headgate: Call, project: Path
     assert headgate("quarantine", "mend", entry["id"], "--set", f"nonsense{columns[0]}='1'").status == 2
     assert headgate("quarantine", "expire", "--older-than", "soon").status == 2
     assert headgate("quarantine", "expire", "--older-than", "30d", "-o", "json").json["expired"] == []
-    assert headgate("quarantine", "expire", "--older-than", "0s").out == "1 entries expired\n"
+    assert headgate("quarantine", "expire", "--older-than", "0s").out == "1 entries expired; the rows of 1 removed\n"
     assert headgate("quarantine", "list", "-o", "json").json[0]["status"] == "expired"

@@ -34,6 +34,8 @@ class SmallProject:
     root: Path
     pipeline: dict[str, Any] = field(default_factory=dict)
     defaults: dict[str, Any] = field(default_factory=dict)
+    connections: dict[str, Any] = field(default_factory=dict)
+    """Others than below, by name."""
 
     def define(
         self,
@@ -70,6 +72,7 @@ class SmallProject:
                 "shop": {"type": "sqlite", "path": "shop.db"},
                 "inbox": {"type": "local", "path": "inbox"},
                 "goal": {"type": "sqlite", "path": "goal.db"},
+                **self.connections,
             },
             "pipelines": {NAME: self.pipeline},
         }

@@ -157,7 +157,7 @@ def quarantine_expire(
     older_than: Annotated[str, typer.Option(metavar="DURATION", help="Such as 30d: held longer ago than that.")],
     names: NamesArgument = None,
 ) -> None:
-    """Let go of rows that were held back long ago."""
+    """Let go of rows that were held back long ago, and remove them, with those replayed or discarded since."""
     from headgate.commands.handle import handle
     from headgate.commands.models import ExpireQuarantine
     from headgate.core.errors import Code, FatalError
@@ -172,13 +172,13 @@ def quarantine_expire(
     if face.json:
         face.document(done)
         return
-    face.line(f"{len(done['expired'])} entries expired")
+    face.line(f"{len(done['expired'])} entries expired; the rows of {done['freed']} removed")
     if done["unknown"]:
         face.line(f"of {len(done['unknown'])} nobody knows the age: their runs are not in the history")
 
 
 def quarantine_discard(face: Face, entry: EntryArgument) -> None:
-    """Mark rows that were held back as not wanted."""
+    """Mark rows that were held back as not wanted, and remove them."""
     from headgate.commands.models import DiscardQuarantine
 
     _change(face, DiscardQuarantine(entry_id=entry), f"{entry}: discarded")

@@ -46,28 +46,33 @@ def change(command: SetWatermark | ResetWatermark, workspace: Workspace) -> Resu
 
 
 def expire(command: ExpireQuarantine, workspace: Workspace) -> Result[Any]:
-    """Let go of what was held long ago; the value lists the entries. How old they are, the history of runs knows."""
+    """Let go of what was held long ago, and remove the rows of all that is settled since.
+
+    The value lists the entries that expired, those whose age nobody knows, and counts those whose rows went: also what
+    was replayed or read again. How old they are, the history of runs knows.
+    """
     limit = workspace.clock() - command.older_than
     began = {run.run_id: run.started_at for run in workspace.history.runs(workspace.project.name, (), 1_000_000)}
     gone: list[str] = []
     unknown: list[str] = []
+    freed = 0
     for found in found_entries(workspace, command.pipelines):
-        entry = found.entry
-        if entry.status not in ("held", "logged", "evidence"):
-            continue
+        entry, store = found.entry, found.store
         if entry.run_id not in began:
-            unknown.append(entry.id)
-        elif began[entry.run_id] <= limit:
-            if found.store is None:
-                discard_evidence(workspace.state / "evidence", entry.id)
-            elif found.store.resolve([entry.id], "expired") == 0:
-                continue
+            unknown += [entry.id] if store is None or entry.waits else []
+        elif began[entry.run_id] > limit:
+            continue
+        elif store is None:
+            freed += discard_evidence(workspace.state / "evidence", entry.id)
             gone.append(entry.id)
-    return Result.ok({"expired": gone, "unknown": unknown})
+        else:
+            gone += [entry.id] if entry.waits and store.resolve([entry.id], "expired") else []
+            freed += store.free([entry.id])
+    return Result.ok({"expired": gone, "unknown": unknown, "freed": freed})
 
 
 def discard(command: DiscardQuarantine, workspace: Workspace) -> Result[Any]:
-    """Discard one entry of the quarantine or of the evidence."""
+    """Discard one entry of the quarantine or of the evidence, and remove its rows."""
     if discard_evidence(workspace.state / "evidence", command.entry_id):
         return Result.ok({"id": command.entry_id, "status": "discarded"})
     for name, pipeline in workspace.project.pipelines.items():
@@ -78,6 +83,7 @@ def discard(command: DiscardQuarantine, workspace: Workspace) -> Result[Any]:
                 raise FatalError(
                     Code.UNSUPPORTED, "the entry is no longer held", operation="discard", object=command.entry_id
                 )
+            store.free([command.entry_id])
             return Result.ok({"id": command.entry_id, "status": "discarded"})
     raise FatalError(
         Code.NOT_FOUND,

@@ -286,7 +286,10 @@ class Store(Protocol):
     def quarantine(self, project: str) -> list[QuarantineEntry]: ...
 
     def held(self, entry: QuarantineEntry) -> Iterator[pa.RecordBatch]:
-        """The rows of one entry, as they were held, last column ``_reasons``."""
+        """The rows of one entry, as they were held, last column ``_reasons``. Raises NOT_FOUND once they were freed."""
+
+    def free(self, entry_ids: Sequence[str]) -> int:
+        """Remove the rows of those entries that are settled, for good; of how many. The entries themselves stay."""
 
     def resolve(self, entry_ids: Sequence[str], status: str) -> int:
         """Mark held entries ``discarded`` (by hand, outside a run); how many changed."""

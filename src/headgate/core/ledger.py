@@ -57,6 +57,11 @@ class QuarantineEntry:
     location: str = ""
     replayable: bool = True
 
+    @property
+    def waits(self) -> bool:
+        """Whether its rows are kept to be looked at; those of settled entries may be freed."""
+        return self.status in ("held", "logged")
+
 
 @dataclass(frozen=True)
 class PublishedRun:
@@ -186,5 +191,10 @@ INSERT_QUARANTINE = (
     "INSERT INTO headgate_quarantine"
     " (id, run_id, project, pipeline, rule_name, row_count, status, held_at, step, location, replayable)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+SETTLED_LOCATION = "SELECT location FROM headgate_quarantine WHERE id = ? AND status NOT IN ('held', 'logged')"
+FREE_QUARANTINE = (
+    "DELETE FROM headgate_quarantine_data WHERE id = ?"
+    " AND id IN (SELECT id FROM headgate_quarantine WHERE status NOT IN ('held', 'logged'))"
 )
 RESOLVE_QUARANTINE = "UPDATE headgate_quarantine SET status = ? WHERE id = ? AND status IN ('held', 'logged')"

@@ -167,6 +167,6 @@ def _superseded(run: Run) -> tuple[str, ...]:
         entry.id
         for entry in run.authority.quarantine(run.key.project)
         if entry.pipeline == run.pipeline.name
-        and entry.status in ("held", "logged")
+        and entry.waits
         and (run.request.full_refresh or entry.run_id == run.replaces)
     )

@@ -199,6 +199,14 @@ def unlink(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
+def remove(path: Path) -> bool:
+    """Remove a file; False if there was none. An error names operation and file."""
+    with told("remove", path):
+        there = path.is_file()
+        unlink(path)
+    return there
+
+
 def remove_tree(path: Path) -> None:
     """Remove a folder and all in it, if it is there."""
     _about_to("rmtree", path)

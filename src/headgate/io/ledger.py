@@ -165,15 +165,33 @@ def hold_file(connection: Statements, entry_id: str, path: Path) -> None:
             )
 
 
-def held_file(connection: Statements, entry_id: str, path: Path) -> None:
-    """Write the file that :func:`hold_file` kept to ``path``."""
+def held_file(connection: Statements, entry: QuarantineEntry, path: Path) -> None:
+    """Write the file that :func:`hold_file` kept to ``path``. Raises NOT_FOUND when it was freed."""
     with path.open("wb") as file:
         number = 0
         while rows := connection.query(
-            "SELECT data FROM headgate_quarantine_data WHERE id = ? AND seq = ?", (entry_id, number)
+            "SELECT data FROM headgate_quarantine_data WHERE id = ? AND seq = ?", (entry.id, number)
         ):
             file.write(rows[0][0])
             number += 1
+    if number == 0:
+        raise gone(entry)
+
+
+def free(connection: Statements, entry_ids: Sequence[str]) -> int:
+    """Remove the kept files of settled entries, in the caller's transaction; of how many."""
+    return sum(connection.execute(ledger.FREE_QUARANTINE, (entry_id,)) > 0 for entry_id in entry_ids)
+
+
+def gone(entry: QuarantineEntry) -> FatalError:
+    """The rows of an entry are not there: because they were freed, or though they should be."""
+    return FatalError(
+        Code.NOT_FOUND,
+        "the held rows are gone" if entry.waits else f"the entry is {entry.status}, and its rows were removed",
+        operation="quarantine",
+        object=entry.id,
+        hint="restore the target from a backup" if entry.waits else "see what waits with: headgate quarantine list",
+    )
 
 
 def data_table(blob: str) -> str:

@@ -14,6 +14,7 @@ from headgate.core.contracts import EngineSession, ReadContext, Scan, Window
 from headgate.core.errors import Code, FatalError, HeadgateError
 from headgate.core.values import plain
 from headgate.execute.workspace import LAKE, Workspace
+from headgate.queries.failed import failed_data, is_failed_data
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -80,7 +81,7 @@ def reading(
         stack.callback(shutil.rmtree, workdir, ignore_errors=True)
         scans: dict[str, Scan] = {}
         for name in tables:
-            scans[name] = _open(workspace, endpoint, name, at)
+            scans[name] = _open(workspace, endpoint, name, at, _mentioned(statement))
             stack.callback(scans[name].close)
         session = _session(workspace, workdir, scans)
         stack.callback(session.close)
@@ -159,6 +160,15 @@ def _tables(statement: exp.Query) -> dict[str, list[exp.Table]]:
     return found
 
 
+def _mentioned(statement: exp.Query) -> frozenset[str]:
+    """Names of columns that the statement may read; all of :mod:`headgate.queries.failed` where it says ``*``."""
+    from sqlglot import exp
+
+    stars = (node for node in statement.find_all(exp.Star) if not isinstance(node.parent, exp.Count))
+    found = {node.name.lower() for node in statement.find_all(exp.Column)}
+    return frozenset(found | {"key", "record"} if any(stars) else found)
+
+
 def _repeats(statement: exp.Query) -> bool:
     """Whether a part of the statement may be computed more than once."""
     from sqlglot import exp
@@ -180,12 +190,13 @@ def _point(node: exp.Table, relation: str) -> None:
         node.set("alias", exp.TableAlias(this=exp.to_identifier(called, quoted=True), columns=columns))
 
 
-def _open(workspace: Workspace, endpoint: Endpoint, table: str, at: str | None) -> Scan:
-    """A table of a store; of a connection that is no store, what its source reads."""
+def _open(workspace: Workspace, endpoint: Endpoint, table: str, at: str | None, columns: frozenset[str]) -> Scan:
+    """A table of a store, or the rows that it holds back; of a connection that is no store, what its source reads."""
     if endpoint.name == LAKE or (
         not endpoint.connection.read_only and endpoint.kind in workspace.registry.kinds("targets")
     ):
-        return workspace.store(endpoint).reader(table, at)
+        store = workspace.store(endpoint)
+        return failed_data(workspace, store, columns, at) if is_failed_data(store, table) else store.reader(table, at)
     if at is not None:
         raise FatalError(
             Code.UNSUPPORTED,

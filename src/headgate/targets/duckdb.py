@@ -126,7 +126,7 @@ class DuckdbStore:
         with tempfile.TemporaryDirectory(prefix="headgate-held-") as folder:
             path = Path(folder) / "held.parquet"
             with self._opened("held") as session:
-                ledger.held_file(session, entry.id, path)
+                ledger.held_file(session, entry, path)
             with pq.ParquetFile(path) as parquet:
                 yield from parquet.iter_batches()
 
@@ -189,6 +189,10 @@ class DuckdbStore:
     def resolve(self, entry_ids: Sequence[str], status: str) -> int:
         with self._writing("resolve") as session:
             return sum(session.execute(RESOLVE_QUARANTINE, (status, entry)) for entry in entry_ids)
+
+    def free(self, entry_ids: Sequence[str]) -> int:
+        with self._writing("free") as session:
+            return ledger.free(session, entry_ids)
 
     def set_watermark(self, key: PipelineKey, watermark: Watermark | None, source: str) -> None:
         with self._writing("watermark") as session:

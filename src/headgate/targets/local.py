@@ -22,6 +22,7 @@ from headgate.core.ledger import Claim, LedgerRecord, PipelineState, PublishedRu
 from headgate.core.models import Size, WriteOptions
 from headgate.core.runs import PipelineKey
 from headgate.io import files, formats, local, locks
+from headgate.io.ledger import gone
 from headgate.io.local import Connection
 from headgate.targets._local import parts, staging, transaction, writing
 from headgate.targets._local.chain import Chain
@@ -139,6 +140,9 @@ class FolderStore:
             pipelines = {**head.pipelines, key_text(key): (epoch, run_id, execution_id)}
             return replace(head, number=head.number + 1, pipelines=pipelines)
 
+        failed = self._chain.root / writing.FAILED
+        with files.told("create", failed):
+            files.make_folder(failed)
         written = self._chain.commit(transaction.owner(key, run_id), raised)
         return Claim(key, run_id, execution_id, written.state(key).epoch)
 
@@ -159,6 +163,8 @@ class FolderStore:
         import pyarrow.parquet as pq
 
         path = self._chain.root / entry.location
+        if not path.is_file():
+            raise gone(entry)
         with files.told("read", path), pq.ParquetFile(path) as file:
             yield from file.iter_batches()
 
@@ -166,15 +172,17 @@ class FolderStore:
         changed: list[str] = []
 
         def resolved(head: Manifest) -> Manifest:
-            changed[:] = [e.id for _, e in head.quarantine if e.id in entry_ids and e.status in ("held", "logged")]
+            changed[:] = [e.id for _, e in head.quarantine if e.id in entry_ids and e.waits]
             entries = ((p, replace(e, status=status) if e.id in changed else e) for p, e in head.quarantine)
             return replace(head, number=head.number + 1, quarantine=tuple(entries))
 
-        if any(
-            entry.id in entry_ids and entry.status in ("held", "logged") for _, entry in self._chain.head().quarantine
-        ):
+        if any(entry.id in entry_ids and entry.waits for _, entry in self._chain.head().quarantine):
             self._chain.commit("by-hand", resolved)
         return len(changed)
+
+    def free(self, entry_ids: Sequence[str]) -> int:
+        settled = [entry for _, entry in self._chain.head().quarantine if entry.id in entry_ids and not entry.waits]
+        return sum(files.remove(self._chain.root / entry.location) for entry in settled if entry.location)
 
     # ------------------------------------------------------------------------------------------------- runs
 

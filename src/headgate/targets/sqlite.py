@@ -146,7 +146,7 @@ class SqliteStore:
         with tempfile.TemporaryDirectory(prefix="headgate-held-") as folder:
             path = Path(folder) / "held.parquet"
             with self._reading("held") as connection:
-                ledger.held_file(SqliteStatements(connection), entry.id, path)
+                ledger.held_file(SqliteStatements(connection), entry, path)
             with pq.ParquetFile(path) as parquet:
                 yield from parquet.iter_batches()
 
@@ -201,6 +201,10 @@ class SqliteStore:
     def resolve(self, entry_ids: Sequence[str], status: str) -> int:
         with self._writing("resolve") as statements:
             return sum(statements.execute(RESOLVE_QUARANTINE, (status, entry)) for entry in entry_ids)
+
+    def free(self, entry_ids: Sequence[str]) -> int:
+        with self._writing("free") as statements:
+            return ledger.free(statements, entry_ids)
 
     def set_watermark(self, key: PipelineKey, watermark: Watermark | None, source: str) -> None:
         with self._writing("watermark") as statements:

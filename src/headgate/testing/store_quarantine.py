@@ -72,6 +72,22 @@ class QuarantineContract:
         assert store.resolve(["q1"], "discarded") == 0
         assert [found.status for found in place.store().quarantine(KEY.project)] == ["discarded"]
 
+    def test_rows_of_settled_entries_are_freed_and_no_others(self, place: Place) -> None:
+        self._hold(place)
+        store = place.store()
+        assert store.free(["q1", "unknown"]) == 0
+        (found,) = store.quarantine(KEY.project)
+        assert sum(batch.num_rows for batch in store.held(found)) == 2
+        store.resolve(["q1"], "discarded")
+        assert store.free(["q1"]) == 1
+        assert place.store().free(["q1"]) == 0
+        (settled,) = place.store().quarantine(KEY.project)
+        with pytest.raises(FatalError, match="the entry is discarded, and its rows were removed") as refusal:
+            list(place.store().held(settled))
+        assert refusal.value.code is Code.NOT_FOUND
+        place.run(2, [(load("t"), rows((2, "b")))])
+        assert place.pairs("t") == [(1, "a"), (2, "b")]
+
     def test_a_replay_resolves_its_entries_in_its_commit(self, place: Place) -> None:
         self._hold(place)
         place.run(2, [(load("t"), rows((2, "mended")))], resolved=("q1",))

@@ -82,7 +82,7 @@ class RelationalStore:
 
         with tempfile.TemporaryDirectory(prefix="headgate-") as folder:
             path = Path(folder) / "held.parquet"
-            ledgers.held_file(self._session("quarantine"), entry.id, path)
+            ledgers.held_file(self._session("quarantine"), entry, path)
             with pq.ParquetFile(path) as file:
                 yield from file.iter_batches()
 
@@ -141,6 +141,10 @@ class RelationalStore:
         if not _has_ledger(session):
             return 0
         return sum(session.execute(ledger.RESOLVE_QUARANTINE, (status, each)) for each in entry_ids)
+
+    def free(self, entry_ids: Sequence[str]) -> int:
+        session = self._session("quarantine")
+        return ledgers.free(session, entry_ids) if _has_ledger(session) else 0
 
     def set_watermark(self, key: PipelineKey, watermark: Watermark | None, source: str) -> None:
         session = self._session("state")

@@ -12,6 +12,7 @@ from headgate.core.errors import Code, FatalError
 from headgate.core.events import Emitter
 from headgate.core.ledger import (
     RESOLVE_QUARANTINE,
+    SETTLED_LOCATION,
     Claim,
     LedgerRecord,
     PipelineState,
@@ -114,13 +115,7 @@ class LakeStore:
 
         path = self._catalogue.root / entry.location
         if not entry.location or not path.is_file():
-            raise FatalError(
-                Code.NOT_FOUND,
-                "the held rows are gone",
-                operation="quarantine",
-                object=str(path),
-                hint="restore the lake's folder from a backup",
-            )
+            raise ledger.gone(entry)
         with files.told("read", path), pq.ParquetFile(path) as file:
             yield from file.iter_batches()
 
@@ -129,6 +124,11 @@ class LakeStore:
             changed = sum(session.execute(RESOLVE_QUARANTINE, (status, entry)) for entry in entry_ids)
             session.commit()
             return changed
+
+    def free(self, entry_ids: Sequence[str]) -> int:
+        with self._catalogue.reading() as session:
+            found = [session.query(SETTLED_LOCATION, (entry,)) for entry in entry_ids] if session else []
+        return sum(files.remove(self._catalogue.root / rows[0][0]) for rows in found if rows and rows[0][0])
 
     def set_watermark(self, key: PipelineKey, watermark: Watermark | None, source: str) -> None:
         with self._catalogue.writing("state") as session:

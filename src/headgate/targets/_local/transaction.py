@@ -22,7 +22,7 @@ from headgate.targets._local.chain import Chain
 from headgate.targets._local.manifest import DataFile, Manifest, Table, key_hash, key_text
 from headgate.targets._local.merge import Merge
 from headgate.targets._local.staging import Staged
-from headgate.targets._local.writing import TableWriter, folder_name, remove_empty, shape_of
+from headgate.targets._local.writing import FAILED, TableWriter, folder_name, remove_empty, shape_of
 
 CHUNK = 1 << 20
 
@@ -87,7 +87,7 @@ class FolderTransaction:
             )
 
     def hold(self, entry: QuarantineEntry, file: Path) -> None:
-        target = self._chain.own / "quarantine" / f"{self._owner}-{quote(entry.id, safe='')}.parquet"
+        target = self._chain.root / FAILED / f"{self._owner}-{quote(entry.id, safe='')}.parquet"
         self._held[entry.id] = target.relative_to(self._chain.root).as_posix()
         with files.told("hold", target):
             files.make_folder(target.parent)
@@ -196,7 +196,7 @@ class FolderTransaction:
             for file in (*staged.files, *staged.rewritten)
         }
         if self._held:
-            folders.add(self._chain.own / "quarantine")
+            folders.add(self._chain.root / FAILED)
         for folder in sorted(folders):
             with files.told("sync", folder):
                 files.sync_folder(folder)
@@ -249,7 +249,7 @@ class FolderTransaction:
                     object=entry_id,
                     hint="see: headgate quarantine list",
                 )
-        waiting = {id_ for id_, entry in held.items() if entry.status in ("held", "logged")}
+        waiting = {id_ for id_, entry in held.items() if entry.waits}
         settled = dict.fromkeys(waiting & set(record.superseded), "superseded") | dict.fromkeys(
             record.resolved, "replayed"
         )

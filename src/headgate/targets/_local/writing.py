@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from headgate.io.formats import RowFile
 
+FAILED = "failed_data"
+"""The folder of rows that were held back; it is there from the first claim on."""
 FILE_SIZE = 256 * 1024**2
 OPEN_FILES = 100
 OPEN_ROWS = 500_000
@@ -61,6 +63,14 @@ def folder_name(table: str) -> str:
         raise FatalError(
             Code.UNSUPPORTED,
             f'tables whose names start with "{PREFIX}" are headgate\'s own',
+            operation="stage",
+            object=table,
+            hint="choose another name",
+        )
+    if name.lower() == FAILED or name.lower().startswith(f"{FAILED}/"):
+        raise FatalError(
+            Code.UNSUPPORTED,
+            f"the folder {FAILED} holds rows that were held back",
             operation="stage",
             object=table,
             hint="choose another name",

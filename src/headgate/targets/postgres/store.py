@@ -136,7 +136,7 @@ class PostgresStore:
 
         with tempfile.TemporaryDirectory(prefix="headgate-") as folder:
             path = Path(folder) / "held.parquet"
-            ledgers.held_file(self._statements("quarantine", entry.id), entry.id, path)
+            ledgers.held_file(self._statements("quarantine", entry.id), entry, path)
             with pq.ParquetFile(path) as file:
                 yield from file.iter_batches()
 
@@ -188,6 +188,10 @@ class PostgresStore:
             return 0
         with statements.connection.transaction():
             return sum(statements.execute(ledger.RESOLVE_QUARANTINE, (status, each)) for each in entry_ids)
+
+    def free(self, entry_ids: Sequence[str]) -> int:
+        statements = self._statements("quarantine")
+        return ledgers.free(statements, entry_ids) if self._has_ledger(statements) else 0
 
     def set_watermark(self, key: PipelineKey, watermark: Watermark | None, source: str) -> None:
         statements = self._statements("state", str(key))
