@@ -246,7 +246,7 @@ def test_hostile_texts_are_shown_and_never_become_markup(tmp_path: Path) -> None
 @needs_browser
 def test_a_browser_shows_the_pages_without_a_complaint(site: Path) -> None:
     with chromium.chromium() as page:
-        for name in ("index.html", "pipelines/orders.html", "errors/LOCKED.html"):
+        for name in ("index.html", "pipelines/orders.html", "errors/LOCKED.html", "history/quality.html"):
             page.open((site / name).as_uri())
             page.evaluate("window.drawn")
             assert page.complaints == []

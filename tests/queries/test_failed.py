@@ -14,7 +14,7 @@ from headgate.api.project import Project
 from headgate.commands.models import DiscardQuarantine, ExpireQuarantine, MendQuarantine
 from headgate.core.errors import Code, FatalError
 
-RULES = [
+RULES: list[dict[str, Any]] = [
     {"name": "paid", "type": "not_null", "columns": ["total"], "on_fail": "quarantine"},
     {"name": "sane", "type": "range", "column": "total", "min": 0, "on_fail": "quarantine"},
 ]

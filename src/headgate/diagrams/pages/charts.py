@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headgate.core.runs import Receipt, Status
-from headgate.diagrams.pages.html import element
+from headgate.diagrams.pages.html import Html, element
 from headgate.diagrams.pipelines.words import rows, seconds
 
 WIDTH, HEIGHT, LEFT, BASE, TOP = 760, 180, 70, 140, 30
@@ -29,7 +29,7 @@ def chart(receipts: Sequence[Receipt]) -> bytes:
     title = f"Time of the last {len(receipts)} runs" if receipts else "No run yet"
     parts = [
         element("rect", width=str(WIDTH), height=str(HEIGHT), fill="#fff"),
-        _text(LEFT, 18, title, "start", weight="600"),
+        label(LEFT, 18, title, "start", weight="600"),
         *_scale(longest if receipts else 0.0),
         *bars,
         *_legend(receipts),
@@ -69,7 +69,7 @@ def _scale(longest: float) -> list[str]:
     for share in (0.5, 1.0) if longest else ():
         y = BASE - (BASE - TOP) * share
         lines.append(element("line", x1=str(LEFT), x2=str(WIDTH - 20), y1=f"{y:g}", y2=f"{y:g}", stroke="#eaecf0"))
-        lines.append(_text(LEFT - 8, y + 4, seconds(longest * share), "end"))
+        lines.append(label(LEFT - 8, y + 4, seconds(longest * share), "end"))
     return lines
 
 
@@ -78,10 +78,11 @@ def _legend(receipts: Sequence[Receipt]) -> list[str]:
     x = LEFT
     for status in dict.fromkeys(receipt.status for receipt in receipts):
         parts.append(element("rect", x=str(x), y="156", width="10", height="10", fill=COLOURS.get(status, OTHER)))
-        parts.append(_text(x + 15, 165, status.value.replace("_", " "), "start"))
+        parts.append(label(x + 15, 165, status.value.replace("_", " "), "start"))
         x += 100
     return parts
 
 
-def _text(x: float, y: float, content: str, anchor: str, weight: str = "400") -> str:
-    return element("text", content, x=f"{x:g}", y=f"{y:g}", text_anchor=anchor, font_weight=weight)
+def label(x: float, y: float, content: str, anchor: str, weight: str = "400") -> Html:
+    """Text in a chart, at its baseline."""
+    return element("text", content, x=f"{x:g}", y=f"{y:g}", text_anchor=anchor, font_weight=weight, fill="#344054")

@@ -29,7 +29,12 @@ def page(title: str, project: str, body: Sequence[str], *, up: str = "") -> byte
         element("ul", id="found", hidden="hidden"),
         class_="search",
     )
-    ways = (("Pipelines", "index.html"), ("Errors", "errors/index.html"), ("Practices", "practices.html"))
+    ways = (
+        ("Pipelines", "index.html"),
+        ("Quality", "history/quality.html"),
+        ("Errors", "errors/index.html"),
+        ("Practices", "practices.html"),
+    )
     header = element(
         "header",
         element("strong", link(project, f"{up}index.html")),

@@ -173,9 +173,10 @@ def _quality(chain: Chain) -> Html:
         (rule_text(rule).rsplit(":", 1)[0], rule.severity, fate[rule.action], rule.description or "")
         for rule in chain.rules
     ]
+    over_time = element("p", link("what runs found, over time", f"../history/quality.html#{chain.name}"))
     if not rows:
-        return section("quality", "Quality", paragraph("No rules."))
-    return section("quality", "Quality", table(("rule", "severity", "if it does not hold", "why"), rows))
+        return section("quality", "Quality", paragraph("No rules."), over_time)
+    return section("quality", "Quality", table(("rule", "severity", "if it does not hold", "why"), rows), over_time)
 
 
 def _monitoring(chain: Chain) -> Html:

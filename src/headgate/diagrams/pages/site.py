@@ -17,6 +17,7 @@ from headgate.diagrams.pages.frame import assets, page
 from headgate.diagrams.pages.html import command, diagram, element, facts, link, marked, paragraph, table
 from headgate.diagrams.pages.pipeline import Surroundings, pipeline_page
 from headgate.diagrams.pages.practices import PRACTICES
+from headgate.diagrams.pages.scores import scores_page
 from headgate.diagrams.pipelines.chain import Chain
 from headgate.diagrams.pipelines.dag import dag, upstream
 from headgate.diagrams.render import mermaid
@@ -47,6 +48,7 @@ def site(
         files[f"pipelines/{chain.name}.html"] = pipeline_page(chain, around)
         files[f"{HISTORY}{chain.name}.svg"] = chart(receipts.get(chain.name, ()))
     files |= _errors(project)
+    files[f"{HISTORY}quality.html"] = scores_page(project, chains, receipts)
     files["assets/search.js"] = _search(files)
     return files | assets() | _mermaid()
 
@@ -118,9 +120,9 @@ def _errors(project: str) -> dict[str, bytes]:
 
 
 def _search(files: Mapping[str, bytes]) -> bytes:
-    """The index that the pages' search looks into: title and text of every page."""
+    """The index that the pages' search looks into: title and text of every page, of the history its title."""
     entries = [
-        {"url": path, "title": _title(content), "text": _words(content)}
+        {"url": path, "title": _title(content), "text": "" if path.startswith(HISTORY) else _words(content)}
         for path, content in files.items()
         if path.endswith(".html")
     ]
