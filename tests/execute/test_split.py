@@ -96,6 +96,24 @@ def test_rows_held_by_a_cast_come_out_as_they_were_before_it() -> None:
     assert held[0].rows.to_pylist() == [{"amount": "two", REASONS: ["cast: amount is a number"]}]
 
 
+@given(st.lists(st.none() | st.tuples(st.text() | st.none(), st.text() | st.none()), min_size=1, max_size=8))
+def test_rows_of_one_type_come_out_of_a_map_as_they_were(kept: list[tuple[str | None, str | None] | None]) -> None:
+    verdict = Verdict(holds=(HoldFlag(0, "cast", "row_error", "cast", "m", "quarantine", 0, "_hg_h0"),))
+    held_rows = [row and [("b", row[0]), ("a", row[1])] for row in kept]
+    batch = pa.RecordBatch.from_arrays(
+        [
+            pa.nulls(len(kept), pa.int64()),
+            pa.array([0 if row is None else 1 for row in kept], pa.int64()),
+            pa.array(held_rows, pa.map_(pa.string(), pa.string())),
+        ],
+        ["a", "_hg_m", "_hg_h0"],
+    )
+    _, held, _ = Splitter(verdict, ["a"], batch.schema).split(batch.slice(1))
+    found = [(row["b"], row["a"]) for group in held for row in group.rows.to_pylist()]
+    assert found == [row for row in kept[1:] if row is not None]
+    assert all(group.rows.schema.names == ["b", "a", REASONS] for group in held)
+
+
 def test_a_pass_without_verdict_is_handed_through_untouched() -> None:
     batch = pa.RecordBatch.from_pydict({"v": [1, 2]})
     splitter = Splitter(Verdict(), ["v"], batch.schema)

@@ -222,10 +222,12 @@ def _as_it_was(rows: pa.RecordBatch, held: str) -> pa.RecordBatch:
     import pyarrow as pa
 
     column = rows.column(held)
-    was = cast("pa.StructArray", cast("pa.ListArray[Any]", column).flatten())
     if not pa.types.is_map(column.type):
-        return pa.RecordBatch.from_struct_array(was)
-    keys, values = was.flatten()
+        return pa.RecordBatch.from_struct_array(cast("pa.StructArray", cast("pa.ListArray[Any]", column).flatten()))
+    entries = column.type
+    pair = pa.struct([("key", entries.key_type), ("value", entries.item_type)])
+    was = cast("pa.ListArray[Any]", column.cast(pa.list_(pair))).flatten()
+    keys, values = cast("pa.StructArray", was).flatten()
     names = [str(name) for name in keys.slice(0, len(keys) // max(rows.num_rows, 1)).to_pylist()]
     return pa.RecordBatch.from_arrays([values[start :: len(names)] for start in range(len(names))], names)
 
