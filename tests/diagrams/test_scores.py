@@ -60,6 +60,12 @@ def test_the_chart_has_a_point_for_each_score_and_joins_runs_that_were_measured(
     assert re.findall(r"<title>2024-03-02 12:00 overall: ([\d.]+)</title>", markup) == ["0.5"]
 
 
+def test_the_scale_begins_so_that_small_changes_are_seen(tmp_path: Path, chain: Chain) -> None:
+    markup = written(tmp_path, chain, run(0, {"overall": 1.0}), run(1, {"overall": 0.9})).read_text()
+    assert re.findall(r'text-anchor="end"[^>]*>([\d.]+)<', markup) == ["0.9", "0.95", "1"]
+    assert re.findall(r'cy="([\d.]+)"', markup) == ["20.0", "150.0"]
+
+
 def test_bars_show_the_rows_that_were_held_back(tmp_path: Path, chain: Chain) -> None:
     markup = written(tmp_path, chain, run(0, {}, 10), run(1, {}, 0), run(2, {}, 40)).read_text()
     bars = re.findall(r'<rect fill="#dc143c" width="[\d.]+" height="([\d.]+)" x="[\d.]+" y="([\d.]+)">', markup)

@@ -22,7 +22,8 @@ SCORES = {
 HELD = "#dc143c"
 TOP, BASE, LOW, LEGEND = 20, 150, 200, 226
 """Scores stand between the first two, the bars of rows held back above the third."""
-COLUMNS = ("run", "status", "rows", "held back", *SCORES, "rules that rows broke")
+FLOORS = (0.0, 0.5, 0.9)
+"""Where the scale may begin: the highest below all scores, so that small changes are seen."""
 
 
 def scores_page(project: str, chains: Sequence[Chain], receipts: Mapping[str, Sequence[Receipt]]) -> bytes:
@@ -46,11 +47,14 @@ def _history(chain: Chain, runs: Sequence[Receipt]) -> Iterator[Html]:
     if not runs:
         yield element("p", "No run has been measured yet.")
         return
-    yield _chart(runs)
-    yield table(COLUMNS, map(_row, reversed(runs)))
+    shown = [name for name in SCORES if any(_score(run, name) is not None for run in runs)]
+    if shown or any(run.rows.quarantined for run in runs):
+        yield _chart(runs, shown)
+    columns = ("run", "status", "rows", "held back", *shown, "rules that rows broke")
+    yield element("div", table(columns, (_row(run, shown) for run in reversed(runs))), class_="scores")
 
 
-def _row(run: Receipt) -> tuple[str, ...]:
+def _row(run: Receipt, shown: Sequence[str]) -> tuple[str, ...]:
     broken = (f"{check.rule} ({check.failed_rows:,})" for check in run.checks if not check.passed)
     found: Mapping[str, Any] = run.quality or {}
     return (
@@ -58,7 +62,7 @@ def _row(run: Receipt) -> tuple[str, ...]:
         run.status.value.replace("_", " "),
         "" if found.get("record_count") is None else f"{found['record_count']:,}",
         f"{run.rows.quarantined:,}",
-        *(_shown(_score(run, name)) for name in SCORES),
+        *(_shown(_score(run, name)) for name in shown),
         ", ".join(broken) or "none",
     )
 
@@ -76,18 +80,20 @@ def _shown(value: float | None) -> str:
 # ------------------------------------------------------------------------------------------------ the chart
 
 
-def _chart(runs: Sequence[Receipt]) -> Html:
+def _chart(runs: Sequence[Receipt], shown: Sequence[str]) -> Html:
     step = (WIDTH - LEFT - 20) / max(len(runs), 12)
     places = [LEFT + step * (number + 0.5) for number in range(len(runs))]
-    lines = (part for name in reversed(SCORES) for part in _line(name, runs, places))
+    lowest = min((value for name in shown for run in runs if (value := _score(run, name)) is not None), default=0.0)
+    floor = max(value for value in FLOORS if value <= lowest)
+    lines = (part for name in reversed(shown) for part in _line(name, runs, places, floor))
     return element(
         "svg",
         element("title", f"Scores of the last {len(runs)} runs"),
         element("rect", width=str(WIDTH), height="240", fill="#fff"),
-        *_scale(),
+        *_scale(floor),
         *_held(runs, places, step),
         *lines,
-        *_legend(runs),
+        *_legend(shown),
         viewBox=f"0 0 {WIDTH} 240",
         width=str(WIDTH),
         role="img",
@@ -97,25 +103,25 @@ def _chart(runs: Sequence[Receipt]) -> Html:
     )
 
 
-def _scale() -> Iterator[Html]:
-    for value in (0.0, 0.5, 1.0):
-        y = _height(value)
+def _scale(floor: float) -> Iterator[Html]:
+    for value in (floor, (floor + 1) / 2, 1.0):
+        y = _height(value, floor)
         yield element("line", x1=str(LEFT), x2=str(WIDTH - 20), y1=f"{y:g}", y2=f"{y:g}", stroke="#d8dce4")
         yield label(LEFT - 8, y + 4, f"{value:g}", "end")
     yield element("line", x1=str(LEFT), x2=str(WIDTH - 20), y1=str(LOW), y2=str(LOW), stroke="#98a2b3")
     yield label(LEFT - 8, LOW, "held", "end")
 
 
-def _height(value: float) -> float:
-    return BASE - (BASE - TOP) * value
+def _height(value: float, floor: float) -> float:
+    return BASE - (BASE - TOP) * (value - floor) / (1 - floor)
 
 
-def _line(name: str, runs: Sequence[Receipt], places: Sequence[float]) -> Iterator[Html]:
+def _line(name: str, runs: Sequence[Receipt], places: Sequence[float], floor: float) -> Iterator[Html]:
     """Points, joined where runs follow each other without a gap in what was measured."""
     before: tuple[float, float] | None = None
     for run, x in zip(runs, places, strict=True):
         value = _score(run, name)
-        here = None if value is None else (x, _height(value))
+        here = None if value is None else (x, _height(value, floor))
         if here is not None:
             if before is not None:
                 ends = dict(zip(("x1", "y1", "x2", "y2"), (f"{at:.1f}" for at in (*before, *here)), strict=True))
@@ -139,8 +145,7 @@ def _held(runs: Sequence[Receipt], places: Sequence[float], step: float) -> Iter
             )
 
 
-def _legend(runs: Sequence[Receipt]) -> Iterator[Html]:
-    shown = [name for name in SCORES if any(_score(run, name) is not None for run in runs)]
+def _legend(shown: Sequence[str]) -> Iterator[Html]:
     for number, (name, colour) in enumerate([*((name, SCORES[name]) for name in shown), ("rows held back", HELD)]):
         x = LEFT + 110 * number
         yield element("rect", x=str(x), y=str(LEGEND - 9), width="10", height="10", fill=colour)
