@@ -85,6 +85,7 @@ config: Commands = {
     "create": project.config_create,
     "set": project.config_set,
     "delete": project.config_delete,
+    "expectations": project.config_expectations,
 }
 app.add_typer(_add(_app("Pipelines as records."), config), name="config")
 

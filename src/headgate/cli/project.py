@@ -142,3 +142,33 @@ def _read(file: Path) -> str:
         raise FatalError(
             Code.USAGE, reason, operation="read", object=str(file), hint="--from FILE, or - for stdin"
         ) from None
+
+
+def config_expectations(
+    face: Face,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A suite as JSON.")],
+    skip: Annotated[bool, typer.Option("--skip", help="Leave out what has no counterpart, and name it.")] = False,
+) -> None:
+    """Translate a suite of Great Expectations into quality rules."""
+    from headgate.config.dump import dump
+    from headgate.config.expectations import rules_of
+    from headgate.core.errors import Code, FatalError
+    from headgate.io import files
+
+    path = face.directory / file
+    with files.told("read", path):
+        rules, missing = rules_of(path.read_text(encoding="utf-8"), str(file))
+    if missing and not skip:
+        raise FatalError(
+            Code.UNSUPPORTED,
+            f"{len(missing)} of {len(rules) + len(missing)} expectations have no counterpart: {'; '.join(missing)}",
+            operation="expectations",
+            object=str(file),
+            hint="translate the others with --skip, and write these as rules of type sql or python",
+        )
+    if face.json:
+        face.document({"quality_rules": rules, "skipped": missing})
+        return
+    face.line(dump({"quality_rules": rules}).rstrip("\n"))
+    for one in missing:
+        face.note(f"left out: {one}")

@@ -21,16 +21,35 @@ if TYPE_CHECKING:
     from headgate.plan.stages import CallCheck
 
 
+def judge_of(reference: str, root: Path) -> Callable[..., Any]:
+    """The function that a step or rule names: the user's own, or one that a kind of rule makes."""
+    from headgate.core.registry import PackageRegistry
+    from headgate.io.userland import load_function
+
+    kind, made, what = reference.partition("=")
+    if not made:
+        return load_function(reference, root)
+    function: Callable[..., Any] = PackageRegistry().module("quality", kind).judge(what, root)
+    return function
+
+
+def probe_judge(reference: str, root: Path) -> str:
+    """The fingerprint of the function of a rule, if there is such a function."""
+    from headgate.core.registry import PackageRegistry
+    from headgate.io.userland import source_hash
+
+    judge_of(reference, root)
+    kind, made, what = reference.partition("=")
+    return str(PackageRegistry().module("quality", kind).digest(what, root)) if made else source_hash(reference, root)
+
+
 def probe_call(call: Call, columns: Sequence[Column], binder: TypeBinder, root: Path) -> tuple[tuple[Column, ...], str]:
     """The columns a step gives: those declared, or what the function makes of a table without rows."""
-    from headgate.io.userland import load_function, source_hash
-
-    digest = source_hash(call.function, root)
+    digest = probe_judge(call.function, root)
     if call.columns:
-        load_function(call.function, root)
         return tuple(Column(name, kind) for name, kind in call.columns.items()), digest
     empty = binder.arrow(columns).empty_table()
-    result = _call(load_function(call.function, root), empty, call.function, root)
+    result = _call(judge_of(call.function, root), empty, call.function, root)
     return binder.columns(result.schema), digest
 
 
@@ -168,7 +187,7 @@ def _fit(table: pa.Table, schema: pa.Schema, reference: str) -> pa.Table:
 def judge_rows(
     check: CallCheck, reader: pa.RecordBatchReader, root: Path, most: int, failing: FailingRows
 ) -> tuple[int, int, list[Any]]:
-    """Ask a function of the user's which rows hold: (failing rows, rows judged, the first failing rows).
+    """Ask a function which rows hold: (failing rows, rows judged, the first failing rows).
 
     It gives a truth value a row (NULL passes), or one for all the rows that it was given. ``failing`` takes the numbers
     of failing rows, if the reader has such a column.
@@ -176,9 +195,9 @@ def judge_rows(
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from headgate.io.userland import load_function, user_error
+    from headgate.io.userland import user_error
 
-    function = load_function(check.function, root)
+    function = judge_of(check.function, root)
     failed = judged = 0
     sample: list[Any] = []
     tables = [reader.read_all()] if check.scope == "table" else (pa.Table.from_batches([one]) for one in reader)

@@ -302,7 +302,11 @@ class Judgement:
 
 @dataclass(frozen=True)
 class CallRule:
-    """A Python function of the user's says which rows hold, batch by batch, or whether the whole table does."""
+    """A Python function says which rows hold, batch by batch, or whether the whole table does.
+
+    ``function`` is the user's, ``module:name``; or ``KIND=WHAT``, if the rule of that kind makes it: its module then
+    has ``judge(what, root)``, which gives the function, and ``digest(what, root)``, for the plan's hash.
+    """
 
     function: str
     scope: Literal["batch", "table"]

@@ -1,0 +1,128 @@
+"""``json_schema``: rows, or the JSON documents of a column, judged by the library jsonschema."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from headgate.core.errors import Code, FatalError
+from headgate.core.models import RuleOptions
+from headgate.core.values import plain
+from headgate.sql.shapes import CallRule, StepInput
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Options(RuleOptions):
+    """Each row, or each JSON document of a column, is valid by a JSON Schema: for what the rule ``schema`` lacks.
+
+    Dates and times are their ISO texts. A NULL is null where its property takes null, and otherwise as if it were not
+    there, so that ``required`` asks for it. Needs the package jsonschema. For flat rows ``schema`` is much faster.
+    """
+
+    type: Literal["json_schema"]
+    file: str = Field(min_length=1, description="The JSON Schema, relative to the project.")
+    column: str | None = Field(
+        default=None, description="A text column of JSON documents; default the whole row. Text that is none breaks it."
+    )
+
+
+def shapes(options: Options, step: StepInput) -> CallRule:
+    """A call of the validator over rows or one column."""
+    columns = (step.resolve(options.column),) if options.column else step.names
+    message = options.description or f"{options.column or 'rows'} as {options.file} has it"
+    what = f"{'text' if options.column else 'row'}:{options.file}"
+    return CallRule(f"json_schema={what}", "batch", tuple(columns), message)
+
+
+def judge(what: str, root: Path) -> Callable[[pa.Table], list[bool | None]]:
+    """The function that says of each row whether it is valid.
+
+    Raises:
+        FatalError: DRIVER_MISSING without the library; CONFIG_INVALID for a file that is no schema.
+    """
+    kind, _, file = what.partition(":")
+    validator = _validator(file, root)
+    read = _documents if kind == "text" else _rows
+
+    def holds(rows: pa.Table) -> list[bool | None]:
+        return read(rows, validator)
+
+    return holds
+
+
+def digest(what: str, root: Path) -> str:
+    """A fingerprint of the schema, for plans."""
+    return hashlib.sha256(_read(what.partition(":")[2], root)).hexdigest()[:16]
+
+
+def _validator(file: str, root: Path) -> Any:
+    try:
+        import jsonschema
+    except ImportError:
+        raise FatalError(
+            Code.DRIVER_MISSING,
+            "jsonschema is not installed",
+            operation="check",
+            object="json_schema",
+            hint="pip install 'headgate[jsonschema]'",
+        ) from None
+    try:
+        schema = json.loads(_read(file, root))
+        kind = jsonschema.validators.validator_for(schema)
+        kind.check_schema(schema)
+    except (ValueError, jsonschema.exceptions.SchemaError) as error:
+        message = getattr(error, "message", str(error))
+        raise _invalid(file, f"it is no JSON Schema: {message}", "mend the file") from None
+    return kind(schema, format_checker=kind.FORMAT_CHECKER)
+
+
+def _read(file: str, root: Path) -> bytes:
+    path = (root / file).resolve()
+    if root.resolve() not in path.parents or not path.is_file():
+        raise _invalid(file, "there is no such file in the project", "its path is relative to the project")
+    return path.read_bytes()
+
+
+def _invalid(file: str, message: str, hint: str) -> FatalError:
+    return FatalError(Code.CONFIG_INVALID, message, operation="load", object=file, hint=hint)
+
+
+def _documents(rows: pa.Table, validator: Any) -> list[bool | None]:
+    found: list[bool | None] = []
+    for text in rows.column(0).to_pylist():
+        try:
+            found.append(None if text is None else validator.is_valid(json.loads(text)))
+        except ValueError:
+            found.append(False)
+    return found
+
+
+def _rows(rows: pa.Table, validator: Any) -> list[bool | None]:
+    absent = {name for name in rows.column_names if not _takes_null(validator, name)}
+    return [
+        validator.is_valid({k: _json(v) for k, v in row.items() if v is not None or k not in absent})
+        for row in rows.to_pylist()
+    ]
+
+
+def _takes_null(validator: Any, name: str) -> bool:
+    of = validator.schema.get("properties", {}) if isinstance(validator.schema, dict) else {}
+    return name in of and bool(validator.evolve(schema=of[name]).is_valid(None))
+
+
+def _json(value: Any) -> Any:
+    """Numbers stay numbers, decimals among them, since a schema compares them."""
+    from decimal import Decimal
+
+    if isinstance(value, Decimal | float):
+        return value
+    if isinstance(value, dict):
+        return {key: _json(item) for key, item in value.items()}
+    return [_json(item) for item in value] if isinstance(value, list) else plain(value)

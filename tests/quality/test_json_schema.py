@@ -1,0 +1,97 @@
+"""Rows and documents judged by jsonschema: what the schema says, with the product's rule about NULL."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from tests.plan.projects import SmallProject, with_orders
+
+from headgate.core.errors import Code, FatalError
+from headgate.quality import json_schema
+
+ROW = {
+    "type": "object",
+    "required": ["id", "kind"],
+    "properties": {
+        "id": {"type": "integer", "minimum": 1},
+        "kind": {"enum": ["a", "b"]},
+        "price": {"type": "number", "exclusiveMaximum": 10},
+        "note": {"type": ["string", "null"]},
+        "day": {"type": "string", "format": "date"},
+    },
+    "if": {"properties": {"kind": {"const": "b"}}},
+    "then": {"required": ["price", "note"]},
+}
+
+
+def judged(root: Path, schema: Any, rows: pa.Table, kind: str = "row") -> list[bool | None]:
+    (root / "s.json").write_text(json.dumps(schema))
+    return json_schema.judge(f"{kind}:s.json", root)(rows)
+
+
+def test_rows_are_valid_as_the_schema_says_and_null_is_absent_unless_it_may_be_null(tmp_path: Path) -> None:
+    rows = pa.table(
+        {
+            "id": [1, 0, 3, 4, 5, None],
+            "kind": ["a", "a", "b", "b", "c", "a"],
+            "price": pa.array([None, None, Decimal("9.99"), None, None, Decimal(10)], pa.decimal128(6, 2)),
+            "note": [None] * 6,
+            "day": [date(2024, 2, 29)] * 6,
+        }
+    )
+    assert judged(tmp_path, ROW, rows) == [True, False, True, False, False, False]
+
+
+def test_documents_of_a_column_are_valid_and_null_passes(tmp_path: Path) -> None:
+    rows = pa.table({"t": ['{"a": [1]}', '{"a": ["x"]}', "{", "", None, "[]"]})
+    schema = {"type": "object", "properties": {"a": {"type": "array", "items": {"type": "integer"}}}}
+    assert judged(tmp_path, schema, rows, "text") == [True, False, False, False, None, False]
+
+
+def defined(root: Path, schema: str, **rule: Any) -> SmallProject:
+    (root / "s.json").write_text(schema)
+    return with_orders(root).define(rules=[{"type": "json_schema", "file": "s.json", "name": "valid", **rule}])
+
+
+def test_a_run_tells_which_rows_are_not_valid(tmp_path: Path) -> None:
+    project = defined(tmp_path, '{"properties": {"total": {"minimum": 0}}}', on_fail="warn")
+    (check,) = project.run().checks
+    assert (check.rule, check.failed_rows, check.passed, dict(check.sample[0])["total"]) == ("valid", 1, False, -5)
+
+
+def test_another_schema_is_another_plan(tmp_path: Path) -> None:
+    before = defined(tmp_path, "{}").plan().hash
+    assert defined(tmp_path, '{"maxProperties": 9}').plan().hash != before
+
+
+@pytest.mark.parametrize(
+    ("schema", "rule", "message"),
+    [
+        ('{"type": "nonsense"}', {}, "it is no JSON Schema: 'nonsense' is not valid"),
+        ("{", {}, "it is no JSON Schema"),
+        ("{}", {"file": "absent.json"}, "there is no such file in the project"),
+        ("{}", {"file": "../s.json"}, "there is no such file in the project"),
+        ("{}", {"column": "absent"}, 'column "absent" not found'),
+        ("{}", {"on_fail": "quarantine"}, "cannot hold single rows back"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused_before_anything_is_read(
+    tmp_path: Path, schema: str, rule: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(FatalError, match=message):
+        defined(tmp_path, schema, **rule).plan()
+
+
+def test_without_the_library_the_hint_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jsonschema", None)
+    result = defined(tmp_path, "{}").attempt()
+    assert result.error_code == Code.DRIVER_MISSING
+    assert result.failure is not None
+    assert result.failure.hint == "pip install 'headgate[jsonschema]'"
