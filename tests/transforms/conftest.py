@@ -177,7 +177,13 @@ def execute(database: duckdb.DuckDBPyConnection) -> Execute:
         step = step_input(columns, relations=others_columns, **others)
         read = database.execute("SELECT * FROM input ORDER BY rowid").fetchall()
         outcome = Outcome(dict(columns), read)
-        for shape in module.shapes(module.Options(type=kind, **options), step):
+        chosen = module.Options(type=kind, **options)
+        if hasattr(module, "prepared"):
+            first, chosen = module.prepared(chosen, step)
+            for shape in first:
+                _apply(database, shape, outcome)
+            step = step_input(outcome.columns, relations=others_columns, **others)
+        for shape in module.shapes(chosen, step):
             _apply(database, shape, outcome)
         return outcome
 

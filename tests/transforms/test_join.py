@@ -85,6 +85,63 @@ def test_semi_keeps_rows_with_a_match_and_anti_those_without(
     assert (anti.rows, anti.dropped["filtered"]) == ([row for row in left if row not in met], len(met))
 
 
+HOWS = st.sampled_from(["left", "inner", "right", "outer", "semi", "anti"])
+
+
+@for_all(LEFT_ROWS, RIGHT_ROWS, HOWS)
+def test_a_key_may_be_calculated_and_leaves_no_column(
+    execute: Any, left: list[Any], right: list[Any], how: str
+) -> None:
+    adds = {} if how in ("semi", "anti") else {"many": True, "suffix": "_r"}
+    outcome = run(execute, {"table": "dim", "on": {"k + 1": "k", "UPPER(m)": "m"}, "how": how, **adds}, left, right)
+    keyed = [(None if row[1] is None else row[1] + 1, None if row[2] is None else row[2].upper()) for row in left]
+    found = [[other for other in right if None not in key and other[:2] == key] for key in keyed]
+    expected: list[Any] = []
+    for row, others in zip(left, found, strict=True):
+        if how in ("semi", "anti"):
+            expected += [row] if bool(others) == (how == "semi") else []
+        elif how in ("right", "outer"):
+            none = [(*row, None, None, None)] if how == "outer" else []
+            expected += [(*row, *other) for other in others] or none
+        else:
+            expected += [(*row, other[2]) for other in others] or ([(*row, None)] if how == "left" else [])
+    if how in ("right", "outer"):
+        met = [other for others in found for other in others]
+        expected += [(None, None, None, *other) for other in right if other not in met]
+    assert sorted(outcome.rows, key=repr) == sorted(expected, key=repr)
+    names = {"left": ["name"], "inner": ["name"], "right": ["k_r", "m_r", "name"], "outer": ["k_r", "m_r", "name"]}
+    assert list(outcome.columns) == [*LEFT, *names.get(how, [])]
+
+
+def test_a_key_that_cannot_be_calculated_is_a_row_error(project: SmallProject) -> None:
+    project.table("dim", {"k": "INTEGER", "name": "TEXT"}, [(1, "one"), (3, "three")])
+    step = {"type": "join", "table": "dim", "connection": "shop", "on": {"CAST(note AS INTEGER)": "k"}}
+    receipt = project.define(steps=[step], error_handling={"on_row_error": "quarantine"}).run()
+    assert project.out("SELECT id, name FROM out") == [(1, "one"), (3, "three"), (4, None), (5, None)]
+    (entry,) = receipt.quarantine
+    (row,) = project.held(entry)
+    assert (row["id"], row["_reasons"]) == (2, ["join on CAST(note AS INTEGER): CAST(note AS INTEGER) can be computed"])
+    assert set(row) == {"id", "city", "total", "note", "_reasons"}
+
+
+@pytest.mark.parametrize(
+    ("on", "message"),
+    [
+        ({"kk": "k"}, 'column "kk" not found'),
+        ({"k +": "k"}, "does not parse"),
+        ({"SUM(k)": "k"}, "SUM"),
+        ({"UPPER(absent)": "m"}, 'column "absent" not found'),
+        ({"k || ''": "k"}, r"the key k \|\| '' is VARCHAR, but k is BIGINT"),
+        ({"k": "LOWER(m)"}, r'column "LOWER\(m\)" not found'),
+    ],
+)
+def test_keys_that_cannot_be_compared_are_refused(project: SmallProject, on: dict[str, str], message: str) -> None:
+    project.table("dim", {"k": "INTEGER", "m": "TEXT"}, []).table("orders", {"k": "INTEGER", "m": "TEXT"}, [])
+    step = {"type": "join", "table": "dim", "connection": "shop", "on": on, "suffix": "_r"}
+    with pytest.raises(FatalError, match=message):
+        project.define(steps=[step]).plan()
+
+
 @pytest.mark.parametrize(
     ("how", "counts", "expected"),
     [

@@ -20,6 +20,7 @@ from headgate.plan.partial import refuse_partial_groups, refuse_windows_beside
 from headgate.plan.passes import PassBuilder, narrowed
 from headgate.plan.placement import Sites, place
 from headgate.plan.places import located
+from headgate.plan.prepare import prepared
 from headgate.plan.reading import narrowed_scan
 from headgate.plan.rules import RuleBook, alone
 from headgate.plan.stages import (
@@ -182,6 +183,7 @@ class _Compiler:
         self.builder.applied = index
         module = self.registry.module("transforms", options.type)
         self.hiding.see(self.builder.lineage, module.hides(options) if hasattr(module, "hides") else ())
+        options = prepared(module, options, self._input(), lambda shape: self._add(shape, name))
         shapes = module.shapes(options, self._input())
         refuse_partial_groups(self.pipeline.sources[0], options, shapes)
         if followed(self.pipeline):

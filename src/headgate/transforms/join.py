@@ -14,10 +14,12 @@ from sqlglot import exp
 from headgate.core.contracts import Column
 from headgate.core.errors import Code, FatalError
 from headgate.core.models import Names, StepOptions
+from headgate.sql.failures import attempt, can_fail, failed, there
 from headgate.sql.naming import distinct
-from headgate.sql.shapes import Drop, Lookup, Reshape, Shape, SideRead, StepInput, column, missing_column
+from headgate.sql.shapes import Drop, Flag, Lookup, Project, Reshape, Shape, SideRead, StepInput, column, missing_column
 from headgate.sql.types import SqlType, parse_type
 
+_HIDDEN = "_join_key_"
 _NUMBERS = ("integer", "decimal", "float")
 
 
@@ -43,14 +45,19 @@ class Options(StepOptions):
     path: str | None = Field(default=None, description="Instead of a table: files, relative to the project.")
     connection: str | None = Field(default=None, description="Where the table is; default the lake.")
     on: Annotated[dict[str, str], BeforeValidator(_as_mapping), Field(min_length=1)] = Field(
-        description="Key columns: a list of names, or a mapping of left to right names."
+        description="Key columns: a list of names, or a mapping of left to right names. On the left an expression may "
+        "stand, such as LOWER(email)."
     )
     how: Literal["left", "inner", "right", "outer", "anti", "semi"] = Field(
         default="left",
         description="left keeps rows without a match, inner drops them; right and outer add the other side's rows "
         "without a match; semi keeps rows with a match and adds nothing, anti keeps those without.",
     )
-    columns: Names | None = Field(default=None, description="What to add; default every column but the keys.")
+    columns: Names | None = Field(
+        default=None,
+        description="What to add; default every column but the keys. For a key that is an expression, right and outer "
+        "joins add the other side's, since no column could show it.",
+    )
     many: bool = Field(default=False, description="Allow several matches, each of which gives a row.")
     suffix: str | None = Field(default=None, description="Added to names of the other side that exist on this one.")
 
@@ -77,8 +84,51 @@ def side(options: Options) -> SideRead:
     return SideRead(f"join_{words}_{digest}", options.connection, options.table, options.path, columns, unique)
 
 
+def prepared(options: Options, step: StepInput) -> tuple[list[Shape], Options]:
+    """Keys that are expressions become columns of the rows first, under names that :func:`shapes` takes away again."""
+    values, flags, on = step.keep_all(), [], {}
+    for left, right in options.on.items():
+        name = left
+        if left.lower() not in {known.lower() for known in step.names}:
+            key = _expression(left, step)
+            name = f"{_HIDDEN}{left}"
+            if can_fail(key, step.columns):
+                computed = attempt(key)
+                flags.append(Flag(f"join on {left}", failed(key), (name,), f"{left} can be computed", there(computed)))
+                key = computed
+            values.append((name, key))
+        on[name] = right
+    if len(values) == len(step.columns):
+        return [], options
+    return [Project(tuple(values), tuple(flags))], options.model_copy(update={"on": on})
+
+
+def _expression(text: str, step: StepInput) -> exp.Expr:
+    try:
+        key = step.expression(text)
+    except FatalError:
+        if re.fullmatch(r"[\w ]+", text):  # a name that is no column here
+            raise missing_column(text, step.names) from None
+        raise
+    if isinstance(key, exp.Column):
+        raise missing_column(text, step.names)
+    return key
+
+
 def shapes(options: Options, step: StepInput) -> list[Shape]:
     """A lookup or a drop; a reshape where rows may multiply or be added, after those that leave have left."""
+    hidden = [name for name in options.on if name.startswith(_HIDDEN)]
+    if not hidden:
+        return _shapes(options, step)
+    found = _shapes(options, step)
+    names = [name for name in step.names if name not in hidden]
+    if options.how not in ("semi", "anti"):
+        other = _other(options, side(options).name, step)
+        names += [name for _, name in _added(options, other, _keys(options, other, step), step)]
+    return [*found, Project(tuple((name, column(name)) for name in names))]
+
+
+def _shapes(options: Options, step: StepInput) -> list[Shape]:
     name = side(options).name
     other = _other(options, name, step)
     on = _keys(options, other, step)
@@ -121,19 +171,21 @@ def _comparable(left: str, mine: SqlType, right: str, theirs: SqlType) -> None:
     numbers = mine.family in _NUMBERS and theirs.family in _NUMBERS
     if numbers or mine == theirs or (mine.family == theirs.family != "other"):
         return
+    said = left.removeprefix(_HIDDEN)
     raise FatalError(
         Code.PLAN_INVALID,
-        f"the key {left} is {mine.name}, but {right} is {theirs.name}",
+        f"the key {said} is {mine.name}, but {right} is {theirs.name}",
         operation="plan",
-        object=left,
-        hint=f"cast {left} to {theirs.name} in a step before",
+        object=said,
+        hint=f"write CAST({said} AS {theirs.name}): {right} as the key, or cast it in a step before",
     )
 
 
 def _added(
     options: Options, other: Sequence[Column], on: tuple[tuple[str, str], ...], step: StepInput
 ) -> tuple[tuple[str, str], ...]:
-    keys = {theirs for _, theirs in on}
+    shown = options.how in ("right", "outer")
+    keys = {theirs for mine, theirs in on if not (shown and mine.startswith(_HIDDEN))}
     wanted = (
         [_resolve(name, other).name for name in options.columns]
         if options.columns
