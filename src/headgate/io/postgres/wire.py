@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _PREFIX = 5
 """Bytes before the data of a message: its kind and length."""
+_SIGNATURE = 19
+"""Bytes before the first row of a binary COPY."""
 _COPY_DONE = b"c\0\0\0\4"
 
 
@@ -68,6 +70,24 @@ def _message(piece: bytearray) -> memoryview:
     piece[0] = DATA
     HEADER.pack_into(piece, 1, len(piece) - 1)
     return memoryview(piece)
+
+
+def values(pieces: Iterator[memoryview]) -> Iterator[bytes]:
+    """The values of what :func:`copy_out` gave, where the rows have one column, in which no NULL is."""
+    unpack, begun = HEADER.unpack_from, False
+    for piece in pieces:
+        data, place = bytes(piece), 0
+        while place < len(data):
+            end = place + 1 + unpack(data, place + 1)[0]
+            place += _PREFIX
+            if not begun:
+                begun = True
+                place += _SIGNATURE
+            while place < end and data[place] == 0:  # the last message has no row, and says so by -1
+                start = place + 6
+                place = start + unpack(data, place + 2)[0]
+                yield data[start:place]
+            place = end
 
 
 def copy_in(session: psycopg.Connection[Any], statement: str, pieces: Iterator[memoryview], name: str) -> int:

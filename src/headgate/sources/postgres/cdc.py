@@ -6,21 +6,23 @@ it. A run reads up to where the log was when it began, by looking (peek), so tha
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from headgate.core.contracts import Scan, SourceSchema, Window
 from headgate.core.errors import Code, FatalError
-from headgate.io.postgres import Connection, connect, explained, slots
+from headgate.io.postgres import Connection, slots
 from headgate.io.postgres.changed_rows import CHANGE, ORDER, ChangedRows, cdc_column
 from headgate.io.postgres.pgoutput import Change, Decoder
 from headgate.io.postgres.reading import Snapshot, select_list, source_schema
 from headgate.io.postgres.types import ReadColumn
 from headgate.sources.postgres.subject import Subject
+from headgate.sources.postgres.waiting import Waiting
 
-_KINDS = "(68, 73, 84, 85)"
-"""The first bytes of messages that tell of rows: D, I, T, U."""
-_TRUNCATE = 84
+_SOON = 0.1
+"""Seconds after which a run gets ready beside a server that still looks."""
 MEGABYTE = 1_000_000
 
 
@@ -38,36 +40,49 @@ def schema(subject: Subject) -> SourceSchema:
     return source_schema(_reads(subject), _keys(subject))
 
 
-def probe(subject: Subject, since: Mapping[str, Any] | None) -> Window | None:
-    """Everything, the first time; then the changes up to where the log is now."""
+def probe(subject: Subject, since: Mapping[str, Any] | None) -> tuple[Window | None, Waiting | None]:
+    """Everything, the first time; then the changes up to where the log is now, which wait to be read."""
     _check(subject)
     slot, publication = names(subject)
     if since is None:
         slots.find(subject.statements, slot)
-        return Window(None, note=f"everything in one snapshot; changes after it wait in the slot {slot}")
+        return Window(None, note=f"everything in one snapshot; changes after it wait in the slot {slot}"), None
     low = _position(since, subject)
     found = slots.need(subject.statements, slot)
     if found.confirmed < low:
         slots.advance(subject.connection, slot, low)  # it was committed, and the server was not told
     high = slots.number(str(subject.statements.value("SELECT pg_current_wal_flush_lsn()::text")))
     if high <= low:
-        return None
-    waiting, emptied = subject.statements.query(
-        f"SELECT count(*) FILTER (WHERE get_byte(data, 0) IN {_KINDS}), count(*) FILTER (WHERE get_byte(data, 0) ="
-        f" {_TRUNCATE}) FROM {slots.peek(slot, publication, high)}"
-    )[0]
-    if not waiting:
+        return None, None
+    waiting = Waiting(subject.connection, slot, publication, high, subject.name)
+    with _ready_beside(subject):
+        rows = waiting.count()
+    if not rows:
+        waiting.close()
         slots.advance(subject.connection, slot, high)  # what others did to other tables need not be kept
-        return None
+        return None, None
     behind = found.behind / MEGABYTE
-    note = f"{waiting} changes up to {slots.text(high)}; the slot {slot} ({found.status}) holds {behind:.0f} MB back"
-    return Window({"slot": slot, "lsn": [low, high]}, since, {"lsn": high, "slot": slot, "emptied": emptied}, note)
+    note = f"{rows} changes up to {slots.text(high)}; the slot {slot} ({found.status}) holds {behind:.0f} MB back"
+    return Window({"slot": slot, "lsn": [low, high]}, since, {"lsn": high, "slot": slot}, note), waiting
 
 
-def scan(subject: Subject, window: Window, batch_rows: int) -> Scan:
+@contextmanager
+def _ready_beside(subject: Subject) -> Iterator[None]:
+    """Where the server takes its time to look, the run gets ready meanwhile."""
+    timer = threading.Timer(_SOON, subject.context.on_news)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def scan(subject: Subject, window: Window, batch_rows: int, waiting: Waiting | None) -> Scan:
+    """``waiting``: what the probe of this window left open."""
     if window.since is None:
         return _snapshot(subject, batch_rows)
-    return _changes(subject, window)
+    return _changes(subject, window, waiting)
 
 
 def acknowledge(connection: Connection, position: Mapping[str, Any]) -> None:
@@ -103,29 +118,28 @@ def _snapshot(subject: Subject, batch_rows: int) -> Scan:
 # ------------------------------------------------------------------------------------------------------- changes
 
 
-def _changes(subject: Subject, window: Window) -> Scan:
+def _changes(subject: Subject, window: Window, waiting: Waiting | None) -> Scan:
     import pyarrow as pa
 
     slot, publication = names(subject)
     low, high = int((window.since or {})["lsn"]), int(window.high["lsn"])
-    messages = slots.peek(slot, publication, high)
-    emptied = int(window.high["emptied"])
+    if waiting is None or waiting.key != (slot, publication, high, subject.name):
+        waiting = Waiting(subject.connection, slot, publication, high, subject.name)
+        waiting.count()
     rows = ChangedRows(subject.server_columns(), subject.keys(), subject.name, subject.context.lookup)
     decoder = Decoder()
-    session = connect(subject.connection)
-    stream = _messages(session, f"COPY (SELECT data FROM {messages}) TO STDOUT (FORMAT binary)", subject.name)
-    changes = _after(decoder.changes(stream), low, emptied)
+    changes = _after(decoder.changes(waiting.messages()), low, waiting.emptied)
 
     def close() -> None:
         rows.close()
-        session.close()
+        waiting.close()
 
     def position() -> Mapping[str, Any]:
         lsn = max(high, decoder.end)
         return {"lsn": lsn, "slot": slot, "value": slots.text(lsn)}
 
     reader = pa.RecordBatchReader.from_batches(rows.schema(), rows.batches(changes))
-    return Scan(schema(subject), reader, position=position, close=close, whole=bool(emptied))
+    return Scan(schema(subject), reader, position=position, close=close, whole=bool(waiting.emptied))
 
 
 def _after(changes: Iterator[Change], low: int, emptied: int) -> Iterator[Change]:
@@ -135,13 +149,6 @@ def _after(changes: Iterator[Change], low: int, emptied: int) -> Iterator[Change
             emptied -= 1
         elif emptied <= 0 and change.lsn >= low:
             yield change
-
-
-def _messages(session: Any, statement: str, name: str) -> Iterator[bytes]:
-    with explained("scan", name, Code.EXTRACTION_FAILED), session.cursor() as cursor, cursor.copy(statement) as copy:
-        copy.set_types(["bytea"])
-        for (data,) in copy.rows():
-            yield data
 
 
 # --------------------------------------------------------------------------------------------------------- parts

@@ -23,6 +23,7 @@ from headgate.io.postgres.reading import SNAPSHOT, Snapshot, select_list, source
 from headgate.io.postgres.types import ReadColumn
 from headgate.sources.postgres import cdc, windows
 from headgate.sources.postgres.subject import Subject
+from headgate.sources.postgres.waiting import Waiting
 from headgate.sql.literals import quote_name
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class PostgresSource:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._session: psycopg.Connection[Any] | None = None
+        self._waiting: Waiting | None = None
 
     def test(self) -> str:
         version = self._statements("test").value("SELECT current_setting('server_version')")
@@ -81,7 +83,9 @@ class PostgresSource:
                     identity=windows.interval_of(context), note="everything, in one snapshot", limit=read.max_records
                 )
             if read.mode == "cdc":
-                return cdc.probe(subject, since)
+                self._forget()
+                window, self._waiting = cdc.probe(subject, since)
+                return window
             if context.interval is not None:
                 return windows.interval_window(subject, since)
             if subject.by_xid(since):
@@ -93,7 +97,8 @@ class PostgresSource:
             return comparing.scan(self, read, context, window)
         subject = Subject(self._statements("scan"), read, context, self._connection)
         if read.mode == "cdc":
-            return cdc.scan(subject, window, read.batch_size or context.batch_size)
+            waiting, self._waiting = self._waiting, None  # the scan ends it
+            return cdc.scan(subject, window, read.batch_size or context.batch_size, waiting)
         columns = subject.columns()
         schema = source_schema(columns, subject.keys())
         size = read.batch_size or context.batch_size
@@ -157,9 +162,16 @@ class PostgresSource:
             cdc.acknowledge(self._connection, position)
 
     def close(self) -> None:
+        self._forget()
         if self._session is not None:
             self._session.close()
             self._session = None
+
+    def _forget(self) -> None:
+        """Leave what a probe found waiting unread."""
+        if self._waiting is not None:
+            self._waiting.close()
+            self._waiting = None
 
     def _statements(self, operation: str) -> Statements:
         if self._session is None or self._session.closed:
