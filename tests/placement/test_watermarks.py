@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import yaml
 from tests.conftest import Server
 from tests.movers import Movers
 
@@ -161,6 +162,51 @@ def test_a_cursor_in_the_future_does_not_hide_what_comes_before_it(shop: Movers,
         assert shop.run().status.value == "skipped"
         shop.shop("UPDATE t SET at = now() WHERE id = 600")
         shop.run()
+    assert same(shop)
+
+
+def test_a_key_of_two_columns_tells_rows_of_one_moment_apart_however_they_are_cut(movers: Movers) -> None:
+    movers.shop(
+        "CREATE TABLE t (shop int, nr int, name text, at timestamptz, PRIMARY KEY (shop, nr))",
+        "INSERT INTO t SELECT g % 3, g / 3, 'a', timestamptz '2024-01-01' FROM generate_series(1, 20) g",
+    )
+    cursor = {"column": "at", "key": ["shop", "nr"]}
+    source = {**BY_TABLE, "mode": "incremental", "incremental": cursor, "max_records": 7}
+    movers.define(source=source, target={"connection": "goal", "table": "out", "mode": "append"})
+    loaded = [movers.run().rows.loaded for _ in range(3)]
+    movers.shop("INSERT INTO t VALUES (0, 99, 'b', timestamptz '2024-01-01'), (9, 0, 'c', timestamptz '2024-01-02')")
+    assert [*loaded, movers.run().rows.loaded] == [7, 7, 6, 2]
+    assert movers.run().status.value == "skipped"
+    query = "SELECT shop, nr, name FROM {} ORDER BY 1, 2"
+    assert movers.rows(query.format("out")) == movers.rows(query.format("t"), movers.source)
+
+
+def test_a_read_that_takes_too_long_ends_with_its_reason_and_loses_nothing(movers: Movers) -> None:
+    movers.shop("CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t SELECT generate_series(1, 400)")
+    slow = "SELECT id, repeat('x', 20000) AS filling, pg_sleep(0.01)::text AS slept FROM t"
+    movers.define(source={"connection": "shop", "query": slow})
+    document = yaml.safe_load((movers.root / "headgate.yml").read_text())
+    document["connections"]["shop"]["statement_timeout"] = "1s"
+    (movers.root / "headgate.yml").write_text(yaml.safe_dump(document))
+    failure = movers.attempt().failure
+    assert failure is not None
+    assert (failure.code, "statement timeout" in failure.message) == (Code.EXTRACTION_FAILED, True)
+    assert "statement_timeout" in failure.hint
+    assert movers.rows("SELECT to_regclass('out') IS NULL") == [(True,)]
+    movers.write()
+    assert movers.run().rows.loaded == 400
+
+
+@pytest.mark.parametrize("base", [BY_TABLE, BY_VALUE], ids=["by transaction ids", "by values"])
+def test_nulls_may_become_what_the_refusal_proposes(shop: Movers, base: dict[str, Any]) -> None:
+    shop.write(source=incremental(base))
+    shop.run()
+    shop.shop("INSERT INTO t VALUES (800, 'no time', NULL)")
+    failure = shop.attempt().failure
+    assert failure is not None
+    assert "nulls: include" in failure.hint
+    shop.write(source=incremental(base, nulls="include"))
+    shop.run()
     assert same(shop)
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pymysql
 import pytest
 from tests.mariadb import GUARDED, MariaServer
 
 from headgate.core.contracts import ReadContext, Source
 from headgate.core.errors import Code, FatalError, HeadgateError
 from headgate.core.secrets import Secret
-from headgate.io.mysql.connection import encrypted
+from headgate.io.mysql.connection import connect, encrypted
+from headgate.io.mysql.errors import explain
 from headgate.io.mysql.reading import MysqlReader
 from headgate.sources import mysql
 from headgate.sources.mysql import Connection, Read
@@ -270,3 +273,60 @@ def test_other_machines_are_reached_with_a_verified_certificate() -> None:
     assert encrypted(Connection(host="db.example.com", database="d"))
     assert not encrypted(Connection(host="localhost", database="d"))
     assert not encrypted(Connection(unix_socket="/run/s", database="d"))
+
+
+@pytest.mark.parametrize("way", ["connectorx", "driver"])
+def test_a_read_that_takes_too_long_ends_with_its_reason(
+    database: Database, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if way == "driver":
+        monkeypatch.setattr("headgate.io.mysql.reading.through_arrow", lambda _: False)
+    slow = "SELECT seq AS id, repeat('x', 20000) AS filling, sleep(0.01) AS slept FROM seq_1_to_400"
+    connection = database.connection.model_copy(update={"statement_timeout": timedelta(seconds=1)})
+    source = mysql.open_source(connection, ROOT)
+    read, context = Read(query=slow), database.context()
+    window = source.probe(read, context, None)
+    assert window is not None
+
+    def all_of_it() -> None:
+        scan = source.scan(read, context, window)
+        try:
+            assert scan.batches is not None
+            scan.batches.read_all()
+        finally:
+            scan.close()
+
+    with pytest.raises(HeadgateError) as refused:
+        all_of_it()
+    source.close()
+    assert "statement_timeout" in refused.value.hint, refused.value
+
+
+@pytest.mark.parametrize(
+    ("number", "text", "hint"),
+    [
+        (3948, "Loading local data is disabled; this must be enabled on both the client and server sides", "local_inf"),
+        (3159, "Connections using insecure transport are prohibited while --require_secure_transport=ON.", "tls: req"),
+        (3750, "Unable to create or change a table without a primary key, when the system variable …", "primary_key"),
+        (1137, "Can't reopen table: 's'", "MariaDB"),
+        (1820, "You must reset your password using ALTER USER statement before executing this statement.", "password"),
+        (1290, "The MySQL server is running with the --super-read-only option …", "only reads"),
+        (3024, "Query execution was interrupted, maximum statement execution time exceeded", "statement_timeout"),
+    ],
+)
+def test_what_mysql_8_refuses_is_told_with_what_helps(number: int, text: str, hint: str) -> None:
+    """By the numbers of its reference: there is no such server here."""
+    told = explain(pymysql.err.OperationalError(number, text), "stage", "shop", Code.LOAD_EXECUTION_FAILED)
+    assert text in told.message
+    assert hint in told.hint
+
+
+def test_a_password_that_cannot_be_encrypted_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise RuntimeError("'cryptography' package is required for sha256_password or caching_sha2_password auth")
+
+    monkeypatch.setattr("headgate.io.mysql.protocol.ClientSession.__init__", refuse)
+    with pytest.raises(FatalError, match="password encrypted") as refused:
+        connect(Connection(url=Secret("mysql://u:secret@127.0.0.1/shop")))
+    assert refused.value.code is Code.DRIVER_MISSING
+    assert "tls" in refused.value.hint

@@ -99,6 +99,24 @@ def test_rows_without_a_cursor_are_refused_until_they_are_mended(shop: Shop) -> 
     assert shop.goal() == shop.source()
 
 
+def test_what_the_refusal_of_rows_without_a_cursor_proposes_works(shop: Shop) -> None:
+    shop.run().unwrap()
+    shop.ask("INSERT INTO t VALUES (5, 'none', NULL)")
+    assert "nulls: include" in str(shop.run().error)
+    shop.define(nulls="include")
+    assert shop.run().unwrap().rows.loaded == 1
+    assert shop.goal() == shop.source()
+    assert shop.run().unwrap().status == "skipped"
+
+
+def test_rows_that_were_ignored_are_not_passed_over_in_silence_later(shop: Shop) -> None:
+    shop.ask("INSERT INTO t VALUES (5, 'none', NULL)")
+    shop.define(nulls="ignore")
+    shop.run().unwrap()
+    shop.define(nulls="include")
+    assert shop.run().error_code is Code.STATE_INVALID
+
+
 def test_an_update_that_sets_the_cursor_back_takes_the_watermark_nowhere(shop: Shop) -> None:
     shop.run().unwrap()
     shop.ask("UPDATE t SET moment = '2023-01-01 00:00:00'")

@@ -9,6 +9,7 @@ import pytest
 from tests.mariadb import MariaServer
 
 from headgate.core.contracts import Store
+from headgate.core.errors import Code, FatalError
 from headgate.core.secrets import Secret
 from headgate.io.mysql.sessions import Session
 from headgate.targets import mysql
@@ -47,6 +48,23 @@ def test_indexes_grants_and_views_survive_an_overwrite(
         cursor.execute("SELECT name FROM t")
         assert list(cursor.fetchall()) == [("c",)]
     mariadb_server.execute(None, f"DROP USER {reader}@localhost")
+    place.close()
+
+
+def test_a_server_that_takes_no_local_rows_is_told_before_anything_is_there(
+    mariadb_server: MariaServer, mariadb_name: str, mariadb_url: str, tmp_path: Path
+) -> None:
+    """MySQL 8 is so at first."""
+    connection = mysql.Connection(url=Secret(mariadb_url))
+    place = Place(lambda: mysql.open_store("warehouse", connection, tmp_path), tmp_path / "_runs")
+    mariadb_server.execute(None, "SET GLOBAL local_infile = OFF")
+    try:
+        with pytest.raises(FatalError) as refused:
+            place.run(1, [(load("t", "overwrite"), rows((1, "a")))])
+    finally:
+        mariadb_server.execute(None, "SET GLOBAL local_infile = ON")
+    assert (refused.value.code, "local_infile" in refused.value.hint) == (Code.UNSUPPORTED, True)
+    assert mariadb_server.execute(mariadb_name, "SHOW TABLES LIKE 't'") == []
     place.close()
 
 

@@ -76,15 +76,16 @@ def _check_targets(workspace: Workspace, pipeline: Pipeline, plan: Plan, binder:
             continue
         endpoint = pipeline.target_endpoint(stage.target)
         module = workspace.registry.module("lake" if endpoint.name == LAKE else "targets", endpoint.kind)
-        if hasattr(module, "check_types"):
-            rows = binder.arrow(stage.columns)
-            try:
-                if hasattr(module, "check_write"):  # what is kept hangs on the target's options
-                    module.check_write(rows, pipeline.targets[stage.target])
-                else:
-                    module.check_types(rows)
-            except HeadgateError as error:
-                raise located(error, pipeline, ("targets", stage.target)) from None
+        rows, options = binder.arrow(stage.columns), pipeline.targets[stage.target]
+        try:
+            if hasattr(module, "check_write"):  # what is kept hangs on the target's options
+                module.check_write(rows, options)
+            elif hasattr(module, "check_target"):  # … or on the database that is connected
+                module.check_target(rows, options, endpoint.connection, workspace.project.root)
+            elif hasattr(module, "check_types"):
+                module.check_types(rows)
+        except HeadgateError as error:
+            raise located(error, pipeline, ("targets", stage.target)) from None
         _check_previews(pipeline, plan, stage, getattr(module, "MODES", BASIC))
 
 

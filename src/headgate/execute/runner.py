@@ -10,11 +10,12 @@ from contextlib import ExitStack, contextmanager, suppress
 
 from headgate.config.models import Pipeline
 from headgate.core.contracts import Store, Window
-from headgate.core.errors import RESET, Code, FatalError, HeadgateError, RetriableError
+from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
 from headgate.core.events import Emitter, Step
 from headgate.core.runs import PipelineKey, Receipt, Status, execution_id
 from headgate.execute.context import Run, RunRequest, state_to_read
 from headgate.execute.intervals import read_context, work_folder
+from headgate.execute.positions import position
 from headgate.execute.prepare import prepare
 from headgate.execute.receipts import receipt
 from headgate.execute.recover import recover
@@ -200,18 +201,7 @@ def _probe(run: Run) -> Window | None:
     source = run.workspace.source(run.pipeline.source_endpoint(0))
     since = None
     if not run.request.full_refresh and not run.request.trial:  # a trial reads from the start
-        name, fingerprint = source.identity(read)
-        mark = state_to_read(run).watermarks.get(name)
-        if mark is not None:
-            if mark.filter != fingerprint and read.mode != "full":
-                raise FatalError(
-                    Code.STATE_INVALID,
-                    "the source's column, filter or query changed since the stored watermark",
-                    operation="probe",
-                    object=name,
-                    hint=f"{RESET}, then the next run reads everything",
-                )
-            since = mark.position
+        since = position(source, read, state_to_read(run).watermarks)
     return source.probe(read, run.context, since)
 
 

@@ -11,6 +11,7 @@ from headgate.config.models import Pipeline
 from headgate.core.contracts import Interval, Window
 from headgate.core.errors import Code, HeadgateError, Problem
 from headgate.execute.intervals import interval_of, read_context
+from headgate.execute.positions import position
 from headgate.execute.workspace import Workspace
 from headgate.sql.templates import DATES, without_value
 
@@ -59,8 +60,7 @@ def _plan(workspace: Workspace, name: str, interval: Interval | None, variables:
     context = read_context(workspace, "plan", interval, {**pipeline.variables, **(variables or {})}, pipeline=name)
     source = workspace.source(pipeline.source_endpoint(0))
     read = pipeline.sources[0]
-    mark = state.watermarks.get(source.identity(read)[0])
-    window = source.probe(read, context, mark.position if mark else None)
+    window = source.probe(read, context, position(source, read, state.watermarks))
     nothing = Window(None, note="nothing new since the last run") if window is None else window
     return gather(workspace, pipeline, context, state, window=nothing).plan
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from headgate.core.contracts import Scan
 from headgate.core.ledger import Claim
+from headgate.core.models import WriteOptions
 from headgate.core.runs import PipelineKey
 from headgate.io.alchemy.leases import lease
 from headgate.io.alchemy.reading import literal_of, scan_table
@@ -27,6 +28,23 @@ DIALECTS: dict[str, dialects.Standard] = {
     "mariadb": dialects.MYSQL,
 }
 TRANSACTIONAL_DDL = ("postgresql", "sqlite", "mssql")
+
+
+def check_load(options: WriteOptions, dialect: str) -> None:
+    """Refuse modes that are not known to work in a dialect. Raises FatalError UNSUPPORTED."""
+    simple = options.mode in ("append", "upsert") or (options.mode == "overwrite" and options.scope == "table")
+    if simple or DIALECTS.get(dialect, dialects.PORTABLE).merges:
+        return
+    from headgate.core.errors import Code, FatalError
+
+    what = options.mode if options.mode != "overwrite" else f"overwrite {options.scope}"
+    raise FatalError(
+        Code.UNSUPPORTED,
+        f"it is not known how {dialect} says what {what} needs",
+        operation="plan",
+        object=options.table,
+        hint="use mode: append, overwrite (of the whole table) or upsert",
+    )
 
 
 class AlchemyBackend:

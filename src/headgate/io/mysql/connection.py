@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from headgate.core.errors import Code, FatalError
 from headgate.core.models import ConnectionOptions, Duration
-from headgate.core.secrets import Secret, remember
+from headgate.core.secrets import Secret, mask, remember
 from headgate.io.mysql.errors import explain_connecting
 
 MODES = (
@@ -138,6 +138,8 @@ def connect(connection: Connection, *, read_only: bool = False, isolation: str =
         )
     except (library.Error, OSError) as error:
         raise explain_connecting(error, place(connection)) from None
+    except RuntimeError as error:  # the driver's word for a package that it lacks
+        raise _no_secret(error, connection) from None
     session.keep_alive()
     with session.cursor() as cursor:
         for statement in settings(connection, read_only=read_only, isolation=isolation):
@@ -148,6 +150,17 @@ def connect(connection: Connection, *, read_only: bool = False, isolation: str =
                     raise explain_connecting(error, place(connection)) from None
     session.settled()
     return session
+
+
+def _no_secret(error: RuntimeError, connection: Connection) -> FatalError:
+    """MySQL 8 takes passwords through TLS, a Unix socket, or encrypted by a package that is not always there."""
+    return FatalError(
+        Code.DRIVER_MISSING,
+        f"the server wants the password encrypted: {mask(str(error))}",
+        operation="connect",
+        object=place(connection),
+        hint="tls: require, the server's Unix socket, or: pip install cryptography",
+    )
 
 
 def _trusting(authority: str | None) -> ssl.SSLContext:

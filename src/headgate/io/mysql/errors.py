@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,10 +17,15 @@ _AWAY = "the server went away; try again"
 _GRANT = "grant the connection's user what it needs, or use another user"
 _AUTHORITY = "set tls_ca to the authority that signed the server's certificate"
 _VALUE = "a value does not fit its column: cast it, or change the table"
+_NUMBER = re.compile(r"ERROR (\d{4}) \(")
+_INFILE = "rows are loaded by LOAD DATA LOCAL, which MySQL 8 forbids at first: SET GLOBAL local_infile = ON"
+_NO_KEY = "rows are staged in tables without a key: SET sql_require_primary_key = OFF for this user's sessions"
 _NUMBERS: dict[int, Verdict] = {
     1044: (FatalError, Code.AUTHENTICATION_FAILED, _GRANT),
     1045: (FatalError, Code.AUTHENTICATION_FAILED, "check username and password"),
     1698: (FatalError, Code.AUTHENTICATION_FAILED, "check username and password"),
+    **dict.fromkeys((1820, 1862), (FatalError, Code.AUTHENTICATION_FAILED, "the password has expired: set a new one")),
+    3159: (FatalError, Code.CONNECTION_FAILED, "the server takes encrypted connections only: tls: require"),
     1049: (FatalError, Code.CONNECTION_FAILED, "create the database, or mend its name"),
     1040: (RetriableError, Code.CONNECTION_FAILED, "the server has too many connections; try again later"),
     1053: (RetriableError, Code.CONNECTION_FAILED, _AWAY),
@@ -41,6 +47,10 @@ _NUMBERS: dict[int, Verdict] = {
     1114: (FatalError, Code.DISK_FULL, "free space on the database server"),
     1142: (FatalError, None, _GRANT),
     1227: (FatalError, None, _GRANT),
+    **dict.fromkeys((1148, 3948, 4166), (FatalError, Code.UNSUPPORTED, _INFILE)),
+    1290: (FatalError, None, "the server only reads: name the one that is written to"),
+    1836: (FatalError, None, "the server only reads: name the one that is written to"),
+    3750: (FatalError, Code.UNSUPPORTED, _NO_KEY),
     1054: (FatalError, Code.SCHEMA_MISMATCH, "compare the columns and their types"),
     1060: (RetriableError, Code.CONFLICT, "another run added the column meanwhile; try again"),
     1050: (RetriableError, Code.CONFLICT, "another run created it meanwhile; try again"),
@@ -88,6 +98,15 @@ def explain(error: Exception, operation: str, object: str, code: Code) -> Headga
     if number == 0:
         kind, found, hint = RetriableError, Code.CONNECTION_FAILED, "the connection broke; try again"
     return kind(found or code, mask(text), operation=operation, object=object, hint=hint)
+
+
+def told(text: str, object: str) -> HeadgateError | None:  # noqa: A002
+    """The error in another library's text of a read; None where it has no number of the server's."""
+    found = _NUMBER.search(text)
+    if found is None or int(found[1]) not in _NUMBERS:
+        return None
+    kind, code, hint = _NUMBERS[int(found[1])]
+    return kind(code or Code.EXTRACTION_FAILED, mask(text), operation="scan", object=object, hint=hint)
 
 
 def _trust(text: str) -> str:

@@ -12,7 +12,7 @@ from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
 from headgate.core.secrets import mask
 from headgate.io.cursor_values import Kind
 from headgate.io.mysql.connection import Connection, arrow_url, encrypted, place, settings
-from headgate.io.mysql.errors import explained
+from headgate.io.mysql.errors import explained, told
 from headgate.io.mysql.sessions import Session, quoted
 from headgate.io.mysql.types import Described, computed, read_column
 from headgate.io.relational.columns import ReadColumn
@@ -128,8 +128,7 @@ class MysqlReader:
             import connectorx
         except ImportError:
             return self._through_driver(select, schema, batch_rows, name)
-        self.session("scan")  # tells what is wrong with the connection, where the other library would try for long
-        begin = settings(self._connection, read_only=True, isolation="REPEATABLE READ")
+        begin = self._settings()
         open_: list[Any] = []
 
         def batches() -> Iterator[pa.RecordBatch]:
@@ -140,7 +139,7 @@ class MysqlReader:
                     protocol="text",  # a prepared statement would be parsed before the session has its settings
                     return_type="arrow_stream",
                     batch_size=min(batch_rows, BATCH_ROWS),
-                    pre_execution_query=[text for text in begin if not text.startswith("SET SESSION max_")],
+                    pre_execution_query=begin,
                 )
                 open_.append(reader)
                 for batch in reader:
@@ -154,6 +153,14 @@ class MysqlReader:
                 raise
 
         return batches(), open_.clear
+
+    def _settings(self) -> list[str]:
+        """What a session is told at first, in words that this server knows; asked in one that tells what is wrong
+        with the connection, where the other library would try for long."""
+        maria = "MariaDB" in str(self.session("scan").value("SELECT version()"))
+        strange = "max_execution_time" if maria else "max_statement_time"
+        found = settings(self._connection, read_only=True, isolation="REPEATABLE READ")
+        return [text for text in found if strange not in text]
 
     def _through_driver(
         self, select: str, schema: pa.Schema, batch_rows: int, name: str
@@ -197,7 +204,7 @@ def _explain(error: BaseException, name: str) -> HeadgateError:
             object=name,
             hint="the connection broke; nothing was published",
         )
-    return FatalError(Code.EXTRACTION_FAILED, text, operation="scan", object=name)
+    return told(text, name) or FatalError(Code.EXTRACTION_FAILED, text, operation="scan", object=name)
 
 
 def _of_result(field: Any) -> Described:

@@ -1,4 +1,4 @@
-"""What waits in a slot, decoded by the server once: how many changes there are comes first, and then they themselves."""
+"""What waits in a slot, decoded by the server once: first how many changes there are, then they themselves."""
 
 from __future__ import annotations
 
