@@ -18,6 +18,7 @@ from headgate.commands.handle import handle
 from headgate.commands.models import RunPipeline
 from headgate.core.contracts import Window
 from headgate.core.errors import Code, HeadgateError
+from headgate.core.models import WriteOptions
 from headgate.execute.gather import gather
 from headgate.execute.intervals import read_context
 from headgate.execute.workspace import Workspace
@@ -25,7 +26,8 @@ from headgate.testing.place import Place, load
 from headgate.testing.rows import arrow_schema, arrow_table, canonical, read_all
 from headgate.testing.store_types import TYPES
 
-SIDES = ("lake", "folder", "sqlite", "postgres", "mariadb", "duckdb")
+SIDES = ("lake", "folder", "sqlite", "postgres", "mariadb", "duckdb", "alchemy")
+"""The last is SQLAlchemy's way to the same PostgreSQL, in a schema of its own."""
 VALUES_ONLY = ("infinity", "nan", "minus_zero", "digits", "nul")
 """Types of the store contract that are other values of a type that is here."""
 NAMES = tuple(name for name in TYPES if name not in VALUES_ONLY)
@@ -53,6 +55,10 @@ NATIVE: dict[str, dict[str, tuple[str, str, str]]] = {
         "array": ("INTEGER[]", "[1, 2]", "[1, 2]"),
     },
 }
+NATIVE["alchemy"] = {
+    **NATIVE["postgres"],
+    "interval": ("interval", "'1 mon 1 day 02:00:00.5'", "1 mon 1 day 02:00:00.5"),
+}
 """Types that only some have: DDL, a literal, and the text by which the value is told."""
 
 
@@ -75,12 +81,15 @@ class World:
             "postgres": {"type": "postgres", "url": self.postgres_url},
             "mariadb": {"type": "mysql", "url": self.maria.url(self.maria_name)},
             "duckdb": {"type": "duckdb", "path": "side.duckdb"},
+            "alchemy": {"type": "sqlalchemy", "url": alchemy_url(self.postgres_url)},
         }
         document = {"version": 1, "project": "matrix", "connections": connections}
         (self.root / "headgate.yml").write_text(yaml.safe_dump(document))
         (self.root / "pipelines").mkdir()
         (self.root / "inbox").mkdir()
         (self.root / "folder").mkdir()
+        with psycopg.connect(self.postgres_url, autocommit=True) as session:
+            session.execute("CREATE SCHEMA alchemy")
         for side in SIDES if self.fill else ():
             self.held[side] = self._fill(side)
 
@@ -93,8 +102,12 @@ class World:
             module = workspace.registry.module("lake" if side == "lake" else "targets", endpoint.kind)
             names = []
             for name in NAMES:
+                schema = pa.schema([pa.field(name, TYPES[name][0])])
                 with contextlib.suppress(HeadgateError):
-                    module.check_types(pa.schema([pa.field(name, TYPES[name][0])]))
+                    if hasattr(module, "check_target"):
+                        module.check_target(schema, WriteOptions(table="origin"), endpoint.connection, self.root)
+                    else:
+                        module.check_types(schema)
                     names.append(name)
         table = origin(names)
         if side == "folder":
@@ -118,8 +131,10 @@ class World:
             f"INSERT INTO native VALUES ({', '.join(value for _, value, _ in columns.values())})",
         ]
         match side:
-            case "postgres":
+            case "postgres" | "alchemy":
+                schema = "public" if side == "postgres" else "alchemy"
                 with psycopg.connect(self.postgres_url, autocommit=True) as session:
+                    session.execute(f"SET search_path = {schema}")
                     for statement in ("CREATE TYPE mood AS ENUM ('happy', 'sad')", *statements):
                         session.execute(statement)
             case "mariadb":
@@ -190,6 +205,13 @@ class World:
         with Workspace.load(self.root) as workspace:
             back = read_all(workspace.store(workspace.connection(target)).reader(goal))
         return {name: _judged(back[name], name, table) for name in names}
+
+
+def alchemy_url(postgres_url: str) -> str:
+    """The same database by SQLAlchemy's URL; tables are made in, and found in, a schema of their own."""
+    mark = "&" if "?" in postgres_url else "?"
+    found = postgres_url.replace("postgresql://", "postgresql+psycopg://", 1)
+    return f"{found}{mark}options=-csearch_path%3Dalchemy"
 
 
 def origin(names: Sequence[str]) -> pa.Table:

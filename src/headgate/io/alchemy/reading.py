@@ -76,7 +76,8 @@ class AlchemyReader:
     def columns(self, source: str, table: str | None) -> list[ReadColumn]:
         with self._session("schema") as session:
             if table is not None:
-                return [read_column(name, type_) for name, type_ in session.types(session.need(table, "schema"))]
+                found = session.types(session.need(table, "schema"))
+                return [read_column(name, type_, self._engine.dialect.name) for name, type_ in found]
             with explained("schema", "query"):
                 result = session._run(f"SELECT * FROM {source}", ())
                 rows = [tuple(row) for row in result.fetchmany(SAMPLE)]

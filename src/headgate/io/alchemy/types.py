@@ -19,12 +19,13 @@ SQLITE_DIGITS = 15
 """Decimal digits that SQLite's own numbers keep exactly."""
 
 
-def read_column(name: str, type_: Any) -> ReadColumn:
+def read_column(name: str, type_: Any, dialect: str = "") -> ReadColumn:
     """How a column of a table is read: numbers as they are, what has a form of its own as text with a cast."""
     import pyarrow as pa
     from sqlalchemy import types as t
 
     quoted = quote_name(name)
+    formed = (t.Numeric, t.DateTime, t.Date, t.Time, t.Uuid, t.String, t.ARRAY)
     if isinstance(type_, t.Boolean):
         return ReadColumn(name, quoted, pa.bool_())
     if isinstance(type_, t.Integer):
@@ -34,6 +35,9 @@ def read_column(name: str, type_: Any) -> ReadColumn:
         return ReadColumn(name, quoted, pa.float64(), kind="float")
     if isinstance(type_, t._Binary):
         return ReadColumn(name, quoted, pa.binary())
+    if dialect == "postgresql" and not isinstance(type_, formed):
+        # a driver's objects would lose what they cannot say: months of intervals, digits of JSON, bounds of ranges
+        return ReadColumn(name, f"CAST({quoted} AS TEXT)", pa.string())
     return ReadColumn(name, quoted, pa.string(), *_by_text(type_))
 
 
@@ -119,7 +123,7 @@ def table_column(name: str, type_: Any, dialect: str) -> TableColumn:
     from sqlalchemy import types as t
 
     sql = str(type_)
-    read = read_column(name, type_)
+    read = read_column(name, type_, dialect)
     found: Any = read.arrow
     whole = {"TINYINT": pa.int8(), "SMALLINT": pa.int16(), "BIGINT": pa.int64()}
     fine: Any = "us" if dialect not in MYSQL or getattr(type_, "fsp", None) == 6 else "s"

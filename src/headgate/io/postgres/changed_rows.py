@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from datetime import time
 from typing import TYPE_CHECKING, Any
 
 from headgate.core.contracts import Lookup
 from headgate.core.errors import Code, FatalError
 from headgate.io.postgres.catalogue import ServerColumn
 from headgate.io.postgres.pgoutput import UNCHANGED, Change, Described, Value
-from headgate.io.postgres.types import FREE_SCALE, NAMES, ReadColumn, numeric, read_column
+from headgate.io.postgres.text_values import text_array
+from headgate.io.postgres.types import NAMES, read_column
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,17 +21,6 @@ CHANGE, ORDER = "_change", "_order"
 ROWS = 32_768
 LARGE = 96
 """Bytes from which on a value may be one that later updates leave unsent."""
-
-
-def cdc_column(column: ServerColumn) -> ReadColumn:
-    """How a column is read, in the snapshot and in changes alike: what the stream has only as text is text."""
-    import pyarrow as pa
-
-    found = read_column(column)
-    if pa.types.is_list(found.arrow) or pa.types.is_interval(found.arrow):
-        name = '"' + column.name.replace('"', '""') + '"'
-        return ReadColumn(column.name, f"{name}::text", pa.string())
-    return found
 
 
 class ChangedRows:
@@ -46,7 +35,7 @@ class ChangedRows:
 
     def __init__(self, columns: Sequence[ServerColumn], keys: Sequence[str], table: str, lookup: Lookup | None) -> None:
         self._columns, self._keys, self._table, self._lookup = list(columns), list(keys), table, lookup
-        self._reads = [cdc_column(column) for column in columns]
+        self._reads = [read_column(column) for column in columns]
         self._here: list[int | None] = []
         self._large = _LargeValues()
         self._order = 0
@@ -165,7 +154,7 @@ class ChangedRows:
 
         arrays: list[pa.Array[Any]] = []
         for column, read, values in zip(self._columns, self._reads, zip(*rows, strict=True), strict=True):
-            arrays.append(_array(column, read, values, self._table))
+            arrays.append(text_array(column, read, values, self._table))
         arrays.append(pa.array(kinds, pa.string()))
         arrays.append(pa.array(range(self._order, self._order + len(kinds)), pa.int64()))
         self._order += len(kinds)
@@ -198,63 +187,3 @@ class _LargeValues:
         if self._database is not None:
             self._database.close()
             self._database = None
-
-
-def _array(column: ServerColumn, read: ReadColumn, values: Sequence[Value], table: str) -> pa.Array[Any]:
-    import pyarrow as pa
-
-    kind = NAMES.get(column.oid, "")
-    try:
-        return _converted(kind, column, read, values)
-    except (pa.ArrowException, ValueError):
-        raise FatalError(
-            Code.EXTRACTION_FAILED,
-            f'column "{column.name}" holds a {kind} that Arrow cannot hold (infinity, or a time too far away)',
-            operation="scan",
-            object=table,
-            hint="leave the column out with columns:, or mend the value and run again",
-        ) from None
-
-
-def _converted(kind: str, column: ServerColumn, read: ReadColumn, values: Sequence[Value]) -> pa.Array[Any]:
-    import pyarrow as pa
-
-    match kind:
-        case "bool":
-            return pa.array([None if v is None else v == b"t" for v in values], pa.bool_())
-        case "bytea":
-            return pa.array([bytes.fromhex(v[2:].decode()) if v else None for v in values], pa.binary())
-        case "timestamptz":
-            return _text([_utc(v) for v in values]).cast(pa.timestamp("us")).cast(read.arrow)
-        case "time":
-            return pa.array([time.fromisoformat(v.decode()) if v else None for v in values], read.arrow)
-        case "bpchar":
-            return _text([v.rstrip(b" ") if v else v for v in values])
-        case "numeric" if numeric(column.typmod) is None and read.cast:
-            return _text([_free(v) for v in values])
-        case _:
-            found = _text(values)
-            return found if found.type == read.arrow else found.cast(read.arrow)
-
-
-def _text(values: Sequence[Value]) -> pa.Array[Any]:
-    import pyarrow as pa
-
-    return pa.array(values, pa.binary()).cast(pa.string())
-
-
-def _utc(value: Value) -> Value:
-    """The time of a session in UTC, without its zone."""
-    if not value:
-        return value
-    if not value.endswith(b"+00"):
-        raise ValueError(f"{value!r} is no time in UTC")
-    return value[:-3]
-
-
-def _free(value: Value) -> Value:
-    """As a scan reads a numeric that declares no scale: with too many places it is marked, so that it is no decimal."""
-    if not value:
-        return value
-    places = len(value.partition(b".")[2].rstrip(b"0"))
-    return value if places <= FREE_SCALE else value + f" has more than {FREE_SCALE} decimal places".encode()

@@ -14,10 +14,10 @@ from typing import Any
 from headgate.core.contracts import Scan, SourceSchema, Window
 from headgate.core.errors import Code, FatalError
 from headgate.io.postgres import Connection, slots
-from headgate.io.postgres.changed_rows import CHANGE, ORDER, ChangedRows, cdc_column
+from headgate.io.postgres.changed_rows import CHANGE, ORDER, ChangedRows
 from headgate.io.postgres.pgoutput import Change, Decoder
 from headgate.io.postgres.reading import Snapshot, select_list, source_schema
-from headgate.io.postgres.types import ReadColumn
+from headgate.io.postgres.types import ReadColumn, read_column
 from headgate.sources.postgres.subject import Subject
 from headgate.sources.postgres.waiting import Waiting
 
@@ -36,7 +36,7 @@ def names(subject: Subject) -> tuple[str, str]:
 
 
 def schema(subject: Subject) -> SourceSchema:
-    """As a scan reads it, with what was done and in which order; values that the stream has only as text are text."""
+    """As a scan reads it, with what was done and in which order."""
     return source_schema(_reads(subject), _keys(subject))
 
 
@@ -161,7 +161,7 @@ def _reads(subject: Subject) -> list[ReadColumn]:
         ReadColumn(CHANGE, "'insert'::text", pa.string()),
         ReadColumn(ORDER, "0::bigint", pa.int64()),
     ]
-    return [*(cdc_column(column) for column in subject.server_columns()), *own]
+    return [*(read_column(column) for column in subject.server_columns()), *own]
 
 
 def _keys(subject: Subject) -> tuple[str, ...]:
