@@ -100,7 +100,8 @@ def apply(load: Load, target: Target, session: Session) -> Counts:
     Raises:
         FatalError: DUPLICATE_KEYS when keys are NULL or repeated.
     """
-    sides = Sides(target.table, target.staged, tuple(load.columns.names), load.keys, load.marker, target.dialect)
+    columns, texts = tuple(load.columns.names), _texts(load.columns)
+    sides = Sides(target.table, target.staged, columns, load.keys, load.marker, target.dialect, texts)
     match load.mode:
         case "merge":
             check_keys(load, target.staged, session)
@@ -113,6 +114,12 @@ def apply(load: Load, target: Target, session: Session) -> Counts:
             return _append(load, target, sides, session)
         case _:
             return _replace(load, target, sides, session)
+
+
+def _texts(schema: pa.Schema) -> frozenset[str]:
+    import pyarrow.types as t
+
+    return frozenset(field.name for field in schema if t.is_string(field.type) or t.is_large_string(field.type))
 
 
 def check_keys(load: Load, staged: str, session: Session) -> None:
@@ -160,7 +167,9 @@ def _replace(load: Load, target: Target, sides: Sides, session: Session) -> Coun
 def _merge(load: Load, sides: Sides, session: Session) -> Counts:
     rows = _staged(sides, session)
     if sides.marker:
-        rows -= int(session.value(f"SELECT count(*) FROM {sides.source} AS s WHERE s.{quote_name(sides.marker)}"))
+        rows -= int(
+            session.value(f"SELECT count(*) FROM {sides.source} AS s WHERE {sides.dialect.holds(sides.marked)}")
+        )
     deleted = sum(session.execute(s) for s in merges.merge_deletes(sides, missing=load.delete_missing))
     update = merges.merge_update(sides)
     updated = session.execute(update) if update else 0

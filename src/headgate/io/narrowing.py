@@ -9,8 +9,8 @@ from typing import Any
 from headgate.core.models import ReadOptions
 from headgate.sql.literals import literal, quote_name
 
-_PLAIN = re.compile(r"[\w .,+@/-]*")
-"""Texts that mean the same in every SQL, and hold no place for a variable or parameter."""
+_PLAIN = re.compile(r"[\w .,+@/-]*", re.ASCII)
+"""Texts that mean the same in every SQL and code page, and hold no place for a variable or parameter."""
 
 
 def narrowed(read: ReadOptions, column: str, values: Sequence[Any]) -> ReadOptions:

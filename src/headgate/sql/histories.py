@@ -45,14 +45,15 @@ class Versions:
 def matches(versions: Versions) -> str:
     """What becomes of each staged key: new, change, close, none, or hard (to be worked out)."""
     sides, (since, until, current, version) = versions.sides, versions._history()
-    marked = f"max(CASE WHEN s.{quote_name(sides.marker)} THEN 1 ELSE 0 END)" if sides.marker else "0"
-    equal = f"h.{current} AND NOT {sides.differs(versions.history.track, 'h', 's')}"
+    marked = f"max({sides.mark})" if sides.marker else "0"
+    holds = sides.dialect.holds(f"h.{current}")
+    equal = f"{holds} AND NOT ({sides.differs(versions.history.track, 'h', 's')})"
     known = (
         f"SELECT {names(sides.keys, 's')}, min(s.{since}) AS hg_at, max(s.{since}) AS hg_last,"
         f" min(h.{version}) AS hg_low, max(h.{version}) AS hg_high, max(h.{since}) AS hg_since,"
-        f" max(h.{until}) AS hg_until, max(CASE WHEN h.{current} THEN 1 ELSE 0 END) AS hg_current,"
+        f" max(h.{until}) AS hg_until, max(CASE WHEN {holds} THEN 1 ELSE 0 END) AS hg_current,"
         f" max(CASE WHEN {equal} THEN 1 ELSE 0 END) AS hg_same, {marked} AS hg_marked"
-        f" FROM {sides.source} AS s LEFT JOIN {sides.target} AS h ON {same(sides.keys, 'h', 's')}"
+        f" FROM {sides.source} AS s LEFT JOIN {sides.target} AS h{sides.dialect.hold} ON {same(sides.keys, 'h', 's')}"
         f" GROUP BY {names(sides.keys, 's')}"
     )
     kind = (
@@ -67,8 +68,9 @@ def matches(versions: Versions) -> str:
 def close(versions: Versions, kind: str) -> str:
     """End the last versions of keys of one kind."""
     sides, history = versions.sides, versions.history
-    where = f"{same(sides.keys, 't', 'm')} AND t.{quote_name(history.is_current)} AND m.hg_kind = '{kind}'"
-    changes = {history.valid_to: "m.hg_at", history.is_current: "FALSE"}
+    holds = sides.dialect.holds(f"t.{quote_name(history.is_current)}")
+    where = f"{same(sides.keys, 't', 'm')} AND {holds} AND m.hg_kind = '{kind}'"
+    changes = {history.valid_to: "m.hg_at", history.is_current: sides.dialect.false}
     return sides.dialect.update(sides.target, changes, where, f"{versions.matched} AS m")
 
 
@@ -76,10 +78,12 @@ def close_missing(versions: Versions, moment: str) -> str:
     """End the last versions of keys that are not staged; ``moment`` is a literal."""
     sides, history = versions.sides, versions.history
     where = (
-        f"t.{quote_name(history.is_current)} AND t.{quote_name(history.valid_from)} < {moment}"
+        f"{sides.dialect.holds(f't.{quote_name(history.is_current)}')}"
+        f" AND t.{quote_name(history.valid_from)} < {moment}"
         f" AND NOT EXISTS (SELECT 1 FROM {sides.source} AS s WHERE {same(sides.keys, 's', 't')})"
     )
-    return sides.dialect.update(sides.target, {history.valid_to: moment, history.is_current: "FALSE"}, where)
+    changes = {history.valid_to: moment, history.is_current: sides.dialect.false}
+    return sides.dialect.update(sides.target, changes, where)
 
 
 def fresh(versions: Versions) -> str:
@@ -113,14 +117,16 @@ def timeline(versions: Versions) -> str:
     by_time = f"PARTITION BY {keys} ORDER BY hg_at"
     before = "".join(f", lag({quote_name(name)}) OVER ({by_time}) AS hg_was{n}" for n, name in enumerate(tracked))
     likened = " AND ".join(
-        sides.dialect.equal(f"e.{quote_name(name)}", f"e.hg_was{n}") for n, name in enumerate(tracked)
+        sides.dialect.equal(f"e.{quote_name(name)}", f"e.hg_was{n}", text=name in sides.texts)
+        for n, name in enumerate(tracked)
     )
-    alike = f"hg_gone = hg_went AND (hg_gone = 1 OR ({likened or 'TRUE'}))"
+    alike = f"hg_gone = hg_went AND (hg_gone = 1 OR ({likened or sides.dialect.yes}))"
     plain = [name for name in versions.plain if name != versions.history.valid_from]
     open_end = f"(SELECT max({until}) FROM {sides.source} AS o)"
+    ends = sides.dialect.truth("hg_next IS NULL")
     rows = (
         f"SELECT {names(plain)}, hg_at AS {since}, coalesce(hg_next, {open_end}) AS {until},"
-        f" hg_next IS NULL AS {current}, hg_base + hg_number AS {version}, hg_staged FROM placed WHERE hg_gone = 0"
+        f" {ends} AS {current}, hg_base + hg_number AS {version}, hg_staged FROM placed WHERE hg_gone = 0"
     )
     own = (versions.history.valid_to, versions.history.is_current, versions.history.version)
     changed = f"{sides.differs(own, 'h', 'r')} OR r.hg_staged = 1"
@@ -148,8 +154,8 @@ def _events(versions: Versions) -> str:
     sides, (since, until, current, _) = versions.sides, versions._history()
     plain = [name for name in versions.plain if name != versions.history.valid_from]
     hard = f"JOIN {versions.matched} AS m ON m.hg_kind = 'hard' AND "
-    mark = f"CASE WHEN s.{quote_name(sides.marker)} THEN 1 ELSE 0 END" if sides.marker else "0"
-    equal = f"s.{since} = h.{since} AND {mark} = 0 AND NOT {sides.differs(versions.history.track, 'h', 's')}"
+    mark, holds = sides.mark, sides.dialect.holds(f"h.{current}")
+    equal = f"s.{since} = h.{since} AND {mark} = 0 AND NOT ({sides.differs(versions.history.track, 'h', 's')})"
     on_key = same(sides.keys, "s", "h")
     staged_there = f"SELECT 1 FROM {sides.source} AS s WHERE {on_key} AND s.{since} = h."
     base = "coalesce(m.hg_low, 1) - 1 AS hg_base"
@@ -159,7 +165,7 @@ def _events(versions: Versions) -> str:
         f" FROM {sides.target} AS h {hard}{same(sides.keys, 'm', 'h')}"
         f" WHERE NOT EXISTS ({staged_there}{since} AND NOT ({equal}))"
         f" UNION ALL SELECT {ends}, h.{until}, 0, 1, {base}"
-        f" FROM {sides.target} AS h {hard}{same(sides.keys, 'm', 'h')} WHERE NOT h.{current}"
+        f" FROM {sides.target} AS h {hard}{same(sides.keys, 'm', 'h')} WHERE NOT ({holds})"
         f" AND NOT EXISTS (SELECT 1 FROM {sides.target} AS n WHERE {same(sides.keys, 'n', 'h')}"
         f" AND n.{since} = h.{until})"
         f" AND NOT EXISTS ({staged_there}{until})"

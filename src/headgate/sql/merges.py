@@ -23,6 +23,7 @@ class Sides:
         keys: among them.
         marker: a boolean column of the source only: rows for which it is true delete their key.
         dialect: how the database says it.
+        texts: among the columns those that hold text.
     """
 
     target: str
@@ -31,6 +32,7 @@ class Sides:
     keys: tuple[str, ...]
     marker: str = ""
     dialect: Standard = STANDARD
+    texts: frozenset[str] = frozenset()
 
     @property
     def others(self) -> tuple[str, ...]:
@@ -39,11 +41,21 @@ class Sides:
     @property
     def stays(self) -> str:
         """A condition: the staged row ``s`` deletes nothing."""
-        return f"NOT coalesce(s.{quote_name(self.marker)}, FALSE)" if self.marker else "TRUE"
+        return self.dialect.unless(self.marked) if self.marker else self.dialect.yes
+
+    @property
+    def marked(self) -> str:
+        """The marker of a staged row."""
+        return f"s.{quote_name(self.marker)}"
+
+    @property
+    def mark(self) -> str:
+        """1 or 0: whether the staged row deletes its key."""
+        return f"CASE WHEN {self.dialect.holds(self.marked)} THEN 1 ELSE 0 END" if self.marker else "0"
 
     def differs(self, columns: Sequence[str], left: str, right: str) -> str:
         """The condition that a column has another value; NULL equals NULL."""
-        return differs(columns, left, right, self.dialect)
+        return differs(columns, left, right, self.dialect, self.texts)
 
 
 def names(columns: Sequence[str], side: str = "") -> str:
@@ -57,10 +69,15 @@ def same(columns: Sequence[str], left: str, right: str) -> str:
     return " AND ".join(f"{left}.{quote_name(name)} = {right}.{quote_name(name)}" for name in columns) or "TRUE"
 
 
-def differs(columns: Sequence[str], left: str, right: str, dialect: Standard = STANDARD) -> str:
+def differs(
+    columns: Sequence[str], left: str, right: str, dialect: Standard = STANDARD, texts: frozenset[str] = frozenset()
+) -> str:
     """The condition that a column has another value; NULL equals NULL."""
-    tests = [dialect.distinct(f"{left}.{quote_name(name)}", f"{right}.{quote_name(name)}") for name in columns]
-    return f"({' OR '.join(tests)})" if tests else "FALSE"
+    tests = [
+        dialect.distinct(f"{left}.{quote_name(name)}", f"{right}.{quote_name(name)}", text=name in texts)
+        for name in columns
+    ]
+    return f"({' OR '.join(tests)})" if tests else dialect.no
 
 
 def taken(columns: Sequence[str], side: str) -> dict[str, str]:
@@ -94,7 +111,7 @@ def delete_partitions(sides: Sides, partition: Sequence[str]) -> list[str]:
     equal = f"NOT {sides.differs(partition, 't', 's')}"
     some = f"(SELECT DISTINCT {listed} FROM {sides.source} AS p WHERE {null})"
     return [
-        f"DELETE FROM {sides.target} WHERE ({listed}) IN (SELECT {listed} FROM {sides.source} AS s)",
+        sides.dialect.delete_among(sides.target, partition, sides.source),
         sides.dialect.delete(sides.target, f"({null}) AND EXISTS (SELECT 1 FROM {some} AS s WHERE {equal})"),
     ]
 
@@ -113,7 +130,7 @@ def merge_deletes(sides: Sides, *, missing: bool) -> list[str]:
     match = same(sides.keys, "s", "t")
     found = []
     if sides.marker:
-        marked = f"SELECT 1 FROM {sides.source} AS s WHERE {match} AND s.{quote_name(sides.marker)}"
+        marked = f"SELECT 1 FROM {sides.source} AS s WHERE {match} AND {sides.dialect.holds(sides.marked)}"
         found.append(sides.dialect.delete(sides.target, f"EXISTS ({marked})"))
     if missing:
         there = f"EXISTS (SELECT 1 FROM {sides.source} AS s WHERE {match})"
@@ -134,5 +151,5 @@ def merge_insert(sides: Sides) -> str:
     return (
         f"INSERT INTO {sides.target} ({names(sides.columns)}) SELECT {names(sides.columns, 's')}"
         f" FROM {sides.source} AS s WHERE {sides.stays}"
-        f" AND NOT EXISTS (SELECT 1 FROM {sides.target} AS t WHERE {same(sides.keys, 't', 's')})"
+        f" AND NOT EXISTS (SELECT 1 FROM {sides.target} AS t{sides.dialect.hold} WHERE {same(sides.keys, 't', 's')})"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from headgate.core.contracts import Scan
+from headgate.core.contracts import Load, Scan
 from headgate.core.ledger import Claim
 from headgate.core.models import WriteOptions
 from headgate.core.runs import PipelineKey
@@ -89,6 +89,9 @@ class AlchemyBackend:
 
     def declare(self, session: Session, field: pa.Field[Any], key_bytes: int) -> str:  # noqa: ARG002
         return declare(field, self._engine.dialect, key_bytes)
+
+    def declare_staged(self, session: Session, field: pa.Field[Any], load: Load) -> str:  # noqa: ARG002
+        return self.declare(session, field, 0)
 
     def insert(self, session: Session, stage: tuple[str, str], batch: pa.RecordBatch) -> None:
         names = ", ".join(quote_name(name) for name in batch.schema.names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -97,6 +98,19 @@ class AlchemyReader:
         if dialect in MYSQL:
             return f"CONVERT({quoted_} USING utf8mb4) COLLATE utf8mb4_bin"
         return {"postgresql": f'{quoted_} COLLATE "C"', "sqlite": f"{quoted_} COLLATE BINARY"}.get(dialect, quoted_)
+
+    def limited(self, listed: str, rest: str, order: Sequence[str], rows: int) -> str:
+        """With LIMIT, TOP or FETCH FIRST, as the dialect says it."""
+        import sqlalchemy
+
+        # what stands between is ours, and the words are put back as they are: nothing in them is a parameter
+        words = {"hg_listed": listed, "hg_rest": rest, "hg_order": ", ".join(order)}
+        select: Any = sqlalchemy.select(sqlalchemy.literal_column("hg_listed")).select_from(sqlalchemy.table("hg_rest"))
+        if order:
+            select = select.order_by(sqlalchemy.literal_column("hg_order"))
+        made = select.limit(rows).compile(self._engine, compile_kwargs={"literal_binds": True})
+        text = " ".join(str(made).split()).replace("FROM hg_rest", "hg_rest")
+        return re.sub("|".join(words), lambda found: words[found[0]], text)
 
     def before_open(self, kind: Kind) -> tuple[datetime | None, str]:  # noqa: ARG002 - no two databases tell it alike
         return None, "rows that commit late below the cursor are found only within lag"

@@ -14,7 +14,7 @@ from headgate.io.duckdb.files import connect, told
 from headgate.io.duckdb.sessions import Session, quoted
 from headgate.io.duckdb.types import read_columns
 from headgate.io.relational.columns import ReadColumn, source_schema
-from headgate.io.relational.source import once, select_list
+from headgate.io.relational.source import once, select_list, standard_limit
 from headgate.sql.literals import literal, quote_name
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ class DuckdbReader:
 
     def order(self, name: str, kind: Kind) -> str:  # noqa: ARG002 - texts are compared byte by byte
         return quote_name(name)
+
+    limited = staticmethod(standard_limit)
 
     def before_open(self, kind: Kind) -> tuple[datetime | None, str]:  # noqa: ARG002
         return None, ""  # while we read, nobody writes

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from headgate.core.contracts import Scan
+from headgate.core.contracts import Load, Scan
 from headgate.core.errors import Code, FatalError
 from headgate.core.ledger import Claim
 from headgate.core.runs import PipelineKey
@@ -63,6 +63,9 @@ class MysqlBackend:
     def declare(self, session: Session, field: pa.Field[Any], key_bytes: int) -> str:
         _check_name(field.name)
         return declare(field, session.collation(), key_bytes)
+
+    def declare_staged(self, session: Session, field: pa.Field[Any], load: Load) -> str:  # noqa: ARG002
+        return self.declare(session, field, 0)
 
     def insert(self, session: Session, stage: tuple[str, str], batch: pa.RecordBatch) -> None:
         session.load(stage[1], batch.schema.names, packets(batch), batch.num_rows)

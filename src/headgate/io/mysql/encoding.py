@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from headgate.core.errors import Code, FatalError
+from headgate.io.relational.columns import check_finite
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,7 +54,7 @@ def _cells(array: Any, name: str) -> Any:
     elif t.is_timestamp(type_):
         array = array.cast(pa.timestamp("us", type_.tz)).cast(pa.timestamp("us"))
     elif t.is_floating(type_):
-        _check_finite(array, name)
+        check_finite("MySQL", array, name)
         array = array.cast(pa.float64())  # the short text of the largest FLOAT would be too large as a double
     if not (t.is_binary(type_) or t.is_large_binary(type_)):
         array = array.cast(pa.large_string())
@@ -63,16 +63,3 @@ def _cells(array: Any, name: str) -> Any:
         for raw, escaped in _ESCAPES:
             data = pc.replace_substring(data, pattern=raw, replacement=escaped)
     return pc.fill_null(data, pa.scalar(b"\\N", pa.large_binary()))
-
-
-def _check_finite(array: Any, name: str) -> None:
-    import pyarrow.compute as pc
-
-    if pc.all(pc.is_finite(array)).as_py() is False:
-        raise FatalError(
-            Code.UNSUPPORTED,
-            f'the column "{name}" holds NaN or infinity, which MySQL cannot hold',
-            operation="stage",
-            object=name,
-            hint="replace them before, with a calculate step",
-        )

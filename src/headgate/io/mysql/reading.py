@@ -16,6 +16,7 @@ from headgate.io.mysql.errors import explained, told
 from headgate.io.mysql.sessions import Session, quoted
 from headgate.io.mysql.types import Described, computed, read_column
 from headgate.io.relational.columns import ReadColumn
+from headgate.io.relational.source import standard_limit
 from headgate.sql.literals import literal as standard_literal
 from headgate.sql.literals import quote_name, quote_text
 
@@ -88,6 +89,8 @@ class MysqlReader:
             if kind == "text"
             else quoted_
         )
+
+    limited = staticmethod(standard_limit)
 
     def before_open(self, kind: Kind) -> tuple[datetime | None, str]:
         """When the oldest transaction in flight began: below that, no stamp of the server can still come."""

@@ -120,6 +120,20 @@ def accepts(column: TableColumn, given: pa.DataType) -> bool:
     return (column.text_like and _text(given)) or holds(column.arrow, given)
 
 
+def check_finite(product: str, array: Any, name: str) -> None:
+    """Raise UNSUPPORTED for NaN and infinity, where a product has neither."""
+    import pyarrow.compute as pc
+
+    if pc.all(pc.is_finite(array)).as_py() is False:
+        raise FatalError(
+            Code.UNSUPPORTED,
+            f'the column "{name}" holds NaN or infinity, which {product} cannot hold',
+            operation="stage",
+            object=name,
+            hint="replace them before, with a calculate step",
+        )
+
+
 def refused(product: str, field: pa.Field[Any], why: str = "") -> FatalError:
     """The error for a column that a product cannot hold."""
     reason = f": {why}" if why else ""

@@ -19,7 +19,7 @@ def merge(backend: Spelling[Any], session: Session, staged: StagedTable, store: 
             target,
             stage,
             lambda value, _: backend.literal(value.as_py()),
-            staged.stage[1],
+            backend.dialect.temporary + staged.stage[1],
             dialect=backend.dialect,
         )
         done = merging.apply(staged.load, place, session)
@@ -35,7 +35,7 @@ def merge(backend: Spelling[Any], session: Session, staged: StagedTable, store: 
             return TableCommit(staged.load.table, commit, store, inserted=session.execute(every), deleted=deleted)
         case _:
             same = _same(backend, staged)
-            missing = f"NOT EXISTS (SELECT 1 FROM {target} kept WHERE {same})"
+            missing = f"NOT EXISTS (SELECT 1 FROM {target} kept{backend.dialect.hold} WHERE {same})"
             if staged.others:
                 where = merges.same(staged.load.keys, "t", "s")
                 changes = merges.taken(staged.others, "s")
@@ -57,7 +57,7 @@ def expected(backend: Spelling[Any], session: Session, staged: StagedTable, stor
     target, stage = _places(backend, session, staged)
     if staged.load.mode == "overwrite":
         inside = _inside(backend, staged)
-        deleted = int(session.value(f"SELECT count(*) FROM {target}{f' WHERE {inside}' if inside else ''}"))
+        deleted = int(session.value(f"SELECT count(*) FROM {target}{f' WHERE {inside[1]}' if inside else ''}"))
         return TableCommit(staged.load.table, "", store, inserted=staged.rows, deleted=deleted)
     same = _same(backend, staged)
     kept = _matched(session, target, stage, same)
@@ -74,7 +74,7 @@ def duplicates(backend: Spelling[Any], session: Session, staged: StagedTable, co
     if there is not None and not staged.load.whole:
         known = [column.name for column in session.table_columns(there)]
         inside = _inside(backend, staged)
-        stays = f" WHERE coalesce(NOT ({inside}), TRUE)" if inside else ""
+        stays = f" WHERE {inside[0]} IS NULL OR NOT ({inside[1]})" if inside else ""
         if staged.load.mode == "upsert":
             stays = f" WHERE NOT EXISTS (SELECT 1 FROM {stage} incoming WHERE {_same(backend, staged)})"
         parts.append(f"SELECT {_listed(backend, columns, known)} FROM {backend.quoted(there)} kept{stays}")
@@ -93,13 +93,13 @@ def repeated(backend: Spelling[Any], session: Session, there: Place, columns: Se
     return _repeated(session, f"(SELECT {listed} FROM {backend.quoted(there)}) every_row", len(columns))
 
 
-def _inside(backend: Spelling[Any], staged: StagedTable) -> str:
-    """The condition on rows that an overwrite of an interval replaces; empty for others."""
+def _inside(backend: Spelling[Any], staged: StagedTable) -> tuple[str, str] | None:
+    """(column, condition) of the rows that an overwrite of an interval replaces; None for others."""
     between = staged.load.between
     if between is None:
-        return ""
+        return None
     name, start, end = backend.quote(between.column), between.start.as_py(), between.end.as_py()
-    return f"{name} >= {backend.literal(start)} AND {name} < {backend.literal(end)}"
+    return name, f"{name} >= {backend.literal(start)} AND {name} < {backend.literal(end)}"
 
 
 def _matched(session: Session, target: str, stage: str, same: str) -> int:

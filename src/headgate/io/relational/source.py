@@ -54,6 +54,9 @@ class Reader(Protocol):
     def order(self, name: str, kind: Kind) -> str:
         """The cursor column as it is compared and sorted: texts by code point."""
 
+    def limited(self, listed: str, rest: str, order: Sequence[str], rows: int) -> str:
+        """``SELECT listed rest``, where rest is FROM and WHERE, in an order, and at most so many rows of it."""
+
     def before_open(self, kind: Kind) -> tuple[datetime | None, str]:
         """A moment before every transaction in flight, if the database tells; and what that means, for people."""
 
@@ -125,22 +128,26 @@ class RelationalSource:
 
         asked: list[str] = []
 
-        def stream(condition: str, order: str) -> tuple[pa.RecordBatchReader, Callable[[], None]]:
-            select = f"SELECT {select_list(columns)} FROM {subject.source}{subject.where(condition)}{order}"
+        def stream(
+            condition: str = "", order: Sequence[str] = (), limit: int | None = None
+        ) -> tuple[pa.RecordBatchReader, Callable[[], None]]:
+            listed, rest = select_list(columns), f"FROM {subject.source}{subject.where(condition)}"
+            select = f"SELECT {listed} {rest}" if limit is None else self._reader.limited(listed, rest, order, limit)
             asked.append(select)
             return self._reader.stream(select, columns, batch_rows, subject.name)
 
         if read.mode == "full":
-            batches, close = stream("", f" LIMIT {window.limit}" if window.limit is not None else "")
+            batches, close = stream(limit=window.limit)
         elif context.interval is not None:
-            batches, close = stream(subject.inside(context), "")
+            batches, close = stream(subject.inside(context))
         else:
-            cursor, order = subject.cursor(window.since), ""
-            if window.limit is not None:
-                keys = [quote_name(key) for key in subject.incremental.key or ()]
-                order = f" ORDER BY {', '.join([subject.ordered(), *keys])} LIMIT {cursor.rows_to_ask()}"
+            cursor = subject.cursor(window.since)
             condition = cursor.condition(subject.ordered(), self._reader.literal, window)
-            batches, close = stream(condition, order)
+            if window.limit is None:
+                batches, close = stream(condition)
+            else:
+                order = [subject.ordered(), *map(quote_name, subject.incremental.key or ())]
+                batches, close = stream(condition, order, cursor.rows_to_ask())
             delivery = cursor.deliver(batches, window)
             return Scan(schema, delivery.reader, position=delivery.position, close=once(close), query=asked[0])
         return Scan(schema, batches, close=once(close), query=asked[0])
@@ -271,6 +278,12 @@ def once(close: Callable[[], None]) -> Callable[[], None]:
             left.pop()()
 
     return again
+
+
+def standard_limit(listed: str, rest: str, order: Sequence[str], rows: int) -> str:
+    """A limited SELECT, as most databases have it."""
+    ordered = f" ORDER BY {', '.join(order)}" if order else ""
+    return f"SELECT {listed} {rest}{ordered} LIMIT {rows}"
 
 
 def select_list(columns: Sequence[ReadColumn]) -> str:

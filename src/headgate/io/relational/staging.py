@@ -81,6 +81,9 @@ class Spelling(Protocol[T]):
     def declare(self, session: T, field: pa.Field[Any], key_bytes: int) -> str:
         """The type of a new column; ``key_bytes``: it is part of a key that takes so many. Raises UNSUPPORTED."""
 
+    def declare_staged(self, session: T, field: pa.Field[Any], load: Load) -> str:
+        """The type of a staged column, which is compared with the table's, if there is one."""
+
     def literal(self, value: Any) -> str:
         """A value as a typed literal."""
 
@@ -162,7 +165,7 @@ def check(backend: Spelling[Any], session: Session, load: Load) -> list[str]:
                     f'column "{field_.name}" ({field_.type}) is not in the table, and evolve: freeze forbids to add it',
                     f"{nearest(field_.name, there)} – or let the table evolve",
                 )
-            additions.append(f"ADD COLUMN {backend.quote(field_.name)} {declared[field_.name]}")
+            additions.append(f"{backend.dialect.add} {backend.quote(field_.name)} {declared[field_.name]}")
         elif not accepts(column, field_.type):
             raise _mismatch(
                 load.table,
@@ -204,10 +207,12 @@ def create(backend: Spelling[Any], session: Session, load: Load, place: Place, *
     """CREATE TABLE for a load, or for its staging."""
     lines = []
     for field_ in load.schema if staging else load.columns:
-        key_bytes = _key_bytes(load, field_.name)
-        declared = backend.declare(session, field_, 0 if staging else key_bytes)
-        if key_bytes and not staging:
-            declared = declared.replace(" NULL", " NOT NULL")
+        if staging:
+            declared = backend.declare_staged(session, field_, load)
+        else:
+            key_bytes = _key_bytes(load, field_.name)
+            declared = backend.declare(session, field_, key_bytes)
+            declared = declared.replace(" NULL", " NOT NULL") if key_bytes else declared
         lines.append(f"{backend.quote(field_.name)} {declared}")
     if load.mode in KEYED and not staging:
         lines.append(f"PRIMARY KEY ({', '.join(backend.quote(key) for key in identity(load))})")
