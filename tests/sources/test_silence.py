@@ -26,10 +26,11 @@ def port() -> Iterator[int]:
     [
         ("postgres", {"host": "127.0.0.1", "database": "d", "username": "u", "sslmode": "disable"}),
         ("mysql", {"host": "127.0.0.1", "database": "d", "username": "u"}),
+        ("sqlserver", {"host": "127.0.0.1", "database": "d", "username": "u"}),
         ("sqlalchemy", {"url": "postgresql+psycopg://u@127.0.0.1:{port}/d"}),
         ("sqlalchemy", {"url": "mysql+pymysql://u@127.0.0.1:{port}/d"}),
     ],
-    ids=["postgres", "mysql", "sqlalchemy-postgres", "sqlalchemy-mysql"],
+    ids=["postgres", "mysql", "sqlserver", "sqlalchemy-postgres", "sqlalchemy-mysql"],
 )
 def test_connecting_ends_in_time(kind: str, options: dict[str, Any], port: int, tmp_path: Path) -> None:
     module = PackageRegistry().module("sources", kind)

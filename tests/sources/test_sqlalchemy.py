@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pyarrow as pa
 import pytest
+from sqlalchemy.dialects import registry
 
 from headgate.core.contracts import ReadContext, Source
 from headgate.core.errors import Code, FatalError, HeadgateError
 from headgate.core.secrets import Secret
 from headgate.io.alchemy.engines import engine
+from headgate.io.alchemy.reading import AlchemyReader
 from headgate.io.alchemy.sessions import Session
 from headgate.sources import sqlalchemy
 from headgate.sources.sqlalchemy import Connection, Read
@@ -144,3 +147,18 @@ def test_urls_that_lead_nowhere_are_told_without_their_secrets(url: str, code: C
         sqlalchemy.open_source(Connection(url=Secret(url)), tmp_path)
     assert refusal.value.code is code
     assert "canary" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("mssql", "SELECT TOP 2 a, 'x:y%' FROM t WHERE b = 1 ORDER BY a"),
+        ("oracle", "SELECT a, 'x:y%' FROM t WHERE b = 1 ORDER BY a FETCH FIRST 2 ROWS ONLY"),
+        ("postgresql", "SELECT a, 'x:y%' FROM t WHERE b = 1 ORDER BY a LIMIT 2"),
+    ],
+)
+def test_a_cap_is_said_in_the_words_of_the_dialect(name: str, said: str) -> None:
+    """Without a server: what the dialect makes of it."""
+    engine = SimpleNamespace(dialect=registry.load(name)())
+    reader = AlchemyReader(cast("Any", engine))
+    assert reader.limited("a, 'x:y%'", "FROM t WHERE b = 1", ["a"], 2) == said

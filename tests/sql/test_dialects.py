@@ -7,9 +7,9 @@ import sqlglot
 
 from headgate.core.contracts import History
 from headgate.sql import histories, merges
-from headgate.sql.dialects import MYSQL, PORTABLE, STANDARD, Standard
+from headgate.sql.dialects import MYSQL, PORTABLE, STANDARD, TRANSACT_SQL, Standard
 
-SPOKEN = [(STANDARD, "postgres"), (MYSQL, "mysql")]
+SPOKEN = [(STANDARD, "postgres"), (MYSQL, "mysql"), (TRANSACT_SQL, "tsql")]
 
 
 def sides(dialect: Standard) -> merges.Sides:
@@ -49,3 +49,20 @@ def test_a_database_that_nothing_is_known_of_updates_by_subqueries() -> None:
     assert PORTABLE.update("t", {"a": "s.a"}, "t.id = s.id", "s") == (
         'UPDATE t t SET "a" = (SELECT s.a FROM s WHERE t.id = s.id) WHERE EXISTS (SELECT 1 FROM s WHERE t.id = s.id)'
     )
+
+
+def test_sql_server_keeps_the_rows_of_a_query_where_its_own_select_begins() -> None:
+    query = "WITH a AS (SELECT 1 AS n FROM x) SELECT n, ' FROM ' AS \"SELECT\" FROM a WHERE n IN (SELECT n FROM y)"
+    (made,) = TRANSACT_SQL.work('"#w"', query)
+    assert made == (
+        'WITH a AS (SELECT 1 AS n FROM x) SELECT n, \' FROM \' AS "SELECT" INTO "#w" FROM a'
+        " WHERE n IN (SELECT n FROM y)"
+    )
+
+
+def test_sql_server_compares_null_as_a_value_without_asking_whether_it_is_unknown() -> None:
+    assert TRANSACT_SQL.distinct("t.a", "s.a") == (
+        "CASE WHEN t.a = s.a OR (t.a IS NULL AND s.a IS NULL) THEN 0 ELSE 1 END = 1"
+    )
+    assert TRANSACT_SQL.holds("t.now") == "t.now = 1"
+    assert TRANSACT_SQL.truth("a IS NULL") == "CAST(CASE WHEN a IS NULL THEN 1 ELSE 0 END AS BIT)"

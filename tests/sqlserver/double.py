@@ -68,7 +68,12 @@ class Database:
         rows: list[tuple[Any, ...]] = []
         with (
             pytds.connect(
-                dsn="127.0.0.1", port=self.server.port, database=self.name, user=USER, password=PASSWORD, autocommit=True
+                dsn="127.0.0.1",
+                port=self.server.port,
+                database=self.name,
+                user=USER,
+                password=PASSWORD,
+                autocommit=True,
             ) as connection,
             connection.cursor() as cursor,
         ):
@@ -82,7 +87,7 @@ class Database:
 def sqlserver_double() -> Iterator[Double]:
     """One process for the whole session (one for each worker of pytest-xdist)."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.sqlserver.server"],
+        [sys.executable, "-m", "tests.sqlserver.process"],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

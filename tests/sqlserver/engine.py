@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 from sqlglot import exp
-from tests.sqlserver.strict import Refused, parsed
+from tests.sqlserver.strict import RefusedError, parsed
 
 CATALOGUE = "hg_information_schema"
 SETUP = f"""
@@ -110,16 +110,16 @@ class Execution:
         if own:
             self.connection.begin()
         try:
-            found = self._run(tree, parameters)
+            found: pa.RecordBatchReader | int | None = self._run(tree, parameters)
         except BaseException:
             if own:
                 self.connection.rollback()
             raise
-        if own and not isinstance(found, pa.RecordBatchReader):
-            self.connection.commit()
-        elif own:  # one statement is one state: its rows are taken before the next one begins
+        if own and isinstance(found, pa.RecordBatchReader):
+            # one statement is one state: its rows are taken before the next one begins
             schema, batches = found.schema, list(found)
             found = pa.RecordBatchReader.from_batches(schema, batches)
+        if own:
             self.connection.commit()
         return found
 
@@ -133,7 +133,7 @@ class Execution:
         }
         return _SYSTEM.sub(lambda found: known.get(found[0], found[0]), text)
 
-    def _run(self, tree: exp.Expression, parameters: dict[str, Any]) -> Any:
+    def _run(self, tree: exp.Expr, parameters: dict[str, Any]) -> Any:
         match tree:
             case exp.Create(kind="TABLE"):
                 self._create(tree)
@@ -186,7 +186,9 @@ class Execution:
     def _column(self, place: tuple[str, str], column: exp.ColumnDef, number: int) -> str:
         name, digits, places, length = described(column.args["kind"].sql("tsql"))
         collation = column.find(exp.CollateColumnConstraint)
-        precision = digits if name in ("decimal", "numeric") else 53 if name == "float" else 24 if name == "real" else None
+        precision = (
+            digits if name in ("decimal", "numeric") else 53 if name == "float" else 24 if name == "real" else None
+        )
         fraction = places if name in ("time", "datetime2", "datetimeoffset") else None
         scale = places if name in ("decimal", "numeric") else None
         told = collation.this.name if collation else "SQL_Latin1_General_CP1_CI_AS" if name in TEXTS else None
@@ -260,6 +262,9 @@ def described(declared: str) -> tuple[str, int | None, int | None, int | None]:
     found = _TYPE.match(declared.strip())
     assert found, declared
     name, first, second = found[1].lower(), found[2], found[3]
+    if name == "float" and int(first or 53) <= 24:
+        return "real", None, None, None
+    name = {"integer": "int"}.get(name, name)
     if name in ("decimal", "numeric"):
         return name, int(first or 18), int(second or 0), None
     if name in ("time", "datetime2", "datetimeoffset"):
@@ -282,7 +287,7 @@ def native(name: str, digits: int | None, places: int | None) -> str:
     if name in BYTES:
         return "BLOB"
     if name not in PLAIN:
-        raise Refused(2715, f"Column, parameter, or variable: Cannot find data type {name}.")
+        raise RefusedError(2715, f"Column, parameter, or variable: Cannot find data type {name}.")
     return PLAIN[name]
 
 
@@ -307,17 +312,17 @@ def told_type(type_: Any) -> tuple[str, int, int, int]:
 # ------------------------------------------------------------------------------------- T-SQL for DuckDB
 
 
-def spoken(tree: exp.Expression) -> str:
+def spoken(tree: exp.Expr) -> str:
     """A statement in DuckDB's words."""
     root = exp.Paren(this=_shaped(tree).copy())  # so that each node has a parent to be replaced in
     for node in reversed(list(root.walk())):
         said = _said(node)
         if said is not node:
             node.replace(said)
-    return root.this.sql(dialect="duckdb")
+    return str(root.this.sql(dialect="duckdb"))
 
 
-def _shaped(tree: exp.Expression) -> exp.Expression:
+def _shaped(tree: exp.Expr) -> exp.Expr:
     """UPDATE t … FROM x AS t, and DELETE t FROM x AS t, as other databases have them."""
     if isinstance(tree, exp.Update):
         source = tree.args.get("from_")
@@ -333,19 +338,19 @@ def _shaped(tree: exp.Expression) -> exp.Expression:
         assert len(joins) < 2, "a merge joins one table"
         return made
     if isinstance(tree, exp.Delete) and tree.args.get("tables"):
-        made = tree.copy()
-        made.set("tables", None)
-        return made
+        without = tree.copy()
+        without.set("tables", None)
+        return without
     return tree
 
 
-_FUNCTIONS: dict[str, Callable[[list[Any]], exp.Expression]] = {
+_FUNCTIONS: dict[str, Callable[[list[Any]], exp.Expr]] = {
     "SWITCHOFFSET": lambda args: args[0],
     "DATALENGTH": lambda args: exp.func("strlen", args[0]),
 }
 
 
-def _said(node: exp.Expression) -> exp.Expression:  # noqa: C901 - one branch a difference
+def _said(node: exp.Expr) -> exp.Expr:  # noqa: C901 - one branch a difference
     match node:
         case exp.Table() if node.db.upper() in ("INFORMATION_SCHEMA", "SYS"):
             made = node.copy()
@@ -358,7 +363,8 @@ def _said(node: exp.Expression) -> exp.Expression:  # noqa: C901 - one branch a 
         case exp.National():
             return exp.Literal.string(node.this)
         case exp.Collate():
-            return node.this
+            bare: exp.Expr = node.this
+            return bare
         case exp.Convert():
             if node.args.get("style") is not None and node.args["style"].name == "121":
                 return exp.func("hg_text121", node.args["expression"])

@@ -1,11 +1,11 @@
-"""The double as a process: listens, speaks TDS 7.4, executes on DuckDB. ``python -m tests.sqlserver.server``."""
+"""The double: listens, speaks TDS 7.4, executes on DuckDB."""
 
 from __future__ import annotations
 
 import itertools
 import re
 import socket
-import sys
+import ssl
 import threading
 import traceback
 from contextlib import suppress
@@ -13,12 +13,16 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-from tests.sqlserver import wire
+from tests.sqlserver import values, wire
+from tests.sqlserver.encrypted import Encrypted
 from tests.sqlserver.engine import Database, Execution
-from tests.sqlserver.strict import Refused, bare
+from tests.sqlserver.errors import explained
+from tests.sqlserver.strict import RefusedError, bare
 
 USER, PASSWORD = "guarded", "correct-Horse-9"
-_BULK = re.compile(r"INSERT BULK (\[(?:[^\]]|\]\])*\])\.(\[(?:[^\]]|\]\])*\])\((.*)\)\s*(?:WITH \(.*\))?\s*$", re.DOTALL)
+_BULK = re.compile(
+    r"INSERT BULK (\[(?:[^\]]|\]\])*\])\.(\[(?:[^\]]|\]\])*\])\((.*)\)\s*(?:WITH \(.*\))?\s*$", re.DOTALL
+)
 _TAKE = re.compile(r"EXEC @taken = sp_getapplock @Resource = N'([^']+)', .*@LockTimeout = (\d+)")
 _GIVE = re.compile(r"EXEC sp_releaseapplock @Resource = N'([^']+)'")
 _LOCKS = re.compile(r"SELECT TOP \(1\) request_session_id FROM sys\.dm_tran_locks .* LIKE '%(.+)%'")
@@ -27,7 +31,6 @@ _SETTING = re.compile(
     r"SET (QUOTED_IDENTIFIER, [A-Z_, ]+ ON|(NUMERIC_ROUNDABORT|IMPLICIT_TRANSACTIONS) OFF|XACT_ABORT ON"
     r"|DATEFORMAT ymd|LOCK_TIMEOUT \d+|TRANSACTION ISOLATION LEVEL (SNAPSHOT|SERIALIZABLE|READ COMMITTED))"
 )
-_STATES = ((re.compile("already exists"), 2714), (re.compile("does not exist"), 208), (re.compile("[Cc]olumn"), 207))
 
 
 class Server:
@@ -39,6 +42,7 @@ class Server:
         self.numbers = itertools.count(51)
         self.statements: list[str] = []
         self.fail: dict[str, int] = {}
+        self.tls: ssl.SSLContext | None = None
 
     def serve(self, listener: socket.socket) -> None:
         while True:
@@ -51,7 +55,8 @@ class Session:
     """One client."""
 
     def __init__(self, server: Server, connection: socket.socket, number: int) -> None:
-        self.server, self.connection, self.number = server, connection, number
+        self.server, self.socket, self.number = server, connection, number
+        self.connection: socket.socket | Encrypted = connection
         self.execution: Execution | None = None
         self.transactions = itertools.count(number * 1000 + 1)
         self.transaction = 0
@@ -63,7 +68,7 @@ class Session:
         try:
             while (message := wire.receive(self.connection)) is not None:
                 self._answer(*message)
-        except OSError:
+        except OSError:  # it is gone; TLS that came to nothing too
             pass
         finally:
             self.end()
@@ -71,8 +76,8 @@ class Session:
     def end(self) -> None:
         self.server.sessions.pop(self.number, None)
         with suppress(OSError):
-            self.connection.shutdown(socket.SHUT_RDWR)
-        self.connection.close()
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
         if self.execution is not None:
             execution, self.execution = self.execution, None
             with suppress(duckdb.Error):
@@ -81,7 +86,9 @@ class Session:
     def _answer(self, kind: int, data: bytes) -> None:
         match kind:
             case wire.PRELOGIN:
-                self._send(_prelogin())
+                self._send(_prelogin(encrypted=self.server.tls is not None))
+                if self.server.tls is not None:
+                    self.connection = Encrypted(self.socket, self.server.tls)
             case wire.LOGIN7:
                 self._login(data)
             case wire.ATTENTION:
@@ -133,20 +140,31 @@ class Session:
         self.server.statements.append(text)
         try:
             if believed != self.transaction:
-                raise Refused(3989, "The request should come with a valid transaction descriptor.")
-            for word, number in list(self.server.fail.items()):
-                if word in text:
-                    del self.server.fail[word]
-                    if number == 0:  # the connection breaks, and the statement is not run
-                        self.end()
-                        return
-                    raise Refused(number, f"told to fail at {word}")
+                raise RefusedError(3989, "The request should come with a valid transaction descriptor.")
+            if self._breaks(text):
+                return
             self._statement(text.strip(), parameters, token)
-        except (Refused, duckdb.Error) as error:
+        except (RefusedError, duckdb.Error) as error:
             self._send(self._failed(error) + wire.done(error=True, token=token))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a fault of the double is an answer, too
             traceback.print_exc()
-            self._send(self._failed(Refused(50000, f"the double failed: {error!r}")) + wire.done(error=True, token=token))
+            self._send(
+                self._failed(RefusedError(50000, f"the double failed: {error!r}")) + wire.done(error=True, token=token)
+            )
+
+    def _breaks(self, text: str) -> bool:
+        """What a test has ordered: 0: the connection breaks before the statement, 1: after it, else an error."""
+        for word, number in list(self.server.fail.items()):
+            if word not in text:
+                continue
+            del self.server.fail[word]
+            if number > 1:
+                raise RefusedError(number, f"told to fail at {word}")
+            if number:
+                self._special(text, {})
+            self.end()
+            return True
+        return False
 
     def _failed(self, error: Exception) -> bytes:
         """XACT_ABORT: an error ends the transaction."""
@@ -155,7 +173,7 @@ class Session:
         if self.execution.in_transaction:
             self.execution.end(commit=False)
             head = self._left(10)
-        return head + wire.told(*_explained(error))
+        return head + wire.told(*explained(error))
 
     def _left(self, kind: int) -> bytes:
         old, self.transaction = self.transaction, 0
@@ -174,7 +192,7 @@ class Session:
             self._send(wire.done())
             return
         if self.isolation == "SNAPSHOT" and not self._allows():
-            raise Refused(3952, "Snapshot isolation transaction failed: snapshot isolation is not allowed.")
+            raise RefusedError(3952, "Snapshot isolation transaction failed: snapshot isolation is not allowed.")
         found = self.execution.run(text, parameters)
         if isinstance(found, pa.RecordBatchReader):
             self._rows(found, token)
@@ -192,9 +210,9 @@ class Session:
         ready = bytearray(wire.metadata(found.schema))
         count = 0
         for batch in found:
-            cells = [_cells(column) for column in batch.columns]
-            for values in zip(*cells, strict=True):
-                ready += wire.row(list(values), found.schema)
+            cells = [values.cells(column) for column in batch.columns]
+            for row in zip(*cells, strict=True):
+                ready += wire.row(list(row), found.schema)
                 count += 1
             full = len(ready) // (wire.PACKET - 8) * (wire.PACKET - 8)
             if full:
@@ -202,53 +220,65 @@ class Session:
                 del ready[:full]
         self._send(bytes(ready) + wire.done(count, token=token))
 
-    def _special(self, text: str, parameters: dict[str, Any]) -> bytes | None:  # noqa: C901 - one branch a statement
-        """What is not a statement of DuckDB's: settings, transactions, locks, bulk loads."""
-        execution = self.execution
-        assert execution is not None
+    def _special(self, text: str, parameters: dict[str, Any]) -> bytes | None:
+        """What is not a statement of DuckDB's."""
         if text.startswith("SET "):
-            for setting in text.split("; "):
-                found = _SETTING.fullmatch(setting)
-                if not found:
-                    raise Refused(102, f"the double does not know the setting {setting}")
-                self.isolation = found[3] or self.isolation
-            return wire.done()
-        if text == "BEGIN TRANSACTION":
-            execution.begin()
-            self.transaction = next(self.transactions)
-            return wire.changed(8, bytes([8]) + self.transaction.to_bytes(8, "little")) + wire.done()
-        if text == "COMMIT TRANSACTION":
-            if not execution.in_transaction:
-                raise Refused(3902, "The COMMIT TRANSACTION request has no corresponding BEGIN TRANSACTION.")
-            execution.end(commit=True)
-            return self._left(9) + wire.done()
-        if text == "IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION":
-            if not execution.in_transaction:
-                return wire.done()
-            execution.end(commit=False)
-            return self._left(10) + wire.done()
-        if found := _TAKE.search(text):
-            taken = execution.database.take(found[1], self.number, int(found[2]) / 1000)
-            return _one("", taken)
-        if found := _GIVE.match(text):
-            execution.database.let_go(self.number, found[1])
-            return wire.done()
-        if found := _LOCKS.match(text):
-            holder = execution.database.locks.get(found[1])
-            return _one("request_session_id", holder)
-        if found := re.fullmatch(r"KILL (\d+)", text):
-            other = self.server.sessions.get(int(found[1]))
-            if other is None:
-                raise Refused(6106, f"Process ID {found[1]} is not an active process ID.")
-            other.end()
-            return wire.done()
+            return self._setting(text)
+        if "sys.dm_exec_describe_first_result_set(" in bare(text):
+            return self._described(parameters)
         if found := _BULK.match(text):
             place = (_bracketed(found[1]), _bracketed(found[2]))
             names = [_bracketed(name) for name in re.findall(r"(?:^|,)(\[(?:[^\]]|\]\])*\]) ", found[3])]
             self.bulk = (place, names)
             return wire.done()
-        if "sys.dm_exec_describe_first_result_set(" in bare(text):
-            return self._described(parameters)
+        return self._border(text) or self._lock(text)
+
+    def _setting(self, text: str) -> bytes:
+        for setting in text.split("; "):
+            found = _SETTING.fullmatch(setting)
+            if not found:
+                raise RefusedError(102, f"the double does not know the setting {setting}")
+            self.isolation = found[3] or self.isolation
+        return wire.done()
+
+    def _border(self, text: str) -> bytes | None:
+        """Where a transaction begins or ends."""
+        execution = self.execution
+        assert execution is not None
+        match text:
+            case "BEGIN TRANSACTION":
+                execution.begin()
+                self.transaction = next(self.transactions)
+                return wire.changed(8, bytes([8]) + self.transaction.to_bytes(8, "little")) + wire.done()
+            case "COMMIT TRANSACTION" if not execution.in_transaction:
+                raise RefusedError(3902, "The COMMIT TRANSACTION request has no corresponding BEGIN TRANSACTION.")
+            case "COMMIT TRANSACTION":
+                execution.end(commit=True)
+                return self._left(9) + wire.done()
+            case "IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION" if not execution.in_transaction:
+                return wire.done()
+            case "IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION":
+                execution.end(commit=False)
+                return self._left(10) + wire.done()
+        return None
+
+    def _lock(self, text: str) -> bytes | None:
+        """Locks of applications, and whoever holds one."""
+        assert self.execution is not None
+        database = self.execution.database
+        if found := _TAKE.search(text):
+            return _one("", database.take(found[1], self.number, int(found[2]) / 1000))
+        if found := _GIVE.match(text):
+            database.let_go(self.number, found[1])
+            return wire.done()
+        if found := _LOCKS.match(text):
+            return _one("request_session_id", database.locks.get(found[1]))
+        if found := re.fullmatch(r"KILL (\d+)", text):
+            other = self.server.sessions.get(int(found[1]))
+            if other is None:
+                raise RefusedError(6106, f"Process ID {found[1]} is not an active process ID.")
+            other.end()
+            return wire.done()
         return None
 
     def _described(self, parameters: dict[str, Any]) -> bytes:
@@ -257,8 +287,8 @@ class Session:
         kinds: Any = (pa.string(), pa.string(), pa.uint8(), pa.uint8(), pa.int16(), pa.int32(), pa.string())
         try:
             rows = self.execution.columns_of(parameters["P1"])
-        except (Refused, duckdb.Error) as error:
-            rows = [(None, None, None, None, None, *_explained(error))]
+        except (RefusedError, duckdb.Error) as error:
+            rows = [(None, None, None, None, None, *explained(error))]
         schema = pa.schema(list(zip(names, kinds, strict=True)))
         return wire.metadata(schema) + b"".join(wire.row(list(row), schema) for row in rows) + wire.done(len(rows))
 
@@ -280,51 +310,15 @@ class Session:
         assert len(reading.data) - reading.at == 12, "DONE ends a bulk load"
         try:
             cells: list[Any] = list(zip(*rows, strict=True)) if rows else [() for _ in columns]
-            arrays = [_array(values, type_) for values, (_, type_) in zip(cells, columns, strict=True)]
+            arrays = [values.array(each, type_) for each, (_, type_) in zip(cells, columns, strict=True)]
             table = pa.table(dict(zip(named, arrays, strict=True)))
             self._send(wire.done(self.execution.insert(place, named, table)))
         except duckdb.Error as error:
             self._send(self._failed(error) + wire.done(error=True))
 
 
-def _array(values: Any, type_: tuple[Any, ...]) -> Any:
-    if type_[0] in (0x6A, 0x6C):
-        return pa.array(values, pa.decimal128(type_[2], type_[3]))
-    known = {0x28: pa.date32(), 0x29: pa.time64("us"), 0x2A: pa.timestamp("us"), 0x2B: pa.timestamp("us", "UTC")}
-    known |= {0xE7: pa.string(), 0xA5: pa.binary(), 0x68: pa.bool_()}
-    if type_[0] == 0x26:
-        return pa.array(values, {1: pa.uint8(), 2: pa.int16(), 4: pa.int32(), 8: pa.int64()}[type_[1]])
-    if type_[0] == 0x6D:
-        return pa.array(values, pa.float32() if type_[1] == 4 else pa.float64())
-    return pa.array(values, known[type_[0]])
-
-
-def _cells(column: Any) -> list[Any]:
-    """Values; times of nanoseconds as they are, without pandas."""
-    if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
-        return [None if each is None else _Fine(each) for each in column.cast(pa.int64()).to_pylist()]
-    found: list[Any] = column.to_pylist()
-    return found
-
-
-class _Fine:
-    """A moment with nanoseconds."""
-
-    def __init__(self, nanoseconds: int) -> None:
-        from datetime import datetime, timedelta
-
-        self.nanosecond = nanoseconds % 1000
-        self._moment = datetime(1970, 1, 1) + timedelta(microseconds=nanoseconds // 1000)  # noqa: DTZ001
-
-    def time(self) -> Any:
-        return self._moment.time()
-
-    def toordinal(self) -> int:
-        return self._moment.toordinal()
-
-
-def _prelogin() -> bytes:
-    fields = [(0, bytes([16, 0, 0, 0, 0, 0])), (1, b"\2"), (2, b"\0"), (4, b"\0")]
+def _prelogin(*, encrypted: bool) -> bytes:
+    fields = [(0, bytes([16, 0, 0, 0, 0, 0])), (1, b"\1" if encrypted else b"\2"), (2, b"\0"), (4, b"\0")]
     at, head, body = 5 * len(fields) + 1, b"", b""
     for token, value in fields:
         head += bytes([token]) + (at + len(body)).to_bytes(2, "big") + len(value).to_bytes(2, "big")
@@ -340,56 +334,3 @@ def _one(name: str, value: int | None) -> bytes:
 
 def _bracketed(name: str) -> str:
     return name[1:-1].replace("]]", "]")
-
-
-def _explained(error: Exception) -> tuple[int, str]:
-    """An error as SQL Server numbers it."""
-    if isinstance(error, Refused):
-        return error.number, error.message
-    text = str(error)
-    match error:
-        case duckdb.TransactionException():
-            return 1205, "Transaction was deadlocked with another process and has been chosen as the victim: " + text
-        case duckdb.ConstraintException() if "NOT NULL" in text:
-            return 515, "Cannot insert the value NULL: " + text
-        case duckdb.ConstraintException():
-            return 2627, "Violation of PRIMARY KEY or UNIQUE KEY constraint: " + text
-        case duckdb.ConversionException() | duckdb.InvalidInputException() | duckdb.OutOfRangeException():
-            return 8114, "Error converting data type: " + text
-    return next((number for pattern, number in _STATES if pattern.search(text)), 102), text
-
-
-def main() -> None:
-    """Print the port; take orders on standard input: create NAME, drop NAME, snapshot NAME 0|1 0|1. End with it."""
-    server = Server()
-    listener = socket.create_server(("127.0.0.1", 0))
-    threading.Thread(target=server.serve, args=(listener,), daemon=True).start()
-    print(listener.getsockname()[1], flush=True)
-    for line in sys.stdin:
-        order, *words = line.split()
-        print(_obey(server, order, words), flush=True)
-
-
-def _obey(server: Server, order: str, words: list[str]) -> str:
-    match order:
-        case "create":
-            server.databases[words[0]] = Database(words[0])
-        case "drop":
-            for session in list(server.sessions.values()):
-                if session.login["database"] == words[0]:
-                    session.end()
-            server.databases.pop(words[0]).root.close()
-        case "snapshot":
-            server.databases[words[0]].allows(int(words[1]), bool(int(words[2])))
-        case "fail":
-            server.fail[" ".join(words[1:])] = int(words[0])
-        case "intents":
-            return " ".join(str(int(session.login["read_only"])) for session in server.sessions.values())
-        case "said":
-            found, server.statements = server.statements, []
-            return repr(found)
-    return "done"
-
-
-if __name__ == "__main__":
-    main()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import struct
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal, localcontext
@@ -40,7 +39,7 @@ def _exactly(connection: Any, size: int) -> bytes | None:
     while len(parts) < size:
         try:
             part = connection.recv(size - len(parts))
-        except (ConnectionError, socket.timeout):
+        except (TimeoutError, ConnectionError):
             return None
         if not part:
             return None
@@ -238,7 +237,7 @@ def metadata(schema: pa.Schema) -> bytes:
     return b"".join(parts)
 
 
-def _type_info(type_: Any) -> bytes:  # noqa: C901 - one branch a type
+def _type_info(type_: Any) -> bytes:
     if t.is_null(type_) or t.is_string(type_) or t.is_large_string(type_):
         return b"\xe7\xff\xff" + COLLATION
     if t.is_binary(type_) or t.is_large_binary(type_) or t.is_fixed_size_binary(type_):
@@ -263,14 +262,14 @@ def _type_info(type_: Any) -> bytes:  # noqa: C901 - one branch a type
 
 def _bytes_of(type_: Any) -> int:
     """A signed size that holds the type; TINYINT alone has no sign."""
-    return {"uint8": 1, "int8": 2, "uint16": 4, "uint32": 8}.get(str(type_), type_.bit_width // 8)
+    return {"uint8": 1, "int8": 2, "uint16": 4, "uint32": 8}.get(str(type_)) or int(type_.bit_width) // 8
 
 
 def row(values: list[Any], schema: pa.Schema) -> bytes:
     return b"\xd1" + b"".join(_value(value, field.type) for value, field in zip(values, schema, strict=True))
 
 
-def _value(value: Any, type_: Any) -> bytes:  # noqa: C901 - one branch a type
+def _value(value: Any, type_: Any) -> bytes:
     plp = t.is_null(type_) or t.is_string(type_) or t.is_large_string(type_) or t.is_binary(type_)
     plp = plp or t.is_large_binary(type_) or t.is_fixed_size_binary(type_)
     if value is None:
@@ -293,7 +292,7 @@ def _value(value: Any, type_: Any) -> bytes:  # noqa: C901 - one branch a type
             whole = int(value.scaleb(type_.scale))
         return bytes([17, int(whole >= 0)]) + abs(whole).to_bytes(16, "little")
     if t.is_date(type_):
-        return bytes([3]) + (value.toordinal() - EPOCH).to_bytes(3, "little")
+        return bytes([3]) + int(value.toordinal() - EPOCH).to_bytes(3, "little")
     return _moment_bytes(value, type_)
 
 
@@ -303,6 +302,6 @@ def _moment_bytes(value: Any, type_: Any) -> bytes:
     clock: time = value if isinstance(value, time) else value.time()
     micros = ((clock.hour * 60 + clock.minute) * 60 + clock.second) * 1_000_000 + clock.microsecond
     ticks = (micros if finer is None else micros * 10 + finer).to_bytes(5, "little")
-    day = b"" if isinstance(value, time) else (value.toordinal() - EPOCH).to_bytes(3, "little")
+    day = b"" if clock is value else (value.toordinal() - EPOCH).to_bytes(3, "little")
     body = ticks + day + offset
     return bytes([len(body)]) + body

@@ -187,10 +187,28 @@ def driver() -> Any:
 
 
 def _needs_tls() -> None:
+    """Have the driver check a certificate's names as we do: what it calls is gone from pyOpenSSL."""
     try:
         import OpenSSL.SSL  # noqa: F401 - the driver imports it by itself, and says less if it is not there
+        from pytds import tls
     except ImportError as error:
         raise _missing("pyopenssl", error) from None
+    tls.validate_host = _is_for
+
+
+def _is_for(cert: Any, name: bytes) -> bool:
+    """Whether a certificate, which was verified, is for a host: by its alternative names alone."""
+    from cryptography import x509
+
+    host = name.decode().lower().rstrip(".")
+    try:
+        names = cert.to_cryptography().extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return False
+    known = {str(address) for address in names.get_values_for_type(x509.IPAddress)}
+    known |= {domain.lower().rstrip(".") for domain in names.get_values_for_type(x509.DNSName)}
+    _, dot, domain = host.partition(".")
+    return host in known or (bool(dot) and f"*.{domain}" in known)
 
 
 def _missing(name: str, error: ImportError) -> FatalError:

@@ -67,8 +67,14 @@ class SqlServerReader:
 
     def session(self, operation: str) -> Session:
         if self._session is None or not self._session.alive:
-            self._session = Session(self._connection, operation, read_only=True)
-            self._session.one_state()
+            self._session = None
+            session = Session(self._connection, operation, read_only=True)
+            try:
+                session.one_state()
+            except BaseException:
+                session.close()
+                raise
+            self._session = session
         self._session.operation = operation
         return self._session
 

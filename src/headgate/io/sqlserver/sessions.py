@@ -94,7 +94,7 @@ class Session:
 
     @property
     def alive(self) -> bool:
-        """Whether the server still answers: a connection that was kept may be gone."""
+        """Whether the server still answers: a connection that was kept may be gone, and is then let go of."""
         import pytds
 
         try:
@@ -102,6 +102,7 @@ class Session:
                 cursor.execute("SELECT 1")
                 cursor.fetchall()
         except (pytds.Error, OSError):
+            self.close()
             return False
         return True
 
