@@ -37,8 +37,8 @@ def check_load(options: WriteOptions, modes: Collection[str], report: Report, pa
         report.note(f"this kind of target cannot do {capability(options)}", (*path, "mode"), hint)
     if options.partitioning and "partition tables" not in modes:
         report.note(
-            "this kind of target has no partition tables", (*path, "partitioning"),
-            "scope: partition replaces partitions of rows in any table",
+            "parts of a table are made on demand in PostgreSQL only", (*path, "partitioning"),
+            "elsewhere making one would commit by itself; scope: partition replaces partitions of rows in any table",
         )  # fmt: skip
     if options.partitioning and mode in _KEYED and options.keys and options.partitioning.column not in options.keys:
         hint = f"keys: [{', '.join((*options.keys, options.partitioning.column))}]"

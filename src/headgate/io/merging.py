@@ -55,9 +55,12 @@ class Rescuing(Session, Protocol):
     def payload(self, columns: Sequence[str]) -> str:
         """SQL for the row ``s`` as JSON text."""
 
-    def place(self, table: str) -> str:
-        """A table by its configured name, quoted."""
+    def letters(self, table: str, columns: Sequence[str]) -> str:
+        """A table of texts by its configured name, quoted; made where it is not there."""
 
+
+LETTER = ("run_id", "rejected_at", "table_name", "reason", "payload")
+"""The columns of dead letters."""
 
 Literal = Callable[["pa.Scalar[Any]", str], str]
 """A value as a literal in the type and form of a column of the table."""
@@ -246,11 +249,9 @@ def _append(load: Load, target: Target, sides: Sides, session: Rescuing) -> Coun
 
 
 def _bury(rescue: Rescue, table: str, columns: Sequence[str], source: str, reason: str, session: Rescuing) -> None:
-    """One row into the dead letters, which are created on demand."""
-    place = session.place(rescue.table)
-    named = ("run_id", "rejected_at", "table_name", "reason", "payload")
-    session.execute(f"CREATE TABLE IF NOT EXISTS {place} ({', '.join(f'{name} TEXT' for name in named)})")
+    """One row into the dead letters."""
+    place = session.letters(rescue.table, LETTER)
     values = ", ".join(quote_text(text.replace("\x00", "")) for text in (rescue.run_id, rescue.at, table, reason))
     session.execute(
-        f"INSERT INTO {place} ({', '.join(named)}) SELECT {values}, {session.payload(columns)} FROM {source}"
+        f"INSERT INTO {place} ({', '.join(LETTER)}) SELECT {values}, {session.payload(columns)} FROM {source}"
     )

@@ -115,8 +115,10 @@ class _Session:
         pairs = ", ".join(f"{quote_text(name)}, {value}" for name, value in zip(columns, values, strict=True))
         return f"json_object({pairs})"
 
-    def place(self, table: str) -> str:
-        return f"main.{quote_name(table)}"
+    def letters(self, table: str, columns: Sequence[str]) -> str:
+        place = f"main.{quote_name(table)}"
+        self.execute(f"CREATE TABLE IF NOT EXISTS {place} ({', '.join(f'{name} TEXT' for name in columns)})")
+        return place
 
 
 def _literal(staged: StagedTable) -> merging.Literal:

@@ -7,6 +7,7 @@ from typing import Any
 
 from headgate.core import ledger
 from headgate.core.errors import Code, FatalError, nearest
+from headgate.core.secrets import mask
 from headgate.io.mysql.connection import Connection, connect, place
 from headgate.io.mysql.errors import explained
 from headgate.io.mysql.types import BINARY_COLLATIONS, Described, table_column
@@ -14,6 +15,8 @@ from headgate.io.relational.columns import TableColumn
 from headgate.io.relational.statements import percent_marks
 from headgate.sql.literals import quote_name
 
+CONSTRAINTS = frozenset((1048, 1062, 1169, 1216, 1264, 1265, 1292, 1364, 1366, 1406, 1452, 3819, 4025))
+"""Numbers of errors that are about a row: NULL, keys, references, checks, values that do not fit."""
 SYSTEM = ("information_schema", "mysql", "performance_schema", "sys")
 
 
@@ -44,6 +47,23 @@ class Session:
         with self._explained(), self.raw.cursor() as cursor:
             _run(cursor, _spelled(statement), parameters)
             return int(cursor.rowcount)
+
+    def attempt(self, statement: str) -> int | str:
+        """Run a statement under a savepoint: how many rows it changed, or why a constraint rejected them."""
+        import pymysql
+
+        self.execute("SAVEPOINT headgate_try")
+        with self._explained(), self.raw.cursor() as cursor:
+            try:
+                cursor.execute(statement)
+            except pymysql.Error as error:
+                if error.args[0] not in CONSTRAINTS:
+                    raise
+                cursor.execute("ROLLBACK TO SAVEPOINT headgate_try")
+                return mask(str(error.args[1]))
+            changed = int(cursor.rowcount)
+        self.execute("RELEASE SAVEPOINT headgate_try")
+        return changed
 
     def begin(self) -> None:
         self.execute("START TRANSACTION")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import astuple
 from typing import Any
 
 from headgate.core.runs import TableCommit
 from headgate.io import merging
+from headgate.io.relational.rescuing import RescuingSession
 from headgate.io.relational.staging import Place, Session, Spelling, StagedTable
 from headgate.sql import merges
 
@@ -22,9 +24,9 @@ def merge(backend: Spelling[Any], session: Session, staged: StagedTable, store: 
             backend.dialect.temporary + staged.stage[1],
             dialect=backend.dialect,
         )
-        done = merging.apply(staged.load, place, session)
-        table = staged.load.table
-        return TableCommit(table, commit, store, done.inserted, done.updated, done.deleted, done.unchanged)
+        at_work = RescuingSession(backend, session, staged) if staged.load.rescue else session
+        done = merging.apply(staged.load, place, at_work)
+        return TableCommit(staged.load.table, commit, store, *astuple(done))
     names = ", ".join(backend.quote(name) for name in staged.names)
     every = f"INSERT INTO {target} ({names}) SELECT {names} FROM {stage}"
     match staged.load.mode:

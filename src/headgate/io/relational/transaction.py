@@ -16,6 +16,7 @@ from headgate.core.runs import TableCommit
 from headgate.io import ledger, parked
 from headgate.io.relational import merging, trials
 from headgate.io.relational.outcome import was_published
+from headgate.io.relational.rescuing import make_letters
 from headgate.io.relational.staging import Backend, Session, StagedTable, check, check_keys, create, shape
 
 if TYPE_CHECKING:
@@ -161,6 +162,7 @@ class RelationalTransaction:
         try:
             for staged in self._tables:
                 shape(self._backend, ddl, staged.load)
+                make_letters(self._backend, ddl, staged.load)
         finally:
             if ddl is not session:
                 ddl.close()

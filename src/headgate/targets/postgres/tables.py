@@ -336,5 +336,7 @@ class _Session:
         pairs = ", ".join(f"{quote_text(name)}, s.{quote_name(name)}" for name in columns)
         return f"jsonb_build_object({pairs})::text"
 
-    def place(self, table: str) -> str:
-        return ".".join(quote_name(part) for part in catalogue.spellings(table)[-1])
+    def letters(self, table: str, columns: Sequence[str]) -> str:
+        place = ".".join(quote_name(part) for part in catalogue.spellings(table)[-1])
+        self.execute(f"CREATE TABLE IF NOT EXISTS {place} ({', '.join(f'{name} TEXT' for name in columns)})")
+        return place
