@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from tests.mariadb import MariaServer
 
-from headgate.core.contracts import Store
+from headgate.core.contracts import Rescue, Store
 from headgate.core.errors import Code, FatalError
 from headgate.core.secrets import Secret
 from headgate.io.mysql.sessions import Session
@@ -65,6 +67,31 @@ def test_a_server_that_takes_no_local_rows_is_told_before_anything_is_there(
         mariadb_server.execute(None, "SET GLOBAL local_infile = ON")
     assert (refused.value.code, "local_infile" in refused.value.hint) == (Code.UNSUPPORTED, True)
     assert mariadb_server.execute(mariadb_name, "SHOW TABLES LIKE 't'") == []
+    place.close()
+
+
+def test_what_a_constraint_rejects_is_a_dead_letter_with_its_reason(
+    mariadb_server: MariaServer, mariadb_name: str, mariadb_url: str, tmp_path: Path
+) -> None:
+    connection = mysql.Connection(url=Secret(mariadb_url))
+    place = Place(lambda: mysql.open_store("warehouse", connection, tmp_path), tmp_path / "_runs")
+    mariadb_server.execute(
+        mariadb_name, "CREATE TABLE t (id BIGINT PRIMARY KEY, name LONGTEXT NOT NULL, raw LONGBLOB, CHECK (id > 0))"
+    )
+    names, raw = ["a'b\\", None, "c", "d"], [b"\xff\x00", b"x", b"y", b"z"]
+    table = pa.table({"id": [1, 2, -3, 1], "name": names, "raw": pa.array(raw, pa.binary())})
+    rescue = Rescue("rejected", "run-1", "2024-01-15T00:00:00Z")
+    (commit,) = place.run(1, [(load("t", schema=table.schema, rescue=rescue), table)])
+    assert (commit.inserted, commit.rejected) == (1, 3)
+    told = mariadb_server.execute(mariadb_name, "SELECT payload, reason FROM rejected ORDER BY payload")
+    assert [json.loads(payload) for payload, _ in told] == [
+        {"id": -3, "name": "c", "raw": "79"},
+        {"id": 1, "name": "d", "raw": "7A"},
+        {"id": 2, "name": None, "raw": "78"},
+    ]
+    assert [word in reason for (_, reason), word in zip(told, ("CONSTRAINT", "PRIMARY", "null"), strict=True)] == [
+        True
+    ] * 3
     place.close()
 
 

@@ -60,10 +60,12 @@ class ChangedRows:
                 self._here = self._place(table)
                 as_sent = self._here == list(range(len(table.columns)))
             new = change.new
-            small = change.size < LARGE or (new is not None and not any(v and len(v) >= LARGE for v in new))
-            if small and as_sent and new is not None and change.old is None and UNCHANGED not in new:
+            if new is not None and as_sent and change.old is None and _plain(new, change.size):
                 rows.append(new)
                 kinds.append(change.kind)
+            elif new is None and as_sent and change.old is not None:
+                rows.append(change.old)
+                kinds.append("delete")
             else:
                 for kind, row in self._rows(change):
                     rows.append(row)
@@ -159,6 +161,13 @@ class ChangedRows:
         arrays.append(pa.array(range(self._order, self._order + len(kinds)), pa.int64()))
         self._order += len(kinds)
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema())
+
+
+def _plain(row: list[Value], size: int) -> bool:
+    """Whether all of a row was sent, and none of it is large."""
+    if size >= LARGE and any(value and len(value) >= LARGE for value in row):
+        return False
+    return UNCHANGED not in row
 
 
 class _LargeValues:

@@ -20,9 +20,14 @@ UNCHANGED: Final = False
 Kind = Literal["insert", "update", "delete", "truncate"]
 _LENGTH = struct.Struct(">i")
 _SHORT = struct.Struct(">h")
+_VALUE = struct.Struct(">Bi")
+"""The kind of a value and its length; where there is no value, what follows it is read and not looked at."""
+_AFTER = b"\0\0\0\0"
 _BEGIN = struct.Struct(">qqi")
 _COMMIT = struct.Struct(">Bqqq")
 _NULL, _TEXT, _SAME = ord("n"), ord("t"), ord("u")
+_INSERT, _UPDATE, _NEW = ord("I"), ord("U"), ord("N")
+_ROWS = frozenset(b"IUD")
 
 
 @dataclass(frozen=True)
@@ -54,57 +59,65 @@ class Change:
 
 
 class Decoder:
-    """Turns messages into changes. Those of a transaction carry the place of its commit, which Begin tells."""
+    """Turns messages into changes. Those of a transaction carry the place of its commit, which Begin tells.
 
-    def __init__(self) -> None:
+    Args:
+        low: changes of transactions whose commit begins before it are left out.
+    """
+
+    def __init__(self, low: int = 0) -> None:
         self.tables: dict[int, Described] = {}
+        self._low = low
         self.end = 0
         """Where the last commit that was seen ends."""
         self._lsn = 0
 
     def changes(self, messages: Iterable[bytes]) -> Iterator[Change]:  # noqa: C901 - one case a message
         """Raises FatalError for messages that version 1 of the protocol does not have."""
+        skipped, tables, number = False, self.tables, _LENGTH.unpack_from
         for data in messages:
-            match data[:1]:
-                case b"I":
+            kind = data[0]
+            if kind in _ROWS:
+                if skipped:
+                    continue
+                old = new = None
+                table = tables[number(data, 1)[0]]
+                if kind == _INSERT:
                     new, _ = _values(data, 6)
-                    yield self._change("insert", data, new, None)
-                case b"U":
-                    yield self._update(data)
-                case b"D":
+                    yield Change("insert", table, new, None, self._lsn, len(data))
+                elif kind == _UPDATE:
+                    place = 5
+                    if data[5] != _NEW:
+                        old, place = _values(data, 6)
+                    new, _ = _values(data, place + 1)
+                    yield Change("update", table, new, old, self._lsn, len(data))
+                else:
                     old, _ = _values(data, 6)
-                    yield self._change("delete", data, None, old)
+                    yield Change("delete", table, None, old, self._lsn, len(data))
+                continue
+            match data[:1]:
                 case b"B":
                     self._lsn = _BEGIN.unpack_from(data, 1)[0]
+                    skipped = self._lsn < self._low
                 case b"C":
                     self.end = _COMMIT.unpack_from(data, 1)[2]
                 case b"R":
                     described = _described(data)
                     self.tables[described.oid] = described
                 case b"T":
-                    for number in range(_LENGTH.unpack_from(data, 1)[0]):
-                        oid = _LENGTH.unpack_from(data, 6 + 4 * number)[0]
+                    for place in range(6, 6 + 4 * number(data, 1)[0], 4):
+                        oid = number(data, place)[0]
                         if oid in self.tables:
                             yield Change("truncate", self.tables[oid], None, None, self._lsn, len(data))
                 case b"Y" | b"O" | b"M":
                     pass  # names of types, origins, messages of others
-                case kind:
+                case strange:
                     raise FatalError(
                         Code.EXTRACTION_FAILED,
-                        f"the server sent a message {kind!r} that this version does not know",
+                        f"the server sent a message {strange!r} that this version does not know",
                         operation="scan",
                         object="pgoutput",
                     )
-
-    def _update(self, data: bytes) -> Change:
-        old, place = None, 5
-        if data[5] != ord("N"):
-            old, place = _values(data, 6)
-        new, _ = _values(data, place + 1)
-        return self._change("update", data, new, old)
-
-    def _change(self, kind: Kind, data: bytes, new: list[Value] | None, old: list[Value] | None) -> Change:
-        return Change(kind, self.tables[_LENGTH.unpack_from(data, 1)[0]], new, old, self._lsn, len(data))
 
 
 def _values(data: bytes, place: int) -> tuple[list[Value], int]:
@@ -112,12 +125,13 @@ def _values(data: bytes, place: int) -> tuple[list[Value], int]:
     found: list[Value] = []
     (count,) = _SHORT.unpack_from(data, place)
     place += 2
-    unpack, append = _LENGTH.unpack_from, found.append
+    unpack, append = _VALUE.unpack_from, found.append
+    data += _AFTER
     for _ in range(count):
-        kind = data[place]
+        kind, size = unpack(data, place)
         if kind == _TEXT:
             start = place + 5
-            place = start + unpack(data, place + 1)[0]
+            place = start + size
             append(data[start:place])
         elif kind == _NULL:
             append(None)

@@ -127,8 +127,10 @@ def _changes(subject: Subject, window: Window, waiting: Waiting | None) -> Scan:
         waiting = Waiting(subject.connection, slot, publication, high, subject.name)
         waiting.count()
     rows = ChangedRows(subject.server_columns(), subject.keys(), subject.name, subject.context.lookup)
-    decoder = Decoder()
-    changes = _after(decoder.changes(waiting.messages()), low, waiting.emptied)
+    decoder = Decoder(low)
+    changes = decoder.changes(waiting.messages())
+    if waiting.emptied:
+        changes = _after(changes, waiting.emptied)
 
     def close() -> None:
         rows.close()
@@ -142,12 +144,12 @@ def _changes(subject: Subject, window: Window, waiting: Waiting | None) -> Scan:
     return Scan(schema(subject), reader, position=position, close=close, whole=bool(waiting.emptied))
 
 
-def _after(changes: Iterator[Change], low: int, emptied: int) -> Iterator[Change]:
-    """Changes of transactions that ended after ``low``; what was done before the table was last emptied is void."""
+def _after(changes: Iterator[Change], emptied: int) -> Iterator[Change]:
+    """What was done before the table was last emptied is void."""
     for change in changes:
         if change.kind == "truncate":
             emptied -= 1
-        elif emptied <= 0 and change.lsn >= low:
+        elif emptied <= 0:
             yield change
 
 
