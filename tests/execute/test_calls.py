@@ -115,7 +115,7 @@ def test_an_error_names_the_line_of_the_users_code(steps: SmallProject) -> None:
     assert error.code is Code.TRANSFORMATION_FAILED
     where = line_of('raise ValueError("no such rate")')
     assert f"ValueError: no such rate (mine.py:{where})" in error.message
-    assert error.object == "mine:torn"
+    assert error.object == "mine:torn (python, headgate.yml:19)"
     assert "the first row for which it fails: id=1, city='Bonn'" in error.hint
 
 
@@ -171,7 +171,7 @@ def test_other_columns_than_planned_are_refused(steps: SmallProject) -> None:
 def test_values_that_do_not_fit_the_declared_types_are_refused(steps: SmallProject) -> None:
     error = refused(steps.define(steps=[step("words", columns={"id": "BIGINT"})]))
     assert error.code is Code.TRANSFORMATION_FAILED
-    assert error.object == "mine:words"
+    assert error.object == "mine:words (python, headgate.yml:19)"
 
 
 def test_the_order_of_the_columns_is_that_of_the_plan(steps: SmallProject) -> None:

@@ -5,6 +5,7 @@ from datetime import date, datetime, time
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
@@ -264,3 +265,19 @@ def test_a_column_may_be_stricter_than_the_pipeline(project: SmallProject) -> No
 def test_a_format_where_there_is_no_date_is_refused(given: Any, columns: dict[str, Any], message: str) -> None:
     with pytest.raises(FatalError, match=message):
         cast.shapes(cast.Options(type="cast", columns=columns), given({"n": "INTEGER", "t": "VARCHAR"}))
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [("INTEGER", "DATE"), ("DOUBLE", "TIMESTAMP"), ("BOOLEAN", "TIME"), ("DATE", "INTEGER"), ("TIME", "DATE"),
+     ("BLOB", "INTEGER"), ("TIMESTAMPTZ", "DECIMAL(9, 2)"), ("DECIMAL(9, 2)", "BLOB"), ("TIME", "TIMESTAMP")],
+)  # fmt: skip
+def test_a_type_that_no_value_is_of_is_refused_and_the_engine_has_no_such_cast(
+    database: Any, given: Any, source: str, target: str
+) -> None:
+    some = {"DATE": "DATE '2020-01-01'", "TIME": "TIME '01:00'", "TIMESTAMPTZ": "TIMESTAMPTZ '2020-01-01'"}
+    some["BLOB"] = "'1'::BLOB"
+    with pytest.raises(duckdb.ConversionException):
+        database.execute(f"SELECT CAST(x AS {target}) FROM (SELECT CAST({some.get(source, '1')} AS {source}) AS x)")
+    with pytest.raises(FatalError, match="no value of x, which is"):
+        cast.shapes(cast.Options(type="cast", columns={"x": target}), given({"x": source}))

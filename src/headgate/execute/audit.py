@@ -100,19 +100,19 @@ def _noted(note: NoteFlag) -> str:
 def _judge_rows(run: Run, stage: Audit, rejected: int) -> None:
     """Steps may be stricter or milder than the pipeline, so each flag says whether its rows fail the run."""
     errors = rejected if run.pipeline.error_handling.on_row_error == "fail" else 0
-    first, step = REJECTED if errors else "", run.pipeline.name
+    first, step, at = REJECTED if errors else "", run.pipeline.name, ""
     for result in run.passes:
         for flag in result.transform.verdict.holds:
             count = result.tally.held[flag.bit]
             if flag.kind == "row_error" and flag.action == "fail" and count:
                 errors += count
-                first, step = (first, step) if first else (flag.name, flag.step)
+                first, step, at = (first, step, at) if first else (flag.name, flag.step, _at(run, flag.applied))
     if errors:
         assert run.held is not None
         row = run.held.first_of(first)
         raise FatalError(
             Code.ROW_ERROR,
-            f"{errors} of {run.rows.extracted} rows could not be read into their types; the first: "
+            f"{errors} of {run.rows.extracted} rows could not be read into their types{at}; the first: "
             f"{_shown(row, run.plan.hidden)}{_why(row)}",
             operation="check",
             object=step,
@@ -196,6 +196,14 @@ def _judge_empty(run: Run) -> None:
                 object=stage.table,
                 hint="say allow_empty: true at the target if that is meant",
             )
+
+
+def _at(run: Run, step: int) -> str:
+    """Where a step is written, in brackets; nothing for what the source does."""
+    if step < 0:
+        return ""
+    file, line = run.pipeline.where(("transformations", step))
+    return f" ({file}:{line})" if line else ""
 
 
 def _why(row: Mapping[str, Any] | None) -> str:

@@ -54,23 +54,32 @@ def probe_call(call: Call, columns: Sequence[Column], binder: TypeBinder, root: 
 
 
 def run_call(
-    call: Call, reader: pa.RecordBatchReader, schema: pa.Schema, root: Path, hidden: Collection[str] = ()
+    call: Call,
+    reader: pa.RecordBatchReader,
+    schema: pa.Schema,
+    root: Path,
+    hidden: Collection[str] = (),
+    place: str = "",
 ) -> pa.RecordBatchReader:
-    """The step's output as a stream with ``schema``. ``scope: table`` holds all rows in memory, as the user asked."""
+    """The step's output as a stream with ``schema``. ``scope: table`` holds all rows in memory, as the user asked.
+
+    ``place``: the step and where it is written, for messages.
+    """
     import pyarrow as pa
 
     from headgate.io.userland import load_function
 
     function = load_function(call.function, root)
+    told = f"{call.function} ({place})" if place else call.function
 
     def batches() -> Iterator[pa.RecordBatch]:
         if call.scope == "table":
-            made = _call(function, reader.read_all(), call.function, root, hidden)
-            yield from _fit(made, schema, call.function).to_batches()
+            made = _call(function, reader.read_all(), told, root, hidden)
+            yield from _fit(made, schema, told).to_batches()
             return
         for batch in reader:
             table = pa.Table.from_batches([batch])
-            yield from _fit(_call(function, table, call.function, root, hidden), schema, call.function).to_batches()
+            yield from _fit(_call(function, table, told, root, hidden), schema, told).to_batches()
 
     return pa.RecordBatchReader.from_batches(schema, batches())
 

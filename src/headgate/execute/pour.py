@@ -18,7 +18,9 @@ from headgate.execute.loads import open_writer
 from headgate.execute.split import Splitter
 from headgate.io.durations import restored, stored
 from headgate.io.parquet import ParquetFile
+from headgate.plan.finish import unique_names
 from headgate.plan.stages import INTERNAL, NULLS, NUMBER, Check, Keep, Transform, Write
+from headgate.plan.stages import Scan as ScanStage
 from headgate.sql.literals import quote_name
 
 if TYPE_CHECKING:
@@ -199,7 +201,19 @@ def _open(run: Run, transform: Transform) -> pa.RecordBatchReader:
         schema = binder.arrow(transform.columns)
     finally:
         binder.close()
-    return run_call(transform.call, rows, schema, run.workspace.project.root, run.plan.hidden)
+    return run_call(transform.call, rows, schema, run.workspace.project.root, run.plan.hidden, _place(run, transform))
+
+
+def _place(run: Run, transform: Transform) -> str:
+    """A step by its name, and where it is written."""
+    steps = run.pipeline.transformations
+    taken = {stage.relation for stage in run.plan.stages if isinstance(stage, ScanStage)}
+    names = unique_names([step.name or step.type for step in steps], taken)
+    name = transform.steps[0]
+    if name not in names:
+        return name
+    file, line = run.pipeline.where(("transformations", names.index(name)))
+    return f"{name}, {file}:{line}" if line else name
 
 
 def key_scan(secret: Secret) -> Scan:

@@ -31,6 +31,20 @@ class Cast:
     plain: exp.Expr | None = None
 
 
+_KINDS: dict[str, str] = {
+    **dict.fromkeys(("integer", "decimal", "float", "boolean"), "number"),
+    **dict.fromkeys(("date", "timestamp", "timestamptz"), "moment"),
+    "time": "time",
+    "binary": "binary",
+}
+
+
+def impossible(source: SqlType, target: SqlType) -> bool:
+    """Whether no value of the one type is one of the other, so that each row would be a row error."""
+    kinds = _KINDS.get(source.family), _KINDS.get(target.family)
+    return None not in kinds and kinds[0] != kinds[1] and kinds != ("moment", "time")
+
+
 def exact_cast(value: exp.Expr, source: SqlType, target: SqlType, *, rounded: bool = False) -> Cast:
     """Cast ``value`` of type ``source`` to ``target``.
 

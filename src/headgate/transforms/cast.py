@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from headgate.core.errors import Code, FatalError
 from headgate.core.models import Model, StepOptions
-from headgate.sql.casts import Cast, exact_cast, formatted_cast
+from headgate.sql.casts import Cast, exact_cast, formatted_cast, impossible
 from headgate.sql.formats import strptime_format
 from headgate.sql.naming import distinct
 from headgate.sql.shapes import Flag, OnError, Project, Shape, StepInput, column
@@ -73,6 +73,14 @@ def shapes(options: Options, step: StepInput) -> list[Shape]:
 def _cast(name: str, to: CastTo, options: Options, step: StepInput) -> tuple[Cast, str]:
     source, target = parse_type(step.type_of(name)), parse_type(to.type)
     message = f"{name} is a value of {target.name}"
+    if to.format is None and impossible(source, target):
+        raise FatalError(
+            Code.PLAN_INVALID,
+            f"no value of {name}, which is {source.name}, is a {target.name}",
+            operation="plan",
+            object=name,
+            hint="calculate what is meant in a step before, or cast to VARCHAR first",
+        )
     if to.format is None:
         return exact_cast(column(name), source, target, rounded=options.round), message
     if source.family == "text" and target.family in _MOMENTS:
