@@ -82,6 +82,12 @@ def test_an_error_nobody_foresaw_is_told_as_one_to_report(world: World) -> None:
     assert "ZeroDivisionError: oops" in receipt["error"]["message"]
 
 
+def test_an_interrupt_that_duckdb_took_is_told_as_one(world: World) -> None:
+    receipt = run(world, raising("plan.before", RuntimeError("Query interrupted")))
+    assert receipt["error"]["code"] == "INTERRUPTED"
+    assert receipt["error"]["hint"] == "nothing was published; run it again"
+
+
 def test_an_interrupted_run_says_whether_it_is_published(world: World) -> None:
     before = run(world, raising("publish.before", KeyboardInterrupt()))
     assert (before["error"]["code"], before["published"]) == ("INTERRUPTED", False)

@@ -82,3 +82,24 @@ def test_ranges_follow_each_other_without_a_gap(pages: int, parts: int) -> None:
     ends = [text.rpartition("< ")[2] for text in found[:-1]]
     starts = [text.partition(">= ")[2].partition(" AND")[0] for text in found[1:]]
     assert ends == starts
+
+
+def test_a_scan_closed_in_the_middle_waits_for_whoever_reads_and_leaves_no_session(filled: Database) -> None:
+    """A session closed under a thread that reads from it took the process down."""
+    filled.execute("INSERT INTO t SELECT g, repeat('x', 100) FROM generate_series(5001, 200000) g")
+    source = filled.open()
+    context, chosen = filled.context(batch_size=500), filled.read("t", parallel=4)
+    for _ in range(5):
+        window = source.probe(chosen, context, None)
+        assert window is not None
+        scan = source.scan(chosen, context, window)
+        assert scan.batches is not None
+        assert scan.batches.read_next_batch().num_rows == 500
+        scan.close()
+        assert not [thread for thread in threading.enumerate() if thread.name == "headgate-range"]
+        with pytest.raises(HeadgateError, match="ended"):
+            scan.batches.read_next_batch()
+    source.close()
+    with psycopg.connect(filled.url) as session:
+        others = "SELECT query FROM pg_stat_activity WHERE application_name = 'headgate'"
+        assert session.execute(others).fetchall() == []

@@ -7,11 +7,12 @@ import inspect
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -173,10 +174,12 @@ def told(face: Face) -> Iterator[None]:
 def _known(error: Exception) -> HeadgateError:
     from pydantic import ValidationError
 
-    from headgate.core.errors import Code, FatalError, HeadgateError
+    from headgate.core.errors import Code, FatalError, HeadgateError, swallowed_interrupt
 
     if isinstance(error, HeadgateError):
         return error
+    if swallowed_interrupt(error):
+        return _interrupted()
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return FatalError(
@@ -196,22 +199,36 @@ def _interrupted() -> HeadgateError:
     return FatalError(Code.INTERRUPTED, "interrupted", operation="command", hint="nothing is half done; call it again")
 
 
+SENSITIVE = "duckdb"
+"""A module that takes the process down when it is interrupted while it is imported."""
+
+
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """SIGTERM ends a run as Ctrl-C does, so that it rolls back."""
+    """SIGTERM ends a run as Ctrl-C does, so that it rolls back; neither in the middle of a sensitive import."""
 
-    def interrupt(_number: int, _frame: object) -> NoReturn:
+    def interrupt(number: int, _frame: object) -> None:
+        module = sys.modules.get(SENSITIVE)
+        if module is not None and getattr(module.__spec__, "_initializing", False):
+            again = threading.Timer(0.02, os.kill, (os.getpid(), number))
+            again.daemon = True
+            again.start()
+            return
         raise KeyboardInterrupt
 
+    before: dict[int, Any] = {}
     try:
-        before = signal.signal(signal.SIGTERM, interrupt)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.signal(number, interrupt)
     except ValueError:  # not the main thread: whoever runs it there minds the signals
         yield
         return
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Program(TyperGroup):

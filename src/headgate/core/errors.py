@@ -178,6 +178,11 @@ class RowError(HeadgateError):
     """One row is at fault; the policy for row errors decides what becomes of it."""
 
 
+def swallowed_interrupt(error: BaseException) -> bool:
+    """Whether this is all that is left of a Ctrl-C: DuckDB, when it hears one in mid-statement, raises this instead."""
+    return type(error) is RuntimeError and str(error) == "Query interrupted"
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint that names the nearest known name, or all of them when none is near."""
     choices = sorted(known)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any
 
 from headgate.core.contracts import BindingError, EngineSession, FileScan, Rejected, Scan, TypeBinder
 from headgate.core.errors import Code, FatalError, HeadgateError
 from headgate.engines import duckdb_errors, duckdb_files, duckdb_types
 from headgate.io.embedded import MEMORY, connect
+from headgate.io.hearing import heard
 from headgate.io.json_lines import numbered_lines
 from headgate.sql.literals import quote_name
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-T = TypeVar("T")
 _REJECTS = "headgate_rejected"
 _MALFORMED = "headgate_malformed"
 
@@ -76,12 +76,12 @@ class DuckdbSession:
             self._forget(name)
             if scan.files is not None:
                 select = self._select(scan.files, scan.schema.raw)
-                _heard(lambda: cursor.execute(f"CREATE TABLE {quote_name(name)} AS {select}"), self.interrupt)
+                heard(lambda: cursor.execute(f"CREATE TABLE {quote_name(name)} AS {select}"), self.interrupt)
                 self._keep_rejects(cursor)
             elif scan.batches is not None:
                 cursor.register("headgate_incoming", self._stoppable(scan.batches))
                 create = f"CREATE TABLE {quote_name(name)} AS SELECT * FROM headgate_incoming"
-                _heard(lambda: cursor.execute(create), self.interrupt)
+                heard(lambda: cursor.execute(create), self.interrupt)
                 cursor.unregister("headgate_incoming")
 
     def _stoppable(self, reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
@@ -133,7 +133,7 @@ class DuckdbSession:
         try:
             with self._failing("transform"):
                 query = duckdb_types.delivered_query(cursor, sql)
-                reader = _heard(lambda: cursor.sql(query).to_arrow_reader(batch_rows), self.interrupt)
+                reader = heard(lambda: cursor.sql(query).to_arrow_reader(batch_rows), self.interrupt)
         except BaseException:
             self._release(cursor)
             raise
@@ -161,7 +161,7 @@ class DuckdbSession:
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         with self._failing("transform"):
             reader = self.stream(sql, 10_000)
-            table = _heard(reader.read_all, self.interrupt)
+            table = heard(reader.read_all, self.interrupt)
             return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
 
     # ------------------------------------------------------------------------------------------- rejected lines
@@ -264,37 +264,6 @@ class DuckdbSession:
             if reader is not None:
                 reader.close()
             cursor.close()
-
-
-def _heard(action: Callable[[], T], interrupt: Callable[[], None]) -> T:
-    """Do it in another thread while the main thread waits where Python hears signals: DuckDB hears none.
-
-    After a Ctrl-C the statement is interrupted, and its end waited for, before the interruption goes on.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        return action()
-    outcome: list[tuple[T | None, BaseException | None]] = []
-    done = threading.Event()
-
-    def work() -> None:
-        try:
-            outcome.append((action(), None))
-        except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
-            outcome.append((None, error))
-        finally:
-            done.set()
-
-    threading.Thread(target=work, name="headgate-statement", daemon=True).start()
-    try:
-        done.wait()
-    except BaseException:
-        interrupt()
-        done.wait()
-        raise
-    value, failure = outcome[0]
-    if failure is not None:
-        raise failure
-    return cast("T", value)
 
 
 def open_engine() -> DuckdbEngine:

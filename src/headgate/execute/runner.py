@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 from headgate.config.models import Pipeline
 from headgate.core.contracts import Store, Window
-from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
+from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError, swallowed_interrupt
 from headgate.core.events import Emitter, Step
 from headgate.core.runs import PipelineKey, Receipt, Status, execution_id
 from headgate.execute.context import Run, RunRequest, state_to_read
@@ -169,7 +169,9 @@ def _before_it_began(workspace: Workspace, key: PipelineKey, emitter: Emitter) -
 
 
 def unexpected(error: Exception, pipeline: str) -> FatalError:
-    """An error that nobody foresaw, as one that people can report."""
+    """An error that nobody foresaw, as one that people can report; a Ctrl-C that DuckDB took is none."""
+    if swallowed_interrupt(error):
+        return _interrupted(pipeline)
     return FatalError(
         Code.INTERNAL,
         f"{type(error).__name__}: {error}",

@@ -5,8 +5,10 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from headgate.core.errors import Code, FatalError
 from headgate.io.postgres.catalogue import Relation
 from headgate.io.postgres.connection import Connection, connect
 from headgate.io.postgres.reading import SNAPSHOT, Snapshot
@@ -38,6 +40,7 @@ class Ranges:
 
     def __init__(self, connection: Connection, relation: Relation, parts: int) -> None:
         self._snapshots: list[Snapshot] = []
+        self._together: _Together | None = None
         exporting = connect(connection, autocommit=False, settings=SNAPSHOT)
         try:
             statements = Statements(exporting, "scan", relation.name)
@@ -62,9 +65,17 @@ class Ranges:
 
         pairs = zip(self._snapshots, self.conditions, strict=True)
         readers = [snapshot.stream(select(condition), schema, batch_rows) for snapshot, condition in pairs]
-        return pa.RecordBatchReader.from_batches(schema, _Together(readers).batches())
+        self._together = _Together(readers, self.cancel)
+        return pa.RecordBatchReader.from_batches(schema, self._together.batches())
+
+    def cancel(self) -> None:
+        for snapshot in self._snapshots:
+            snapshot.cancel()
 
     def close(self) -> None:
+        """End the sessions, also in the middle of a stream: whoever still reads from them is stopped first."""
+        if self._together is not None:
+            self._together.stop()
         while self._snapshots:
             self._snapshots.pop().close()
 
@@ -72,23 +83,26 @@ class Ranges:
 class _Together:
     """Batches of several readers, each read in a thread of its own."""
 
-    def __init__(self, readers: Sequence[pa.RecordBatchReader]) -> None:
-        self._readers = readers
+    def __init__(self, readers: Sequence[pa.RecordBatchReader], cancel: Callable[[], None]) -> None:
+        self._readers, self._cancel = readers, cancel
         self._waiting: queue.Queue[pa.RecordBatch | BaseException | None] = queue.Queue(DEPTH * len(readers))
         self._stopped = threading.Event()
+        self._threads: list[threading.Thread] = []
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """In the order in which they come. Raises the first error of a reader."""
-        threads = [
+        self._threads = [
             threading.Thread(target=self._read, args=(reader,), name="headgate-range", daemon=True)
             for reader in self._readers
         ]
-        for thread in threads:
+        for thread in self._threads:
             thread.start()
         try:
             left = len(self._readers)
             while left:
                 item = self._waiting.get()
+                if self._stopped.is_set():
+                    raise FatalError(Code.INTERRUPTED, "the reading was ended", operation="scan")
                 if isinstance(item, BaseException):
                     raise item
                 if item is None:
@@ -96,9 +110,17 @@ class _Together:
                 else:
                     yield item
         finally:
-            self._stopped.set()
-            for thread in threads:
-                thread.join()
+            self.stop()
+
+    def stop(self) -> None:
+        """Nobody wants more. Waits for the threads: a session that one of them reads from must not be closed."""
+        self._stopped.set()
+        if any(thread.is_alive() for thread in self._threads):
+            self._cancel()
+        for thread in self._threads:
+            thread.join()
+        with suppress(queue.Full):
+            self._waiting.put_nowait(None)  # for whoever waits in another thread
 
     def _read(self, reader: pa.RecordBatchReader) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from headgate.core.contracts import Scan, SourceSchema
 from headgate.core.errors import Code, FatalError, RetriableError, nearest
 from headgate.core.secrets import mask
+from headgate.io.hearing import heard
 from headgate.io.postgres import catalogue
 from headgate.io.postgres.catalogue import ServerColumn
 from headgate.io.postgres.connection import Connection, conninfo, missing, place
@@ -28,6 +30,7 @@ SNAPSHOT = {
     "default_transaction_read_only": "on",
     "idle_in_transaction_session_timeout": "0",
 }
+_log = logging.getLogger("headgate.postgres")
 _LOST = ("server closed", "connection", "terminating", "could not receive", "SSL SYSCALL", "timeout")
 _FIRST_DAY = -2_440_588  # 4713 BC, the first that PostgreSQL has
 _FIRST_MICROSECOND = -210_866_803_200_000_000
@@ -46,10 +49,11 @@ class Snapshot:
         self._name = name
         self._session = self._open(connection)
         self._cursors: list[Any] = []
+        self._running = 0
         if exported:
             with self._explained():
                 cursor = self._session.cursor()
-                cursor.execute(f"SET TRANSACTION SNAPSHOT {quote_text(exported)}")
+                heard(lambda: cursor.execute(f"SET TRANSACTION SNAPSHOT {quote_text(exported)}"), cursor.adbc_cancel)
                 cursor.close()
 
     def _open(self, connection: Connection) -> Any:
@@ -67,8 +71,8 @@ class Snapshot:
         with self._explained():
             cursor = self._session.cursor()
             try:
-                cursor.execute(select)
-                found: list[tuple[Any, ...]] = cursor.fetchall()
+                heard(lambda: cursor.execute(select), cursor.adbc_cancel)
+                found: list[tuple[Any, ...]] = heard(cursor.fetchall, cursor.adbc_cancel)
                 return found
             finally:
                 cursor.close()
@@ -81,18 +85,22 @@ class Snapshot:
             cursor = self._session.cursor()
             self._cursors.append(cursor)
             cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": BATCH_BYTES})
-            cursor.execute(select)
+            heard(lambda: cursor.execute(select), cursor.adbc_cancel)
             reader = cursor.fetch_record_batch()
-        return pa.RecordBatchReader.from_batches(schema, self._batches(reader, schema, batch_rows))
+            self._running += 1
+        return pa.RecordBatchReader.from_batches(schema, self._batches(cursor, reader, schema, batch_rows))
 
-    def _batches(self, reader: pa.RecordBatchReader, schema: pa.Schema, batch_rows: int) -> Iterator[pa.RecordBatch]:
+    def _batches(
+        self, cursor: Any, reader: pa.RecordBatchReader, schema: pa.Schema, batch_rows: int
+    ) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
 
         while True:
             try:
                 with self._explained():
-                    batch = reader.read_next_batch()
+                    batch = heard(reader.read_next_batch, cursor.adbc_cancel)
             except StopIteration:
+                self._running -= 1
                 return
             typed = pa.RecordBatch.from_arrays(
                 [_as(array, field) for array, field in zip(batch.columns, schema, strict=True)], schema=schema
@@ -118,8 +126,20 @@ class Snapshot:
                 ) from None
             raise FatalError(Code.EXTRACTION_FAILED, text, operation="scan", object=self._name) from None
 
+    def cancel(self) -> None:
+        """Make what the server still computes for this session end soon; from any thread."""
+        import adbc_driver_manager
+
+        if self._running:
+            for cursor in self._cursors:
+                try:
+                    cursor.adbc_cancel()
+                except adbc_driver_manager.Error as error:
+                    _log.debug("the running statement could not be cancelled: %s", error)
+
     def close(self) -> None:
-        """End the snapshot, also in the middle of a stream; may be called twice."""
+        """End the snapshot, also in the middle of a stream, when no thread reads from it; may be called twice."""
+        self.cancel()
         while self._cursors:
             self._cursors.pop().close()
         if self._session is not None:
