@@ -124,9 +124,11 @@ def test_a_session_that_the_server_ends(sessions: Sessions, postgres_url: str, e
 def test_a_reader_in_another_thread_ends_when_its_session_hangs_up(sessions: Sessions) -> None:
     left, _ = sessions
     link = Link(left)
-    threading.Timer(0.2, hang_up, [left]).start()
+    timer = threading.Timer(0.2, hang_up, [left])
+    timer.start()
     began = time.monotonic()
     with pytest.raises(psycopg.OperationalError):
         link.start(OUT.format("SELECT 1, pg_sleep(60)::text"), b"H")
     assert time.monotonic() - began < 10
+    timer.join()
     link.close()

@@ -17,7 +17,7 @@ from tests.sources.conftest import Database
 
 from headgate.io.postgres.reading import Snapshot
 
-COMMAND = [sys.executable, "-c", "from headgate.cli.start import main; main()", "run", "totals"]
+COMMAND = [sys.executable, "-c", "from headgate.cli.start import main; main()", "run"]
 PROJECT = """
 version: 1
 project: shop
@@ -27,6 +27,12 @@ pipelines:
     source: {connection: db, table: big, parallel: 3}
     transformations: [{type: aggregate, group_by: [id], aggregations: {amount: sum}}]
     target: {connection: db, table: totals, mode: append}
+  relayed:
+    source: {connection: db, query: "SELECT 1 AS id WHERE pg_sleep(30) IS NOT NULL"}
+    target: {connection: db, table: relayed, mode: append}
+  slow:
+    source: {connection: db, query: "SELECT 1 AS id WHERE pg_sleep(30) IS NOT NULL"}
+    target: {table: slow, mode: append}
 """
 ACTIVE = "SELECT query FROM pg_stat_activity WHERE application_name = 'headgate' AND state <> 'idle'"
 
@@ -42,10 +48,10 @@ def settled(url: str, sql: str) -> list[tuple[object, ...]]:
     return list(found)
 
 
-def interrupted(root: Path, url: str, moment: str, later: float) -> tuple[int, str]:
+def interrupted(root: Path, url: str, pipeline: str, moment: str, later: float) -> tuple[int, str]:
     """Run the program, press Ctrl-C so long after it told ``moment``; its exit status and what it said."""
     child = subprocess.Popen(  # noqa: S603 - our own program
-        COMMAND,
+        [*COMMAND, pipeline],
         cwd=root,
         env={**os.environ, "DB_URL": url},
         stdout=subprocess.DEVNULL,
@@ -77,7 +83,7 @@ def test_a_run_that_reads_with_several_threads_ends_at_once_and_leaves_nothing(
         ("computing aggregate_input", 0.05),
         ("computing aggregate_input", 0.4),
     ):
-        status, said = interrupted(tmp_path, database.url, moment, later)
+        status, said = interrupted(tmp_path, database.url, "totals", moment, later)
         assert status == 1, (moment, later, said)
         assert (
             "error[INTERRUPTED] run totals: the run was interrupted\n  hint: nothing was published; run it again"
@@ -86,6 +92,17 @@ def test_a_run_that_reads_with_several_threads_ends_at_once_and_leaves_nothing(
         assert settled(database.url, ACTIVE) == []
         with psycopg.connect(database.url) as session:
             assert session.execute("SELECT to_regclass('totals')").fetchall() == [(None,)]
+
+
+@pytest.mark.parametrize("pipeline", ["relayed", "slow"])
+def test_a_query_that_the_server_computes_is_cancelled(database: Database, tmp_path: Path, pipeline: str) -> None:
+    (tmp_path / "headgate.yml").write_text(PROJECT)
+    began = time.monotonic()
+    status, said = interrupted(tmp_path, database.url, pipeline, "reading", 0.5)
+    assert status == 1, said
+    assert f"error[INTERRUPTED] run {pipeline}" in said
+    assert time.monotonic() - began < 25
+    assert settled(database.url, ACTIVE) == []
 
 
 @pytest.mark.parametrize("action", ["rows", "stream"])

@@ -90,7 +90,7 @@ def test_an_interrupt_in_mid_copy_rolls_back(direct: Place) -> None:
     def write_on() -> None:
         """Until it is interrupted; no disk is filled where the signal comes late.
 
-        What ran before in this process may have left another handler, so Python's is set anew.
+        Polars, where a test before imported it, has left its own handler behind, so Python's is set anew.
         """
         signal.signal(signal.SIGINT, signal.default_int_handler)
         threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()

@@ -93,7 +93,7 @@ class Scan:
     ``position()`` is called after the last batch and gives the final position (the highest *scanned* value);
     None means the window's own ``high``. ``close`` releases connections and is always called. ``whole``: these are all
     rows that there are, though the mode gives changes only: the source was emptied meanwhile. ``query``: what a
-    server was asked, for logs.
+    server was asked, for logs. ``cancel`` makes a read that another thread waits for end soon, with any error.
     """
 
     schema: SourceSchema
@@ -104,6 +104,7 @@ class Scan:
     estimated_rows: int | None = None
     whole: bool = False
     query: str = ""
+    cancel: Callable[[], None] = lambda: None
 
 
 Lookup = Callable[[Sequence[str], Sequence[tuple[str, ...]], str], Mapping[tuple[str, ...], str | None]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +46,7 @@ class DuckdbSession:
         self._connection = connect(workdir, memory, threads, paths)
         self._readers: dict[str, pa.RecordBatchReader] = {}
         self._files: list[FileScan] = []
+        self._cancels: list[Callable[[], None]] = []
         self._open: dict[duckdb.DuckDBPyConnection, pa.RecordBatchReader | None] = {}
         self._guard = threading.RLock()
         self._interrupted = threading.Event()
@@ -64,7 +65,7 @@ class DuckdbSession:
                 select = self._select(scan.files, scan.schema.raw)
                 self._connection.execute(f"CREATE VIEW {quote_name(name)} AS {select}")
             elif scan.batches is not None:
-                self._readers[name] = self._stoppable(scan.batches)
+                self._readers[name] = self._stoppable(scan)
 
     def define(self, name: str, sql: str) -> None:
         with self._failing("define", name):
@@ -79,14 +80,18 @@ class DuckdbSession:
                 heard(lambda: cursor.execute(f"CREATE TABLE {quote_name(name)} AS {select}"), self.interrupt)
                 self._keep_rejects(cursor)
             elif scan.batches is not None:
-                cursor.register("headgate_incoming", self._stoppable(scan.batches))
+                cursor.register("headgate_incoming", self._stoppable(scan))
                 create = f"CREATE TABLE {quote_name(name)} AS SELECT * FROM headgate_incoming"
                 heard(lambda: cursor.execute(create), self.interrupt)
                 cursor.unregister("headgate_incoming")
 
-    def _stoppable(self, reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
+    def _stoppable(self, scan: Scan) -> pa.RecordBatchReader:
         """The same stream, ended by an error once the session was interrupted: DuckDB would read on and on."""
         import pyarrow as pa
+
+        assert scan.batches is not None
+        reader = scan.batches
+        self._cancels.append(scan.cancel)
 
         def batches() -> Iterator[pa.RecordBatch]:
             try:
@@ -222,6 +227,8 @@ class DuckdbSession:
 
     def interrupt(self) -> None:
         self._interrupted.set()
+        for cancel in self._cancels:
+            cancel()
         with self._guard:
             for cursor in list(self._open):
                 cursor.interrupt()

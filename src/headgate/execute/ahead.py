@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
+from headgate.io.hearing import hear_again
+
 T = TypeVar("T")
 
 DEPTH = 2
@@ -23,6 +25,7 @@ def ahead(items: Iterator[T], depth: int = DEPTH, cancel: Callable[[], None] = l
     producer = _Producer(items, depth)
     thread = threading.Thread(target=producer.run, name="headgate-ahead", daemon=True)
     thread.start()
+    hear_again()
     finished = False
     try:
         while True:

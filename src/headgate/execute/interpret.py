@@ -234,7 +234,7 @@ class Interpreter:
         if opened.batches is None and run.request.limit is None:
             run.session.register(stage.relation, opened)
             return
-        reader = opened.batches
+        reader, cancel = opened.batches, opened.cancel
         if run.gathered is not None and run.gathered.mending:
             run.session.register(HELD, opened)
             reader = run.session.stream(run.gathered.mending, ENGINE_ROWS)
@@ -246,7 +246,7 @@ class Interpreter:
                 f"SELECT * FROM {quote_name(everything)} LIMIT {run.request.limit}", ENGINE_ROWS
             )
         counted = self.counter.count(reader, run.request.limit)
-        run.session.register(stage.relation, OpenScan(opened.schema, batches=counted))
+        run.session.register(stage.relation, OpenScan(opened.schema, batches=counted, cancel=cancel))
 
     def _register_side(self, stage: Scan, opened: OpenScan) -> None:
         """A relation that steps look up: typed, kept, and its keys checked before the main source is read."""

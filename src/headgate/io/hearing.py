@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable
 from typing import TypeVar, cast
 
 T = TypeVar("T")
+
+
+def hear_again() -> None:
+    """Put Python's handler of Ctrl-C back over that of a library, in the main thread; elsewhere nothing happens.
+
+    Polars, which ADBC's drivers import where it is there, leaves one behind that restarts what the system was doing:
+    a main thread that waits for another one would never wake.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is threading.main_thread() and handler is not None:
+        signal.signal(signal.SIGINT, handler)
 
 
 def heard(action: Callable[[], T], interrupt: Callable[[], None]) -> T:
@@ -17,6 +29,7 @@ def heard(action: Callable[[], T], interrupt: Callable[[], None]) -> T:
     """
     if threading.current_thread() is not threading.main_thread():
         return action()
+    hear_again()
     outcome: list[tuple[T | None, BaseException | None]] = []
     done = threading.Event()
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from headgate.core.contracts import Scan, SourceSchema
 from headgate.core.errors import Code, FatalError, RetriableError, nearest
 from headgate.core.secrets import mask
-from headgate.io.hearing import heard
+from headgate.io.hearing import hear_again, heard
 from headgate.io.postgres import catalogue
 from headgate.io.postgres.catalogue import ServerColumn
 from headgate.io.postgres.connection import Connection, conninfo, missing, place
@@ -61,6 +61,7 @@ class Snapshot:
             import adbc_driver_postgresql.dbapi as adbc  # type: ignore[import-untyped]
         except ImportError as error:
             raise missing("adbc-driver-postgresql", error) from None
+        hear_again()
         try:
             return adbc.connect(conninfo(connection, SNAPSHOT))
         except adbc.Error as error:
@@ -215,4 +216,4 @@ def scan_table(connection: Connection, statements: Statements, table: str, batch
     except BaseException:
         snapshot.close()
         raise
-    return Scan(schema, batches, close=snapshot.close)
+    return Scan(schema, batches, close=snapshot.close, cancel=snapshot.cancel)

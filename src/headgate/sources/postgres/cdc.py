@@ -100,7 +100,7 @@ def _snapshot(subject: Subject, batch_rows: int) -> Scan:
     select = f"SELECT {select_list(_reads(subject))} FROM {subject.source}"
     if subject.context.trial:
         snapshot = Snapshot(subject.connection, subject.name)
-        return Scan(found, snapshot.stream(select, found.raw, batch_rows), close=snapshot.close)
+        return Scan(found, snapshot.stream(select, found.raw, batch_rows), close=snapshot.close, cancel=snapshot.cancel)
     slot, publication = names(subject)
     assert subject.relation is not None
     slots.publish(subject.connection, publication, subject.relation.quoted)
@@ -112,7 +112,7 @@ def _snapshot(subject: Subject, batch_rows: int) -> Scan:
     except BaseException:
         snapshot.close()
         raise
-    return Scan(found, batches, position=lambda: position, close=snapshot.close)
+    return Scan(found, batches, position=lambda: position, close=snapshot.close, cancel=snapshot.cancel)
 
 
 # ------------------------------------------------------------------------------------------------------- changes

@@ -118,9 +118,11 @@ class PostgresSource:
     def _opened(self, snapshot: Snapshot, subject: Subject, window: Window, schema: SourceSchema, stream: Any) -> Scan:
         if subject.read.mode == "full":
             order = f" LIMIT {window.limit}" if window.limit is not None else ""
-            return Scan(schema, stream("", order), close=snapshot.close)
+            return Scan(schema, stream("", order), close=snapshot.close, cancel=snapshot.cancel)
         if subject.context.interval is not None:
-            return Scan(schema, stream(windows.interval_condition(subject), ""), close=snapshot.close)
+            return Scan(
+                schema, stream(windows.interval_condition(subject), ""), close=snapshot.close, cancel=snapshot.cancel
+            )
         if "xid" in window.high:
             return windows.scan_xid(snapshot, subject, schema, stream, window)
         return windows.scan_values(snapshot, subject, schema, stream, window)
@@ -195,7 +197,13 @@ def _ranges(subject: Subject, columns: list[ReadColumn], schema: SourceSchema, b
         return f"SELECT {select_list(columns)} FROM {subject.source}{subject.where(condition)}"
 
     try:
-        return Scan(schema, ranges.stream(select, schema.raw, batch_rows), close=ranges.close, query=select(""))
+        return Scan(
+            schema,
+            ranges.stream(select, schema.raw, batch_rows),
+            close=ranges.close,
+            query=select(""),
+            cancel=ranges.cancel,
+        )
     except BaseException:
         ranges.close()
         raise

@@ -42,7 +42,9 @@ def xid_window(subject: Subject, since: Mapping[str, Any] | None) -> Window | No
 def scan_xid(snapshot: Snapshot, subject: Subject, schema: SourceSchema, stream: Any, window: Window) -> Scan:
     count, position = read_xid(snapshot.rows, subject, window)
     batches = stream(xid_condition(subject, window), "")
-    return Scan(schema, batches, position=lambda: position, close=snapshot.close, estimated_rows=count)
+    return Scan(
+        schema, batches, position=lambda: position, close=snapshot.close, cancel=snapshot.cancel, estimated_rows=count
+    )
 
 
 def read_xid(
@@ -153,7 +155,7 @@ def scan_values(snapshot: Snapshot, subject: Subject, schema: SourceSchema, stre
         keys = [quote_name(key) for key in subject.incremental.key or ()]
         order = f" ORDER BY {', '.join([column, *keys])} LIMIT {cursor.rows_to_ask()}"
     delivery = cursor.deliver(stream(cursor.condition(column, _render, window), order), window)
-    return Scan(schema, delivery.reader, position=delivery.position, close=snapshot.close)
+    return Scan(schema, delivery.reader, position=delivery.position, close=snapshot.close, cancel=snapshot.cancel)
 
 
 def _render(value: Value) -> str:
