@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from tests.sqlserver.double import Database, sqlserver, sqlserver_double
+from tests.sqlserver.server import PASSWORD, USER
 from tests.tls import FAR, Certificates, Identity, make_certificates
 
 from headgate.core.contracts import ReadContext, Source
@@ -21,7 +22,7 @@ from headgate.io.sqlserver.types import Described, read_column
 from headgate.sources import sqlserver as connector
 from headgate.sources.sqlserver import Read
 from headgate.sql.literals import quote_name, quote_text
-from headgate.testing.rows import read_all
+from headgate.testing.rows import read_all, values
 from headgate.testing.sources import SourceContract, SourcePlace, new_rows
 
 __all__ = ["sqlserver", "sqlserver_double"]
@@ -193,6 +194,32 @@ def test_every_kind_of_cursor_finds_each_row_once(origin: Origin, type_: str) ->
     assert new_rows(origin, read, since)[0] is None
 
 
+def test_a_rowversion_finds_what_commits_late(origin: Origin) -> None:
+    """The late one changes its row first and commits last; meanwhile another changes one and commits."""
+    import pytds
+
+    database = origin.database
+    database.execute("CREATE TABLE t (id INT, rv ROWVERSION)", "INSERT INTO t (id) VALUES (1)")
+    read = Read(table="t", mode="incremental", incremental={"column": "rv", "key": "id"})
+    with (
+        pytds.connect(
+            dsn="127.0.0.1", port=database.server.port, database=database.name, user=USER, password=PASSWORD,
+            autocommit=True,
+        ) as late,
+        late.cursor() as cursor,
+    ):  # fmt: skip
+        cursor.execute("BEGIN TRANSACTION")
+        cursor.execute("INSERT INTO t (id) VALUES (2)")
+        database.execute("INSERT INTO t (id) VALUES (3)")
+        first, since = new_rows(origin, read, None)
+        cursor.execute("COMMIT TRANSACTION")
+    second, since = new_rows(origin, read, since)
+    assert first is not None
+    assert second is not None
+    assert (values(first, "id"), values(second, "id")) == ([1], [2, 3])
+    assert new_rows(origin, read, since)[0] is None
+
+
 def test_a_cap_is_said_in_the_words_of_the_server(origin: Origin) -> None:
     origin.database.execute("CREATE TABLE t (id INT)", "INSERT INTO t VALUES (1), (2), (3)")
     origin.database.server.said()
@@ -271,6 +298,7 @@ def test_what_is_wrong_with_a_connection_is_told(origin: Origin, changes: dict[s
         connector.open_source(origin.database.reached(**changes, connect_timeout="2s"), ROOT).test()
     assert refusal.value.code is code
     assert "canary" not in str(refusal.value)
+    assert "Error" not in refusal.value.message, "people are told what happened, not the name of a class"
     assert refusal.value.hint
 
 

@@ -31,6 +31,7 @@ CREATE TABLE {CATALOGUE}.SCHEMATA (SCHEMA_NAME VARCHAR);
 INSERT INTO {CATALOGUE}.SCHEMATA VALUES ('dbo');
 CREATE TABLE {CATALOGUE}.databases (name VARCHAR, snapshot_isolation_state UTINYINT,
   is_read_committed_snapshot_on BOOLEAN);
+CREATE SEQUENCE hg_versions START 2001;
 CREATE MACRO hg_text121(x) AS left(strftime(x, '%Y-%m-%d %H:%M:%S.%n'), 27);
 CREATE MACRO hg_nanosecond(x) AS CAST(strftime(x, '%n') AS BIGINT);
 """
@@ -42,7 +43,10 @@ PLAIN = {
     "smalldatetime": "TIMESTAMP", "money": "DECIMAL(19,4)", "smallmoney": "DECIMAL(10,4)", "uniqueidentifier": "UUID",
 }  # fmt: skip
 _TYPE = re.compile(r"([A-Za-z0-9_]+)\s*(?:\(\s*(\w+)\s*(?:,\s*(\d+)\s*)?\))?$")
-_SYSTEM = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|@@SPID|@@VERSION|@@TRANCOUNT|SCHEMA_NAME\(\)|DB_NAME\(\)")
+_SYSTEM = re.compile(
+    r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|@@SPID|@@VERSION|@@TRANCOUNT|SCHEMA_NAME\(\)|DB_NAME\(\)"
+    r"|MIN_ACTIVE_ROWVERSION\(\)"
+)
 
 
 class Database:
@@ -54,6 +58,7 @@ class Database:
         self.root.execute(SETUP)
         self.root.execute(f"INSERT INTO {CATALOGUE}.databases VALUES (?, 1, false)", [name])
         self.locks: dict[str, int] = {}
+        self.began: dict[int, int] = {}
         self.free = threading.Condition()
 
     def allows(self, snapshot: int, committed: bool) -> None:
@@ -61,6 +66,12 @@ class Database:
             f"UPDATE {CATALOGUE}.databases SET snapshot_isolation_state = ?, is_read_committed_snapshot_on = ?",
             [snapshot, committed],
         )
+
+    def version(self) -> int:
+        """The next ROWVERSION."""
+        told = "SELECT coalesce(last_value, 2000) + 1 FROM duckdb_sequences() WHERE sequence_name = 'hg_versions'"
+        ((number,),) = self.root.cursor().execute(told).fetchall()
+        return int(number)
 
     def take(self, name: str, session: int, seconds: float) -> int:
         """0 or more: the lock is the session's; -1: another has it."""
@@ -89,9 +100,11 @@ class Execution:
     def begin(self) -> None:
         self.connection.begin()
         self.in_transaction = True
+        self.database.began[self.session] = self.database.version()
 
     def end(self, *, commit: bool) -> None:
         self.in_transaction = False
+        self.database.began.pop(self.session, None)
         if commit:
             self.connection.commit()
         else:
@@ -99,6 +112,7 @@ class Execution:
 
     def close(self) -> None:
         self.connection.close()
+        self.database.began.pop(self.session, None)
         self.database.let_go(self.session)
 
     # ---------------------------------------------------------------------------------------- statements
@@ -129,6 +143,7 @@ class Execution:
             "@@VERSION": "'Protocol double of SQL Server'",
             "@@TRANCOUNT": str(int(self.in_transaction)),
             "SCHEMA_NAME()": "'dbo'",
+            "MIN_ACTIVE_ROWVERSION()": str(min([*self.database.began.values(), self.database.version()])),
             "DB_NAME()": f"'{self.database.name}'",
         }
         return _SYSTEM.sub(lambda found: known.get(found[0], found[0]), text)
@@ -197,6 +212,8 @@ class Execution:
             isinstance(each.kind, exp.NotNullColumnConstraint) and not each.kind.args.get("allow_null")
             for each in column.args.get("constraints") or []
         )
+        if name == "timestamp":
+            return f"{_quoted(column.name)} BIGINT DEFAULT nextval('main.hg_versions')"
         unique = " UNIQUE" if column.find(exp.UniqueColumnConstraint) else ""
         return f"{_quoted(column.name)} {native(name, digits, places)}{' NOT NULL' if required else ''}{unique}"
 
@@ -264,7 +281,7 @@ def described(declared: str) -> tuple[str, int | None, int | None, int | None]:
     name, first, second = found[1].lower(), found[2], found[3]
     if name == "float" and int(first or 53) <= 24:
         return "real", None, None, None
-    name = {"integer": "int"}.get(name, name)
+    name = {"integer": "int", "rowversion": "timestamp"}.get(name, name)
     if name in ("decimal", "numeric"):
         return name, int(first or 18), int(second or 0), None
     if name in ("time", "datetime2", "datetimeoffset"):

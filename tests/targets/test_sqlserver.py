@@ -252,6 +252,22 @@ def test_a_bulk_load_that_loses_rows_is_no_success(sqlserver: Database, monkeypa
     session.close()
 
 
+def test_a_load_that_stops_in_the_middle_leaves_no_session_that_waits(
+    sqlserver: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stops(_: object) -> Iterator[tuple[int, str]]:
+        yield 1, "a"
+        raise KeyboardInterrupt
+
+    session = Session(sqlserver.connection, "stage")
+    session.execute('CREATE TABLE "s" ("id" BIGINT NULL, "name" NVARCHAR(MAX) NULL)')
+    monkeypatch.setattr("headgate.io.sqlserver.bulk.rows", stops)
+    with pytest.raises(KeyboardInterrupt):
+        session.load(("dbo", "s"), rows((1, "a"), (2, "b")).to_batches()[0])
+    assert not session.alive
+    assert sqlserver.execute('SELECT count(*) AS n FROM "s"') == [(0,)]
+
+
 def test_names_that_the_server_cannot_keep_are_refused(place: Place) -> None:
     with pytest.raises(FatalError) as refusal:
         place.run(1, [(load("t" * 200), rows((1, "a")))])

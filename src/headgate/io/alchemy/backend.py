@@ -90,8 +90,8 @@ class AlchemyBackend:
     def declare(self, session: Session, field: pa.Field[Any], key_bytes: int) -> str:  # noqa: ARG002
         return declare(field, self._engine.dialect, key_bytes)
 
-    def declare_staged(self, session: Session, field: pa.Field[Any], load: Load) -> str:  # noqa: ARG002
-        return self.declare(session, field, 0)
+    def declare_staged(self, session: Session, load: Load) -> list[str]:
+        return [self.declare(session, field, 0) for field in load.schema]
 
     def insert(self, session: Session, stage: tuple[str, str], batch: pa.RecordBatch) -> None:
         names = ", ".join(quote_name(name) for name in batch.schema.names)

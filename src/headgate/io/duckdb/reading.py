@@ -69,7 +69,7 @@ class DuckdbReader:
 
     limited = staticmethod(standard_limit)
 
-    def before_open(self, kind: Kind) -> tuple[datetime | None, str]:  # noqa: ARG002
+    def before_open(self, name: str, kind: Kind) -> tuple[datetime | None, str]:  # noqa: ARG002
         return None, ""  # while we read, nobody writes
 
     def stream(

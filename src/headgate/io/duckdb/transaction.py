@@ -50,8 +50,8 @@ class Dialect:
             return schema, name
         return "main", table
 
-    def declare_staged(self, session: Session, field: pa.Field[Any], load: Load) -> str:  # noqa: ARG002
-        return self.declare(session, field, 0)
+    def declare_staged(self, session: Session, load: Load) -> list[str]:
+        return [self.declare(session, field, 0) for field in load.schema]
 
     def declare(self, session: Session, field: pa.Field[Any], key_bytes: int) -> str:  # noqa: ARG002
         return declare(session.connection, field)

@@ -64,8 +64,8 @@ class MysqlBackend:
         _check_name(field.name)
         return declare(field, session.collation(), key_bytes)
 
-    def declare_staged(self, session: Session, field: pa.Field[Any], load: Load) -> str:  # noqa: ARG002
-        return self.declare(session, field, 0)
+    def declare_staged(self, session: Session, load: Load) -> list[str]:
+        return [self.declare(session, field, 0) for field in load.schema]
 
     def insert(self, session: Session, stage: tuple[str, str], batch: pa.RecordBatch) -> None:
         session.load(stage[1], batch.schema.names, packets(batch), batch.num_rows)

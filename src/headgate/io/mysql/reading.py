@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH_ROWS = 50_000
+MARGIN = timedelta(seconds=2)
+"""A statement stamps its rows a moment before its transaction is listed as begun."""
 LIST_AGE = 0.12
 """The server shows a list of transactions that was read less than a tenth of a second ago once more, unchanged."""
 
@@ -92,7 +94,7 @@ class MysqlReader:
 
     limited = staticmethod(standard_limit)
 
-    def before_open(self, kind: Kind) -> tuple[datetime | None, str]:
+    def before_open(self, name: str, kind: Kind) -> tuple[datetime | None, str]:  # noqa: ARG002
         """When the oldest transaction in flight began: below that, no stamp of the server can still come."""
         if kind not in ("timestamp", "timestamptz"):
             return None, "rows that commit late below the cursor are found only within lag"
@@ -108,7 +110,7 @@ class MysqlReader:
         note = (
             "rows stop before the oldest transaction in flight, so that those which commit late come with the next run"
         )
-        return oldest, note
+        return None if oldest is None else oldest - MARGIN, note
 
     def stream(
         self, select: str, columns: Sequence[ReadColumn], batch_rows: int, name: str

@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, get_args
 
@@ -23,10 +22,6 @@ from headgate.sql.literals import quote_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-
-MARGIN = timedelta(seconds=2)
-"""A statement stamps its rows a moment before its transaction is listed as begun."""
 
 
 class Reader(Protocol):
@@ -57,8 +52,8 @@ class Reader(Protocol):
     def limited(self, listed: str, rest: str, order: Sequence[str], rows: int) -> str:
         """``SELECT listed rest``, where rest is FROM and WHERE, in an order, and at most so many rows of it."""
 
-    def before_open(self, kind: Kind) -> tuple[datetime | None, str]:
-        """A moment before every transaction in flight, if the database tells; and what that means, for people."""
+    def before_open(self, name: str, kind: Kind) -> tuple[Any, str]:
+        """A value below which nothing is in flight, None if the database does not tell; and what that means."""
 
     def stream(
         self, select: str, columns: Sequence[ReadColumn], batch_rows: int, name: str
@@ -228,9 +223,9 @@ class Subject:
         """Highest cursor first, open transactions then: what commits in between is still seen by the scan."""
         cursor, column = self.cursor(since), self.incremental.column
         found, closed = self._found(cursor, ""), ""
-        oldest, note = self._reader.before_open(cursor.kind)
+        oldest, note = self._reader.before_open(column, cursor.kind)
         if oldest is not None and found.maximum is not None:
-            edge = coerce(oldest - MARGIN, cursor.kind, column)
+            edge = coerce(oldest, cursor.kind, column)
             if edge <= found.maximum:  # type: ignore[operator]  # one kind
                 closed = f"{self.ordered()} < {self._reader.literal(edge)}"
                 found = self._found(cursor, closed)

@@ -83,8 +83,8 @@ class Spelling(Protocol[T]):
     def declare(self, session: T, field: pa.Field[Any], key_bytes: int) -> str:
         """The type of a new column; ``key_bytes``: it is part of a key that takes so many. Raises UNSUPPORTED."""
 
-    def declare_staged(self, session: T, field: pa.Field[Any], load: Load) -> str:
-        """The type of a staged column, which is compared with the table's, if there is one."""
+    def declare_staged(self, session: T, load: Load) -> list[str]:
+        """The types of the staged columns, which are compared with the table's, if there is one."""
 
     def literal(self, value: Any) -> str:
         """A value as a typed literal."""
@@ -207,18 +207,20 @@ def _key_bytes(load: Load, name: str) -> int:
 
 def create(backend: Spelling[Any], session: Session, load: Load, place: Place, *, staging: bool) -> None:
     """CREATE TABLE for a load, or for its staging."""
-    lines = []
-    for field_ in load.schema if staging else load.columns:
-        if staging:
-            declared = backend.declare_staged(session, field_, load)
-        else:
-            key_bytes = _key_bytes(load, field_.name)
-            declared = backend.declare(session, field_, key_bytes)
-            declared = declared.replace(" NULL", " NOT NULL") if key_bytes else declared
-        lines.append(f"{backend.quote(field_.name)} {declared}")
+    if staging:
+        types = backend.declare_staged(session, load)
+        lines = [f"{backend.quote(name)} {type_}" for name, type_ in zip(load.schema.names, types, strict=True)]
+    else:
+        lines = [f"{backend.quote(field.name)} {_declared(backend, session, load, field)}" for field in load.columns]
     if load.mode in KEYED and not staging:
         lines.append(f"PRIMARY KEY ({', '.join(backend.quote(key) for key in identity(load))})")
     session.execute(f"CREATE TABLE {backend.quoted(place)} ({', '.join(lines)})")
+
+
+def _declared(backend: Spelling[Any], session: Session, load: Load, field: pa.Field[Any]) -> str:
+    key_bytes = _key_bytes(load, field.name)
+    declared = backend.declare(session, field, key_bytes)
+    return declared.replace(" NULL", " NOT NULL") if key_bytes else declared
 
 
 def shape(backend: Spelling[Any], session: Session, load: Load) -> None:

@@ -63,11 +63,11 @@ class SqlServerBackend:
         _check_name(field.name)
         return declare(field, key_bytes)
 
-    def declare_staged(self, session: Session, field: pa.Field[Any], load: Load) -> str:
+    def declare_staged(self, session: Session, load: Load) -> list[str]:
         """Texts are staged in the collation of their column: keys of two collations cannot be compared."""
         there = session.find(load.table)
         kept = {column.name: column.collation for column in session.columns(there)} if there else {}
-        return declare(field, 0, kept.get(field.name) or BINARY_COLLATION)
+        return [declare(field, 0, kept.get(field.name) or BINARY_COLLATION) for field in load.schema]
 
     def insert(self, session: Session, stage: tuple[str, str], batch: pa.RecordBatch) -> None:
         session.load(stage, batch)

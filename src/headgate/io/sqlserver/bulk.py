@@ -21,13 +21,17 @@ def columns(schema: pa.Schema) -> list[Any]:
     return [Column(name=field.name, type=_type(field.type), flags=Column.fNullable) for field in schema]
 
 
-def rows(batch: pa.RecordBatch) -> Iterator[Sequence[Any]]:
-    """The rows of a batch. Raises FatalError UNSUPPORTED for NaN and infinity."""
+def check(batch: pa.RecordBatch) -> None:
+    """Raise FatalError UNSUPPORTED for NaN and infinity, before a load begins that could not be ended well."""
     import pyarrow.types as t
 
     for field, array in zip(batch.schema, batch.columns, strict=True):
         if t.is_floating(field.type):
             check_finite("SQL Server", array, field.name)
+
+
+def rows(batch: pa.RecordBatch) -> Iterator[Sequence[Any]]:
+    """The rows of a batch."""
     for start in range(0, batch.num_rows, ROWS):
         part = batch.slice(start, ROWS)
         yield from zip(*(_values(array) for array in part.columns), strict=True)

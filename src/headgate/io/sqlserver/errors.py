@@ -105,8 +105,9 @@ def explain(error: Exception, operation: str, object: str, code: Code) -> Headga
 def _parts(error: Exception) -> tuple[int, str]:
     """(number, message); 0 where the driver itself lost the connection."""
     number = int(getattr(error, "msg_no", 0) or 0)
-    text = str(getattr(error, "text", "") or error)
-    return number, text.splitlines()[0] if text.strip() else type(error).__name__
+    text = str(getattr(error, "text", "") or error).strip()
+    silent = "the server did not answer in time" if isinstance(error, TimeoutError) else type(error).__name__
+    return number, text.splitlines()[0] if text else silent
 
 
 def _is_tls(error: Exception, text: str) -> bool:

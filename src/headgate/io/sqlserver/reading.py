@@ -14,7 +14,7 @@ from headgate.io.relational.source import once
 from headgate.io.sqlserver.connection import Connection, place
 from headgate.io.sqlserver.errors import explained
 from headgate.io.sqlserver.sessions import Session, quoted
-from headgate.io.sqlserver.types import Described, milliseconds, read_column
+from headgate.io.sqlserver.types import ROW_VERSIONS, Described, as_number, milliseconds, read_column
 from headgate.sql.dialects import BINARY_COLLATION
 from headgate.sql.literals import literal as standard_literal
 from headgate.sql.literals import quote_name, quote_text
@@ -116,14 +116,20 @@ class SqlServerReader:
         quoted_ = quote_name(name)
         if kind == "text":
             return f"CAST({quoted_} AS NVARCHAR(MAX)) COLLATE {BINARY_COLLATION}"
+        if self._types[name].type in ROW_VERSIONS:
+            return as_number(quoted_)
         return milliseconds(quoted_) if self._types[name].type in ("datetime", "smalldatetime") else quoted_
 
     def limited(self, listed: str, rest: str, order: Sequence[str], rows: int) -> str:
         ordered = f" ORDER BY {', '.join(order)}" if order else ""
         return f"SELECT TOP ({rows}) {listed} {rest}{ordered}"
 
-    def before_open(self, kind: Kind) -> tuple[datetime | None, str]:  # noqa: ARG002 - stamps may be of any clock
-        return None, "rows that commit late below the cursor are found only within lag"
+    def before_open(self, name: str, kind: Kind) -> tuple[int | None, str]:  # noqa: ARG002 - stamps may be of any clock
+        """The server counts its changes in a ROWVERSION, and tells the lowest that is not committed yet."""
+        if self._types[name].type not in ROW_VERSIONS:
+            return None, "rows that commit late below the cursor are found only within lag"
+        lowest = self.session("probe").value("SELECT CAST(MIN_ACTIVE_ROWVERSION() AS BIGINT) AS lowest")
+        return int(lowest), "rows stop before the oldest change in flight, so that late commits come with the next run"
 
     def stream(
         self, select: str, columns: Sequence[ReadColumn], batch_rows: int, name: str

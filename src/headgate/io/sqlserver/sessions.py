@@ -115,17 +115,13 @@ class Session:
 
     def load(self, stage: tuple[str, str], batch: pa.RecordBatch) -> None:
         """Rows by bulk load, in a transaction of their own."""
+        bulk.check(batch)
         self.begin()
-        with self._explained(), self.raw.cursor() as cursor:
-            cursor.copy_to(
-                table_or_view=stage[1],
-                schema=stage[0],
-                columns=bulk.columns(batch.schema),
-                data=bulk.rows(batch),
-                keep_nulls=True,
-                tablock=True,
-            )
-            taken = int(cursor.rowcount)
+        try:
+            taken = self._bulk(stage, batch)
+        except BaseException:
+            self.close()  # it may have stopped amid a message, and the server waits for the rest of it
+            raise
         if taken != batch.num_rows:
             self.rollback()
             raise FatalError(
@@ -135,6 +131,18 @@ class Session:
                 object=stage[1],
             )
         self.commit()
+
+    def _bulk(self, stage: tuple[str, str], batch: pa.RecordBatch) -> int:
+        with self._explained(), self.raw.cursor() as cursor:
+            cursor.copy_to(
+                table_or_view=stage[1],
+                schema=stage[0],
+                columns=bulk.columns(batch.schema),
+                data=bulk.rows(batch),
+                keep_nulls=True,
+                tablock=True,
+            )
+            return int(cursor.rowcount)
 
     def _explained(self) -> Any:
         writes = self.operation in ("stage", "publish", "ledger", "claim")

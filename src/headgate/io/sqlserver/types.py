@@ -36,6 +36,7 @@ _TEXT = {"char", "varchar", "nchar", "nvarchar", "text", "ntext", "sysname"}
 _WIDE = {"nchar", "nvarchar", "sysname"}
 _BYTES = {"binary", "varbinary"}
 _OBJECTS = {"geography", "geometry", "hierarchyid"}
+ROW_VERSIONS = ("timestamp", "rowversion")
 _MONEY = {"money": 19, "smallmoney": 10}
 
 
@@ -111,8 +112,8 @@ def _other(column: Described, name: str) -> ReadColumn:
             return ReadColumn(column.name, f"LOWER(CONVERT(NCHAR(36), {name}))", pa.string())
         case "image":
             return ReadColumn(column.name, f"CAST({name} AS VARBINARY(MAX))", pa.binary())
-        case "timestamp" | "rowversion":
-            return ReadColumn(column.name, f"CAST({name} AS BINARY(8))", pa.binary())
+        case type_ if type_ in ROW_VERSIONS:
+            return ReadColumn(column.name, as_number(name), pa.int64(), kind="int")
         case type_ if type_ in _OBJECTS:
             return ReadColumn(column.name, f"{name}.ToString()", pa.string())
         case "sql_variant":
@@ -129,6 +130,11 @@ def _other(column: Described, name: str) -> ReadColumn:
 
 def _text(name: str) -> str:
     return f"CAST({name} AS NVARCHAR(MAX))"
+
+
+def as_number(name: str) -> str:
+    """A ROWVERSION, eight bytes that the server counts up at each change, as the number that it is."""
+    return f"CAST({name} AS BIGINT)"
 
 
 def milliseconds(name: str) -> str:
