@@ -6,7 +6,7 @@ value (UUID as text), or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from headgate.core.contracts import BindingError, Column
@@ -112,21 +112,32 @@ def arrow_columns(connection: duckdb.DuckDBPyConnection, schema: pa.Schema) -> t
     import duckdb
     import pyarrow as pa
 
-    found = []
-    for field in schema:
-        try:
-            relation = connection.from_arrow(pa.schema([field.remove_metadata()]).empty_table())
-        except duckdb.Error:
-            raise FatalError(
-                Code.UNSUPPORTED,
-                f'column "{field.name}" has the type {field.type}, which the engine cannot read',
-                operation="plan",
-                object=field.name,
-                hint="cast it where it is read: to a decimal of at most 38 digits, a double or text",
-            ) from None
-        type_ = relation.types[0]
-        found.append(Column(field.name, "INTEGER" if type_.id == "null" else str(type_)))
-    return tuple(found)
+    def types(fields: Sequence[pa.Field[Any]]) -> list[Any]:
+        bare = [field.remove_metadata().with_name(f"c{place}") for place, field in enumerate(fields)]
+        return list(connection.from_arrow(pa.schema(bare).empty_table()).types)
+
+    fields = list(schema)
+    try:
+        found = types(fields) if fields else []
+    except duckdb.Error:
+        found = [_type_of(field, types) for field in fields]
+    named = zip(fields, found, strict=True)
+    return tuple(Column(field.name, "INTEGER" if type_.id == "null" else str(type_)) for field, type_ in named)
+
+
+def _type_of(field: pa.Field[Any], types: Callable[[Sequence[pa.Field[Any]]], list[Any]]) -> Any:
+    import duckdb
+
+    try:
+        return types([field])[0]
+    except duckdb.Error:
+        raise FatalError(
+            Code.UNSUPPORTED,
+            f'column "{field.name}" has the type {field.type}, which the engine cannot read',
+            operation="plan",
+            object=field.name,
+            hint="cast it where it is read: to a decimal of at most 38 digits, a double or text",
+        ) from None
 
 
 def delivered_query(connection: duckdb.DuckDBPyConnection, sql: str) -> str:

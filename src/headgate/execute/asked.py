@@ -6,9 +6,10 @@ Only rows that break a rule come by; the others are counted by the files' own nu
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from headgate.core.contracts import FileScan
+from headgate.core.contracts import EngineSession, FileScan
 from headgate.execute.context import PassResult, Run
 from headgate.execute.split import Splitter
 from headgate.plan.stages import NULLS, Check, Keep, Transform
@@ -20,17 +21,25 @@ if TYPE_CHECKING:
 ENGINE_ROWS = 32_768
 
 
+@dataclass(frozen=True)
+class Known:
+    """What footers say: rows, NULLs by column, and columns with few values (they are coded in two bytes or less)."""
+
+    rows: int
+    nulls: Counter[str]
+    few: frozenset[str]
+
+
 def asked(run: Run, transform: Transform, check: Check, keeps: Sequence[Keep]) -> bool:
     """Judge the rows of the main source by queries; False where the rows must come by one after the other."""
     known = _known(run, transform, check)
     if known is None or any(keep.numbered for keep in keeps):
         return False
-    rows, nulls = known
+    rows, nulls = known.rows, known.nulls
     assert run.session is not None
     assert run.held is not None
     reads = quote_name(transform.reads)
-    broken = [sql for _, sql in check.broken if run.session.rows(f"SELECT COUNT(*) FROM {reads} WHERE {sql}")[0][0]]
-    where = " OR ".join(f"({sql})" for sql in broken) or "FALSE"
+    where = " OR ".join(f"({sql})" for sql in _broken(run.session, transform, check, known)) or "FALSE"
     # the condition stands beside the source's rows, where a reader can use it
     reader = run.session.stream(_narrowed(transform, where), ENGINE_ROWS)
     names = [item.name for item in transform.columns]
@@ -73,8 +82,44 @@ def _narrowed(transform: Transform, where: str) -> str:
     return query.sql("duckdb")
 
 
-def _known(run: Run, transform: Transform, check: Check) -> tuple[int, Counter[str]] | None:
-    """Rows and NULLs by column, where the files say them and every rule can be asked alone."""
+def _broken(session: EngineSession, transform: Transform, check: Check, known: Known) -> list[str]:
+    """The conditions that some row breaks, found in one statement.
+
+    What the engine cannot tell from statistics is computed for each value instead of each row, where a column has few:
+    a condition gives the same for equal values, so a value breaks it if and only if its rows do.
+    """
+    reads = quote_name(transform.reads)
+    by_value = {item.name for item in transform.columns if item.name in known.few and _exact(item.type)}
+    columns = {rule.name: rule.columns for rule in check.rules}
+    asked = []
+    for place, (name, sql) in enumerate(check.broken):
+        of = columns.get(name, ())
+        rows = reads
+        if len(of) == 1 and of[0] in by_value and _computes(sql):
+            rows = f"(SELECT {quote_name(of[0])} FROM {reads} GROUP BY ALL)"
+        asked.append(f"SELECT {place} AS place, COUNT(*) AS broken FROM {rows} WHERE {sql}")
+    found = {place for place, count in session.rows(" UNION ALL ".join(asked)) if count}
+    return [sql for place, (_, sql) in enumerate(check.broken) if place in found]
+
+
+def _exact(type_: str) -> bool:
+    """Whether equal values are the same value: 0.0 and -0.0 are equal, and not the same."""
+    return type_.partition("(")[0] in ("VARCHAR", "DATE", "BOOLEAN", "DECIMAL", "SMALLINT", "INTEGER", "BIGINT")
+
+
+def _computes(sql: str) -> bool:
+    """Whether a condition does more than compare a column with values, which statistics of the file answer."""
+    import sqlglot
+    from sqlglot import exp
+
+    costly = (exp.Func, exp.RegexpLike, exp.Like, exp.ILike, exp.SimilarTo, exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod)
+    plain = (exp.And, exp.Or, exp.Cast)
+    tree = sqlglot.parse_one(sql, dialect="duckdb")
+    return any(not isinstance(node, plain) for node in tree.find_all(*costly))
+
+
+def _known(run: Run, transform: Transform, check: Check) -> Known | None:
+    """What the files say of themselves, where every rule can be asked alone."""
     files = run.scans[0].files if run.scans else None
     flags = len(transform.verdict.holds) + len(transform.verdict.notes)
     simple = run.request.only_check and files is not None and files.format == "parquet" and not run.request.replay
@@ -83,23 +128,26 @@ def _known(run: Run, transform: Transform, check: Check) -> tuple[int, Counter[s
     return _counted(files, [item.name for item in transform.columns])
 
 
-def _counted(files: FileScan, names: Sequence[str]) -> tuple[int, Counter[str]] | None:
+def _counted(files: FileScan, names: Sequence[str]) -> Known | None:
     import pyarrow.parquet as pq
 
-    rows, nulls = 0, Counter[str]()
+    rows, nulls, few = 0, Counter[str](), set(names)
+    wanted = frozenset(names)
     for path in files.paths:
         metadata = pq.read_metadata(path)
         rows += metadata.num_rows
-        found = 0
-        for group in range(metadata.num_row_groups):
-            for place in range(metadata.num_columns):
-                column = metadata.row_group(group).column(place)
-                if column.path_in_schema in names:
-                    statistics = column.statistics
-                    if statistics is None or statistics.null_count is None:
-                        return None
-                    nulls[column.path_in_schema] += statistics.null_count
-                    found += 1
-        if found != len(names) * metadata.num_row_groups:
+        places = [at for at in range(metadata.num_columns) if metadata.schema.column(at).path in wanted]
+        if len(places) != len(wanted):
             return None
-    return rows, nulls
+        for number in range(metadata.num_row_groups):
+            group = metadata.row_group(number)
+            for place in places:
+                column = group.column(place)
+                statistics = column.statistics
+                if statistics is None or statistics.null_count is None:
+                    return None
+                name = column.path_in_schema
+                nulls[name] += statistics.null_count
+                if not column.has_dictionary_page or column.total_uncompressed_size > 2 * column.num_values:
+                    few.discard(name)
+    return Known(rows, nulls, frozenset(few))

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -222,27 +223,38 @@ def parquet_columns(paths: Sequence[Path]) -> dict[Path, list[Column]]:
 
 def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
     """The Arrow schema of columns with SQL types. Raises FatalError CONFIG_INVALID for an unknown type."""
-    import duckdb
     import pyarrow as pa
+
+    found = _arrow_types(tuple(column.type for column in columns))
+    for column, type_ in zip(columns, found, strict=True):
+        if isinstance(type_, str):
+            raise FatalError(
+                Code.CONFIG_INVALID,
+                f'"{column.type}" is not a type: {type_}',
+                operation="schema",
+                object=column.name,
+                hint="write a SQL type, such as BIGINT, DECIMAL(12,2), DATE, TIMESTAMP or VARCHAR",
+            )
+    return pa.schema([(column.name, type_) for column, type_ in zip(columns, found, strict=True)])
+
+
+@lru_cache(maxsize=64)
+def _arrow_types(types: tuple[str, ...]) -> tuple[Any, ...]:
+    """The Arrow type of each SQL type, or what is wrong with it. Asked once: a database is opened for it."""
+    import duckdb
 
     connection = duckdb.connect(":memory:", config={"threads": 1})
     try:
         embedded.settings(connection)
         embedded.seal(connection)
-        fields: list[pa.Field[Any]] = []
-        for column in columns:
+        known: dict[str, Any] = {}
+        for type_ in dict.fromkeys(types):
             try:
-                relation = connection.sql(f"SELECT CAST(NULL AS {column.type}) AS x")
-                fields.append(pa.field(column.name, relation.to_arrow_table().schema.field(0).type))
+                relation = connection.sql(f"SELECT CAST(NULL AS {type_}) AS x")
+                known[type_] = relation.to_arrow_table().schema.field(0).type
             except duckdb.Error as error:
-                raise FatalError(
-                    Code.CONFIG_INVALID,
-                    f'"{column.type}" is not a type: {str(error).splitlines()[0]}',
-                    operation="schema",
-                    object=column.name,
-                    hint="write a SQL type, such as BIGINT, DECIMAL(12,2), DATE, TIMESTAMP or VARCHAR",
-                ) from None
-        return pa.schema(fields)
+                known[type_] = str(error).splitlines()[0]
+        return tuple(known[type_] for type_ in types)
     finally:
         connection.close()
 

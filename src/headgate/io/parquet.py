@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from headgate.io import files
@@ -101,6 +100,8 @@ class ParquetFile:
 
 def _repetitive(sample: pa.Table) -> list[str] | bool:
     """Columns whose values repeat, so that a dictionary pays; nested columns and small files keep theirs."""
+    import pyarrow.compute as pc  # most of its time goes into making functions that small files do not need
+
     head = sample.slice(0, SAMPLE_ROWS)
     if head.num_rows < SAMPLE_ROWS:
         return True

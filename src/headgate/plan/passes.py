@@ -305,8 +305,20 @@ class PassBuilder:
 
     # ------------------------------------------------------------------------------------------- rules, end
 
+    def bind_rules(self, shapes: Sequence[RowRule]) -> None:
+        """Bind rules over the rows as they are now, each as a SELECT of its own, all in one statement."""
+        selects: list[exp.Query] = []
+        for shape in shapes:
+            probe = shape.holds.transform(
+                lambda node: exp.true() if isinstance(node, exp.Column) and node.name == ALIVE else node
+            )
+            selects.append(exp.select(named(probe, "c")).from_(table(self.last)))
+        if selects:
+            query = selects[0] if len(selects) == 1 else exp.union(*selects, distinct=False, copy=False)
+            self.bind(query, self.last, self.columns)
+
     def check(self, rules: Iterable[tuple[Rule, RowRule]], step: str, *, within: bool = False) -> None:
-        """Judge the rows at the end of the pass, or ``within`` it, by row rules."""
+        """Judge the rows at the end of the pass, or ``within`` it, by row rules that were bound."""
         first, held = len(self.holds), f"{HELD}{len(self.verdict.held_columns)}" if within else ""
         rules = list(rules)
         self.ruled += rules
@@ -320,10 +332,6 @@ class PassBuilder:
             broken: exp.Expr = exp.Not(this=exp.paren(holds))
             if self.exempt is not None:
                 broken = exp.and_(exp.Not(this=self.exempt.copy()), broken)
-            probe = shape.holds.copy().transform(
-                lambda node: exp.true() if isinstance(node, exp.Column) and node.name == ALIVE else node
-            )
-            self.bind(exp.select(named(probe, "c")).from_(table(self.last)), self.last, self.columns)
             self.sides.extend(name for name in shape.relations if name not in self.sides)
             if rule.action == "quarantine":
                 holding.append((len(self.holds), broken))

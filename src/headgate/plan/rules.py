@@ -19,6 +19,8 @@ from headgate.plan.stages import Action, Keep, Preview, Rule, TableCheck
 from headgate.sql.shapes import ALIVE, RowRule, RuleShape, StepInput, TableRule
 
 Ruled = tuple[Rule, RuleOptions]
+_TOGETHER = 50
+"""Rules that are bound in one statement: the engine's parser limits how deep it may be."""
 
 
 @dataclass
@@ -81,26 +83,46 @@ class RuleBook:
             The rules with their messages, and the columns to spool for the audit, if any.
         """
         rows: list[tuple[Rule, RowRule]] = []
+        bound = 0
         known: list[Rule] = []
         spooled: list[str] = []
         place = Place(f"{relation}_audit", relation, given, builder.bind)
         for rule, options in rules:
-            shape = self._shape(rule, options, given)
+            try:
+                shape = self._shape(rule, options, given)
+            except HeadgateError:
+                self._bind(rows[bound:], builder)  # what is wrong with an earlier rule is told first
+                raise
             rule = _described(rule, shape)
             known.append(rule)
+            if isinstance(shape, RowRule):
+                rows.append((rule, shape))
+                continue
+            self._bind(rows[bound:], builder)
+            bound = len(rows)
             try:
-                match shape:
-                    case RowRule():
-                        _bind_alone(shape, builder)
-                        rows.append((rule, shape))
-                    case TableRule():
-                        self._table_rule(rule, shape, step)
-                    case _:
-                        spooled += self.audits.add(rule, options, shape, place)
+                if isinstance(shape, TableRule):
+                    self._table_rule(rule, shape, step)
+                else:
+                    spooled += self.audits.add(rule, options, shape, place)
             except HeadgateError as error:
                 raise self._at(rule, error) from error.__cause__
+        self._bind(rows[bound:], builder)
         builder.check(rows, step, within=within)
         return tuple(known), self._spool(relation, place.spool, tuple(dict.fromkeys(spooled)), builder)
+
+    def _bind(self, rows: Sequence[tuple[Rule, RowRule]], builder: PassBuilder) -> None:
+        """Bind rules about rows; one by one only to find which is wrong, so that the error points to its line."""
+        for start in range(0, len(rows), _TOGETHER):
+            some = rows[start : start + _TOGETHER]
+            try:
+                builder.bind_rules([shape for _, shape in some])
+            except HeadgateError:
+                for rule, shape in some:
+                    try:
+                        builder.bind_rules([shape])
+                    except HeadgateError as error:
+                        raise self._at(rule, error) from error.__cause__
 
     def _spool(self, relation: str, spool: str, columns: tuple[str, ...], builder: PassBuilder) -> Keep | None:
         """What the audit reads of the pass; rows that break several rules are to be told from each other."""
@@ -203,20 +225,6 @@ def _described(rule: Rule, shape: RuleShape) -> Rule:
         else shape.columns
     )
     return replace(rule, message=shape.message, columns=columns)
-
-
-def _bind_alone(shape: RowRule, builder: PassBuilder) -> None:
-    """Bind one rule by itself first, so that an error points to its line."""
-    trial = replace(
-        builder,
-        ctes=list(builder.ctes),
-        holds=[],
-        notes=[],
-        extra=list(builder.extra),
-        sides=list(builder.sides),
-        ruled=[],
-    )
-    trial.check([(Rule("", "error", "warn", "", 0), shape)], "")
 
 
 def alone(rules: Sequence[tuple[Rule, RowRule]]) -> tuple[tuple[str, str], ...]:

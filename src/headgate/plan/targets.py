@@ -51,7 +51,9 @@ class Targets:
                 absent = exp.and_(*(exp.Is(this=column(each), expression=exp.null()) for each in strange))
                 message = f"no value in {', '.join(strange)}: {target.table} has no such column"
                 rule = Rule(f"columns of {target.table}", "error", "quarantine", message, -1)
-                builder.check([(rule, RowRule(absent, message))], name)
+                shape = RowRule(absent, message)
+                builder.bind_rules([shape])
+                builder.check([(rule, shape)], name)
 
     def _strange(self, number: int, columns: Sequence[Column]) -> tuple[str, ...]:
         """The columns that a target's table lacks and is not to get."""
