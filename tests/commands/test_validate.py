@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from headgate.commands.handle import handle
 from headgate.commands.models import ValidateData
 from headgate.core.errors import Code
 from headgate.core.results import Result
+from headgate.engines.duckdb import DuckdbSession
 from headgate.execute.asked import asked
 from headgate.execute.workspace import Workspace
 
@@ -125,3 +127,41 @@ def test_files_whose_numbers_are_known_are_asked_rule_by_rule_with_the_same_resu
     monkeypatch.setattr("headgate.execute.pour.asked", lambda *_: False)
     assert fast == seen()
     assert fast[2].quarantined == bad
+
+
+@pytest.mark.parametrize("wrong", [None, "b-1", "", "a\n"])
+def test_conditions_that_compute_find_the_same_in_columns_of_few_values_as_row_by_row(
+    project: SmallProject, monkeypatch: pytest.MonkeyPatch, wrong: str | None
+) -> None:
+    few = [("a", "b", None)[n % 3] for n in range(9000)] + [wrong]
+    zeros = [(0.0, -0.0)[n % 2] for n in range(9001)]
+    days = [date(2026, 1, 1 + n % 3) for n in range(9001)]
+    rows = {"few": few, "id": list(range(9001)), "zero": zeros, "day": days}
+    pq.write_table(pa.table(rows), project.root / "inbox" / "rows.parquet", row_group_size=4000)
+    rules = [
+        {"type": "regex", "column": "few", "pattern": "[a-z]", "on_fail": "quarantine"},
+        {"type": "expression", "condition": "length(few) = 1 OR few IS NULL", "severity": "warning"},
+        {"type": "expression", "condition": "coalesce(few, 'x') <> 'x'", "severity": "warning"},
+        {"type": "expression", "condition": "CAST(zero AS VARCHAR) = '0.0'", "severity": "warning"},
+        {"type": "expression", "condition": "CAST(zero AS VARCHAR) || 'x' = '0.0x'", "severity": "warning"},
+        {"type": "expression", "condition": "day + 1 > DATE '2026-01-02'", "severity": "warning"},
+    ]
+
+    def seen() -> Any:
+        receipt = validated(project, "inbox/rows.parquet", *rules).unwrap()
+        return [(c.rule, c.failed_rows, c.judged) for c in receipt.checks], receipt.rows
+
+    asked_of: list[str] = []
+    rows_of = DuckdbSession.rows
+
+    def told(session: DuckdbSession, sql: str) -> list[tuple[Any, ...]]:
+        asked_of.append(sql)
+        return rows_of(session, sql)
+
+    monkeypatch.setattr(DuckdbSession, "rows", told)
+    fast = seen()
+    assert sum(sql.count('(SELECT "few" FROM "source" GROUP BY ALL)') for sql in asked_of) == 3
+    assert not any('SELECT "zero" FROM "source" GROUP BY ALL' in sql for sql in asked_of)
+    monkeypatch.setattr("headgate.execute.pour.asked", lambda *_: False)
+    assert fast == seen()
+    assert fast[1].quarantined == (wrong is not None)

@@ -5,7 +5,9 @@ Only rows that break a rule come by; the others are counted by the files' own nu
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -39,6 +41,8 @@ def asked(run: Run, transform: Transform, check: Check, keeps: Sequence[Keep]) -
     assert run.session is not None
     assert run.held is not None
     reads = quote_name(transform.reads)
+    beside = threading.Thread(target=_ready, name="headgate-imports", daemon=True)
+    beside.start()
     where = " OR ".join(f"({sql})" for sql in _broken(run.session, transform, check, known)) or "FALSE"
     # the condition stands beside the source's rows, where a reader can use it
     reader = run.session.stream(_narrowed(transform, where), ENGINE_ROWS)
@@ -80,6 +84,12 @@ def _narrowed(transform: Transform, where: str) -> str:
             assert isinstance(inner, exp.Select)
             table.replace(inner.subquery(table.alias_or_name))
     return query.sql("duckdb")
+
+
+def _ready() -> None:
+    """Import what splits rows while the engine counts: it needs no Python."""
+    with suppress(ImportError):  # told where it is used
+        import pyarrow.compute  # noqa: F401
 
 
 def _broken(session: EngineSession, transform: Transform, check: Check, known: Known) -> list[str]:

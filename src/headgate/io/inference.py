@@ -197,13 +197,29 @@ def _is_time(value: str) -> bool:
 
 
 def parquet_columns(paths: Sequence[Path]) -> dict[Path, list[Column]]:
-    """Columns of each file, as DuckDB reads them; only footers are read.
+    """Columns of each file, as DuckDB reads them; only footers are read, and those of an unchanged list once.
 
     Raises:
         FatalError: EXTRACTION_FAILED for what is not a Parquet file.
     """
+    columns = _parquet_columns(tuple((path, _state(path)) for path in paths))
+    return {path: list(own) for path, own in columns.items()}
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    try:
+        found = path.stat()
+    except OSError:
+        return ()  # the engine says what is wrong with it
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+@lru_cache(maxsize=2)
+def _parquet_columns(states: tuple[tuple[Path, tuple[int, ...]], ...]) -> dict[Path, list[Column]]:
+    """What the files hold in this state: a run asks when it plans and when it scans, and each opens a database."""
     import duckdb
 
+    paths = [path for path, _ in states]
     with TemporaryDirectory(prefix="headgate-") as folder:
         connection = embedded.connect(Path(folder), paths=[str(path) for path in paths])
         try:

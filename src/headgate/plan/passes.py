@@ -380,7 +380,7 @@ class PassBuilder:
         names = [*(item.name for item in self.columns), *self.extra]
         query = exp.select(*(column(name) for name in names)).from_(table(self.last))
         for name, body in self.ctes:
-            query = query.with_(exp.to_identifier(name, quoted=True), as_=body)
+            query = query.with_(exp.to_identifier(name, quoted=True), as_=body.copy(), copy=False)
         return query.sql(DIALECT, pretty=True)
 
     # ------------------------------------------------------------------------------------------- parts
@@ -399,7 +399,7 @@ class PassBuilder:
     ) -> None:
         if not placed:
             assert isinstance(select, exp.Select)
-            select = select.from_(table(self.last))
+            select = select.from_(table(self.last), copy=False)
         taken = {name for name, _ in self.ctes}
         name, number = step, 1
         while name in taken or name == self.reads:

@@ -19,7 +19,7 @@ def table(name: str, alias: str | None = None) -> exp.Expr:
 
 def named(value: exp.Expr, name: str) -> exp.Expr:
     """A copy of the value as a quoted output column."""
-    return exp.alias_(value.copy(), exp.to_identifier(name, quoted=True), quoted=True)
+    return exp.alias_(value.copy(), exp.to_identifier(name, quoted=True), quoted=True, copy=False)
 
 
 def bigint(value: exp.Expr, name: str) -> exp.Expr:

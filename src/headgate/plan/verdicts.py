@@ -39,12 +39,9 @@ def flag_words(
     """
     by_word: dict[int, list[exp.Expr]] = {}
     for bit, condition in flags:
-        term = (
-            exp.Case()
-            .when(exp.paren(condition.copy()), exp.Literal.number(1 << bit % BITS))
-            .else_(exp.Literal.number(0))
-        )
-        by_word.setdefault(bit // BITS, []).append(exp.paren(term))
+        raised = exp.Literal.number(1 << bit % BITS)
+        term = _case(exp.paren(condition.copy(), copy=False), raised, exp.Literal.number(0))
+        by_word.setdefault(bit // BITS, []).append(exp.paren(term, copy=False))
     words: list[exp.Expr] = []
     count = max([*by_word, *(int(n[len(prefix) :] or 0) for n in extra if n.startswith(prefix))], default=-1) + 1
     for word in range(count):
@@ -61,14 +58,20 @@ def flag_words(
             total = exp.Add(this=total, expression=other)
         first, *others = [_doubt(conditions) for conditions in clear if conditions] or [exp.true()]
         for doubt in reversed(others):
-            total = exp.Case().when(doubt, total).else_(previous.copy())
-        words.append(bigint(exp.Case().when(exp.and_(alive, first), total).else_(previous), name))
+            total = _case(doubt, total, previous.copy())
+        words.append(bigint(_case(exp.and_(alive.copy(), first, copy=False), total, previous.copy()), name))
     return words
+
+
+def _case(condition: exp.Expr, then: exp.Expr, otherwise: exp.Expr) -> exp.Expr:
+    """A CASE that takes its parts over: built step by step, everything would be copied at each."""
+    return exp.Case().when(condition, then, copy=False).else_(otherwise, copy=False)
 
 
 def _doubt(conditions: Sequence[exp.Expr]) -> exp.Expr:
     """Not all are true. As one value: the engine is slower where it narrows the rows condition by condition."""
-    return exp.Not(this=exp.paren(exp.Is(this=exp.paren(exp.and_(*conditions)), expression=exp.true())))
+    clear = exp.paren(exp.and_(*conditions), copy=False)
+    return exp.Not(this=exp.paren(exp.Is(this=clear, expression=exp.true()), copy=False))
 
 
 def all_clear(
