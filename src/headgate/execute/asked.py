@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ENGINE_ROWS = 32_768
+TOGETHER = 32
+"""Conditions in one statement: each reads its columns through a buffer of its own."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def _ready() -> None:
 
 
 def _broken(session: EngineSession, transform: Transform, check: Check, known: Known) -> list[str]:
-    """The conditions that some row breaks, found in one statement.
+    """The conditions that some row breaks, found in as few statements as memory allows.
 
     What the engine cannot tell from statistics is computed for each value instead of each row, where a column has few:
     a condition gives the same for equal values, so a value breaks it if and only if its rows do.
@@ -108,7 +110,8 @@ def _broken(session: EngineSession, transform: Transform, check: Check, known: K
         if len(of) == 1 and of[0] in by_value and _computes(sql):
             rows = f"(SELECT {quote_name(of[0])} FROM {reads} GROUP BY ALL)"
         asked.append(f"SELECT {place} AS place, COUNT(*) AS broken FROM {rows} WHERE {sql}")
-    found = {place for place, count in session.rows(" UNION ALL ".join(asked)) if count}
+    parts = [asked[start : start + TOGETHER] for start in range(0, len(asked), TOGETHER)]
+    found = {place for part in parts for place, count in session.rows(" UNION ALL ".join(part)) if count}
     return [sql for place, (_, sql) in enumerate(check.broken) if place in found]
 
 
