@@ -138,7 +138,7 @@ def test_a_file_whose_ending_says_no_format_is_refused(held: SmallProject) -> No
 def test_rows_that_were_held_long_ago_are_let_go_of(held: SmallProject) -> None:
     with Workspace.load(held.root) as workspace:
         young = handle(ExpireQuarantine(older_than=timedelta(days=30)), workspace).unwrap()
-        assert young == {"expired": [], "unknown": []}
+        assert young == {"expired": [], "unknown": [], "freed": 0}
         old = handle(ExpireQuarantine(older_than=timedelta(0)), workspace).unwrap()
     assert old["expired"] == [held.entries()[0]["id"]]
     assert held.entries()[0]["status"] == "expired"
@@ -149,4 +149,4 @@ def test_of_runs_that_the_history_has_lost_nobody_knows_the_age(held: SmallProje
     (held.root / ".headgate" / "state.db").unlink()
     with Workspace.load(held.root) as workspace:
         done = handle(ExpireQuarantine(older_than=timedelta(0)), workspace).unwrap()
-    assert done == {"expired": [], "unknown": [entry(held)]}
+    assert done == {"expired": [], "unknown": [entry(held)], "freed": 0}
