@@ -334,12 +334,13 @@ def test_a_driver_that_is_not_there_is_named(
     assert "headgate[sqlserver]" in refusal.value.hint
 
 
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return make_certificates(tmp_path_factory.mktemp("tls"))
+
+
 class TestTls:
     """The password is sent only to a server whose certificate holds."""
-
-    @pytest.fixture
-    def certificates(self, tmp_path: Path) -> Certificates:
-        return make_certificates(tmp_path)
 
     @pytest.fixture
     def shown(self, origin: Origin) -> Iterator[Any]:

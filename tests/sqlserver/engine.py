@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import duckdb
@@ -119,12 +120,12 @@ class Execution:
 
     def run(self, text: str, parameters: dict[str, Any]) -> pa.RecordBatchReader | int | None:
         """Rows, or how many were changed."""
-        tree = parsed(self._told(text))
+        tree, sql = prepared(self._told(text))
         own = not self.in_transaction
         if own:
             self.connection.begin()
         try:
-            found: pa.RecordBatchReader | int | None = self._run(tree, parameters)
+            found: pa.RecordBatchReader | int | None = self._run(tree, sql, parameters)
         except BaseException:
             if own:
                 self.connection.rollback()
@@ -148,7 +149,7 @@ class Execution:
         }
         return _SYSTEM.sub(lambda found: known.get(found[0], found[0]), text)
 
-    def _run(self, tree: exp.Expr, parameters: dict[str, Any]) -> Any:
+    def _run(self, tree: exp.Expr, sql: str, parameters: dict[str, Any]) -> Any:
         match tree:
             case exp.Create(kind="TABLE"):
                 self._create(tree)
@@ -160,8 +161,7 @@ class Execution:
                 self._alter(tree)
                 return None
             case exp.Select() if tree.args.get("into"):
-                return self._select_into(tree, parameters)
-        sql = spoken(tree)
+                return self._select_into(tree.copy(), parameters)
         used = {name: value for name, value in parameters.items() if f"${name}" in sql}
         result = self.connection.execute(sql, used) if used else self.connection.execute(sql)
         if isinstance(tree, exp.Query):
@@ -327,6 +327,14 @@ def told_type(type_: Any) -> tuple[str, int, int, int]:
 
 
 # ------------------------------------------------------------------------------------- T-SQL for DuckDB
+
+
+@lru_cache(maxsize=2000)
+def prepared(text: str) -> tuple[exp.Expr, str]:
+    """A statement as a tree, which nobody changes, and in DuckDB's words, if those are enough."""
+    tree = parsed(text)
+    alone = isinstance(tree, exp.Create | exp.Drop | exp.Alter) or tree.args.get("into")
+    return tree, "" if alone else spoken(tree)
 
 
 def spoken(tree: exp.Expr) -> str:

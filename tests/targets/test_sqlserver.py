@@ -43,6 +43,10 @@ class TestContract(StoreContract):
     ) -> None:
         super().test_killed_at_any_step_a_run_is_whole_or_absent_and_the_next_completes_it(place, mode)
 
+    @pytest.mark.long
+    def test_a_table_of_every_type_it_takes_is_loaded_whole(self, place: Place) -> None:
+        super().test_a_table_of_every_type_it_takes_is_loaded_whole(place)
+
 
 @pytest.mark.long
 class TestCrashes(CrashContract):

@@ -1,6 +1,6 @@
 """SQL Server and Azure SQL as a source: tables, views and queries, in one snapshot, streamed to Arrow.
 
-Tested against the protocol, not against the service.
+Protocol-tested, not service-tested.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Connection", "Read", "open_source"]
 
 
 class Read(ReadOptions):
-    """What is read: ``table`` (also ``schema.table``) or ``query``. Names may stand in "quotes" or [brackets]."""
+    """``table`` (also ``schema.table``) or ``query``; names may stand in "quotes" or [brackets]. Protocol-tested only."""
 
     where: str | None = Field(default=None, description="A condition in T-SQL; :name takes a parameter.")
     query: str | None = Field(

@@ -1,6 +1,6 @@
 """SQL Server and Azure SQL as a target: data, watermark and run record in one transaction of one database.
 
-Tested against the protocol, not against the service. Rows are staged in tables that nobody reads, by bulk load; tables
+Protocol-tested, not service-tested. Rows are staged in tables that nobody reads, by bulk load; tables
 are created and columns added in the transaction that publishes. NaN, infinity, intervals, lists, structs and maps are
 refused: turn them into text first. Keys that differ by blanks at their end are one key there.
 """
@@ -23,7 +23,7 @@ MODES = EVERY
 
 
 class Write(WriteOptions):
-    """A table of the database, also ``schema.table``. The user needs to create tables, for staging too."""
+    """A table, also ``schema.table``. The user needs to create tables, for staging too. Protocol-tested only."""
 
 
 def check_types(schema: pa.Schema) -> None:

@@ -20,7 +20,7 @@ _SCHEMES = {"mssql", "sqlserver"}
 
 
 class Connection(ConnectionOptions):
-    """A database of SQL Server or Azure SQL: ``url``, or single fields; both may be mixed, single fields win."""
+    """SQL Server or Azure SQL, protocol-tested, not service-tested: ``url``, or single fields, which win if mixed."""
 
     type: Literal["sqlserver"] = "sqlserver"
     url: Secret | None = Field(default=None, description="sqlserver://user@host:1433/database.")
