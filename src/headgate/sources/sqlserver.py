@@ -19,7 +19,7 @@ __all__ = ["Connection", "Read", "open_source"]
 
 
 class Read(ReadOptions):
-    """``table`` (also ``schema.table``) or ``query``; names may stand in "quotes" or [brackets]. Protocol-tested only."""
+    """``table`` (also ``schema.table``) or ``query``; names in "quotes" or [brackets]. Protocol-tested only."""
 
     where: str | None = Field(default=None, description="A condition in T-SQL; :name takes a parameter.")
     query: str | None = Field(
