@@ -87,6 +87,30 @@ def test_a_wrong_delimiter(headgate: Call, project: Path) -> None:
     recovers(headgate, project)
 
 
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        ("id,custmer,quantity,price,status", 'column "custmer" is new; did you mean "customer"?'),
+        ("id,customer,quantity,price,status,note", 'column "note" is new'),
+        ("id,customer,quantity,price", 'column "status" is missing'),
+        ("customer,id,quantity,price,status", "the columns are customer, id,"),
+        ("id;customer;quantity;price;status", "another delimiter?"),
+    ],
+)
+def test_other_columns_in_a_new_file_are_found_by_check_and_plan(
+    headgate: Call, project: Path, header: str, told: str
+) -> None:
+    assert headgate("run", "orders").status == 0
+    (project / "inbox" / "orders" / "2.csv").write_text(header + "\n9,Zoe,1,1,paid\n")
+    for command in ("check", "plan"):
+        answer = headgate(command, "orders")
+        assert answer.status == 2 or (command, answer.status) == ("plan", 1)
+        assert "2.csv" in answer.out + answer.err
+        assert told in answer.out + answer.err
+    assert headgate("check", "orders", "--offline").status == 0
+    refused(headgate, 1, "SCHEMA_MISMATCH", "2.csv", told)
+
+
 def test_bytes_that_are_no_utf_8(headgate: Call, project: Path) -> None:
     orders(project).write_bytes(ROWS.encode() + b"2,\xff\xfe,1,1,paid\n")
     answer = headgate("run", "orders", "--quiet")

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from headgate.core.errors import Code, FatalError, nearest
 from headgate.core.models import ConnectionOptions, Names, ReadOptions, RuleOptions, StepOptions, WriteOptions
+from headgate.core.registry import WORDS
 from headgate.core.secrets import Secret
 
 
@@ -202,7 +203,7 @@ class Kinds:
         self.asked.add((group, kind))
         if kind not in MODULES[group]:
             hint = nearest(kind, MODULES[group])
-            raise FatalError(Code.CONFIG_INVALID, f'"{kind}" is not one of the {group}', object=kind, hint=hint)
+            raise FatalError(Code.CONFIG_INVALID, f'unknown {WORDS[group]} "{kind}"', object=kind, hint=hint)
         return MODULES[group][kind]
 
     def connection(self, kind: str) -> type[ConnectionOptions]:
@@ -210,4 +211,4 @@ class Kinds:
             if kind in MODULES[group]:
                 options: type[ConnectionOptions] = MODULES[group][kind].Connection
                 return options
-        raise FatalError(Code.CONFIG_INVALID, f'"{kind}" is not a kind of connection', object=kind)
+        raise FatalError(Code.CONFIG_INVALID, f'unknown kind of connection "{kind}"', object=kind)

@@ -33,7 +33,7 @@ def test_a_connection_kind_has_options(kind: str) -> None:
 
 
 def test_an_unknown_kind_is_refused_with_the_nearest() -> None:
-    with pytest.raises(FatalError, match='"filtr" is not one of the transforms') as caught:
+    with pytest.raises(FatalError, match='unknown step "filtr"') as caught:
         KINDS.module("transforms", "filtr")
     assert caught.value.code is Code.CONFIG_INVALID
     assert caught.value.hint == 'did you mean "filter"?'

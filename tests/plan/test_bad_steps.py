@@ -31,7 +31,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"type": "join", "table": "towns", "connection": "shopp", "on": "city"}, 'there is no connection "shopp"'),
     ({"type": "window", "columns": {"x": "LAG(total)"}}, "LAG needs an order"),
     ({"type": "sql", "query": "SELECT * FROM elsewhere"}, 'there is no relation "elsewhere"'),
-    ({"type": "explode"}, '"explode" is not one of the transforms'),
+    ({"type": "explode"}, 'unknown step "explode"'),
     ({"type": "mask", "columns": {"city": "hash"}}, "needs a salt"),
     ({"type": "python", "function": "nowhere:score"}, "nowhere"),
 ]

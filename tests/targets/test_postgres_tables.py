@@ -15,7 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from headgate.core.errors import Code, FatalError
+from headgate.core.contracts import Mode
+from headgate.core.errors import Code, FatalError, exit_status
 from headgate.core.secrets import Secret
 from headgate.targets import postgres
 from headgate.testing.place import IDS, Place, load, rows
@@ -130,11 +131,25 @@ class TestColumnsThatAreThere:
         with pytest.raises(FatalError, match="invalid input syntax for type json"):
             place.run(1, [(load("t", schema=column(pa.string()).schema), column(pa.string(), "{"))])
 
-    def test_nul_in_text_is_refused_with_its_column(self, place: Database) -> None:
-        with pytest.raises(FatalError, match='column "c"') as refusal:
-            place.run(1, [(load("t", schema=column(pa.string()).schema), column(pa.string(), "a", "b\0"))])
-        assert refusal.value.code is Code.UNSUPPORTED
+    @pytest.mark.parametrize("keys", [("id",), ()])
+    def test_nul_in_text_is_bad_data_with_its_column_and_row(self, place: Database, keys: tuple[str, ...]) -> None:
+        mode: Mode = "upsert" if keys else "append"
+        with pytest.raises(FatalError, match='column "name" of the row with id = 7: invalid byte sequence') as refusal:
+            place.run(1, [(load("t", mode, keys=keys), rows(*((number, "a") for number in range(7)), (7, "b\0")))])
+        assert (refusal.value.code, exit_status(refusal.value.code)) == (Code.LOAD_EXECUTION_FAILED, 1)
         assert "chr(0)" in refusal.value.hint
+        assert place.sql("SELECT to_regclass('t')") == [(None,)]
+
+    @pytest.mark.parametrize(("time", "reason"), [(-251 * 10**15, "out of range"), (-9_223_372 * 10**12, "beyond")])
+    def test_times_before_those_of_the_server_are_bad_data(self, place: Database, time: int, reason: str) -> None:
+        schema = arrow_schema([("id", pa.string()), ("c", pa.timestamp("us"))])
+        times = pa.array([0, time], pa.int64()).cast(pa.timestamp("us"))
+        table = pa.table({"id": pa.array(["x", "y"]), "c": times}, schema)
+        with pytest.raises(FatalError, match="column \"c\" of the row with id = 'y': ") as refusal:
+            place.run(1, [(load("t", schema=schema), table)])
+        assert reason in refusal.value.message
+        assert refusal.value.code is Code.LOAD_EXECUTION_FAILED
+        assert "4713 BC" in refusal.value.hint
 
     def test_names_that_the_server_would_cut_are_refused(self, place: Database) -> None:
         long = "é" * 32

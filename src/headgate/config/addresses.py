@@ -85,7 +85,7 @@ def _unnamed(
 def _by_kind(kind: str, registry: Registry, report: Report, path: Path) -> Address | None:
     """A kind that stands in the source itself, such as python; a kind that needs a place needs a connection."""
     if kind not in registry.kinds("sources"):
-        report.note(f'"{kind}" is not one of the sources', (*path, "type"), nearest(kind, registry.kinds("sources")))
+        report.note(f'unknown source "{kind}"', (*path, "type"), nearest(kind, registry.kinds("sources")))
         return None
     if not _connectionless(kind, registry):
         report.note(

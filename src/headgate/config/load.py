@@ -158,7 +158,7 @@ class _Loading:
         known = {*self.registry.kinds("sources"), *self.registry.kinds("targets")}
         if isinstance(kind, str) and kind in known:
             return kind
-        what = '"type" is missing' if kind is None else f'"{kind}" is not a kind of connection'
+        what = '"type" is missing' if kind is None else f'unknown kind of connection "{kind}"'
         self.report.note(what, (*path, "type"), nearest(str(kind or ""), known))
         return None
 

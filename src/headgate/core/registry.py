@@ -21,6 +21,17 @@ GROUPS = {
 }
 
 
+WORDS = {
+    "transforms": "step",
+    "quality": "rule",
+    "sources": "source",
+    "targets": "target",
+    "engines": "engine",
+    "lake": "lake",
+}
+"""What one of a group is called in front of people."""
+
+
 class PackageRegistry:
     """Kinds of this package's rooms, then entry points of the group ``headgate.<group>``."""
 
@@ -32,7 +43,7 @@ class PackageRegistry:
         if found is None:
             raise FatalError(
                 Code.CONFIG_INVALID,
-                f'"{kind}" is not one of the {group}',
+                f'unknown {WORDS[group]} "{kind}"',
                 operation="configuration",
                 object=kind,
                 hint=nearest(kind, self.kinds(group)),

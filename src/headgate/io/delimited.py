@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -75,11 +76,31 @@ def check_headers(paths: Sequence[str], expected: Sequence[str], options: Mappin
         if found is not None and [name.strip().lower() for name in found] != wanted:
             raise FatalError(
                 Code.SCHEMA_MISMATCH,
-                f"the columns are {', '.join(found)}; expected are {', '.join(expected)}",
+                _difference(found, expected),
                 operation="scan",
                 object=str(path),
                 hint=f"mend the file (its delimiter too), or forget the pinned columns with: {RESET}",
             )
+
+
+def _difference(found: Sequence[str], expected: Sequence[str]) -> str:
+    """In what a header differs: columns renamed, new, missing or moved."""
+    known, there = {name.strip().lower() for name in expected}, {name.strip().lower() for name in found}
+    new = [name.strip() for name in found if name.strip().lower() not in known]
+    missing = [name for name in expected if name.strip().lower() not in there]
+    if len(found) == 1 and len(expected) > 1 and not known & there:
+        return f'its header is one column, "{found[0]}"; expected are {", ".join(expected)}: another delimiter?'
+    parts = []
+    for name in new[:5]:
+        near = difflib.get_close_matches(name.lower(), [other.lower() for other in missing], n=1)
+        likely = next((other for other in missing if near and other.lower() == near[0]), None)
+        if likely is not None:
+            missing.remove(likely)
+        parts.append(f'column "{name}" is new' + (f'; did you mean "{likely}"?' if likely is not None else ""))
+    parts += [f'column "{name}" is missing' for name in missing[:5]]
+    if not parts:
+        return f"the columns are {', '.join(found)}; expected, in this order, are {', '.join(expected)}"
+    return "; ".join(parts)
 
 
 def read_csv(paths: Sequence[str], columns: Sequence[Column], options: Mapping[str, Any]) -> str:

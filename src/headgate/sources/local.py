@@ -107,7 +107,14 @@ class LocalSource:
         own = _own(read)
         found = self._find(own, context)
         format_ = local.format_of(found, own.format, own.path)
-        return _source_schema(own, format_, self._columns(own, found, format_, since))
+        columns = self._columns(own, found, format_, since)
+        if format_ == "csv":
+            from headgate.io import delimited
+
+            known = local.unpack(since)
+            new = [str(path) for path in found if self._name(path) not in known]
+            delimited.check_headers(new, [column.name for column in columns], _csv_options(own, found))
+        return _source_schema(own, format_, columns)
 
     def probe(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> Window | None:
         own = _own(read)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ _REFUSED_LOGIN = re.compile(
 _TLS = re.compile(r"SSL|certificate|TLS", re.IGNORECASE)
 _WRONG_SETTING = re.compile(r"invalid value for parameter|unrecognized configuration parameter", re.IGNORECASE)
 _NO_DATABASE = re.compile(r"database .* does not exist", re.IGNORECASE)
-_COLUMN = re.compile(r"COPY .*?, line \d+, column (.+?)(?:: |$)", re.MULTILINE)
+_COLUMN = re.compile(r"COPY .*?, line (\d+), column (.+?)(?:: |$)", re.MULTILINE)
 
 
 def explain_connecting(error: Exception, where: str) -> HeadgateError:
@@ -66,17 +66,34 @@ def _trust(text: str) -> str:
 
 
 @contextmanager
-def explained(operation: str, object: str, code: Code = Code.LOAD_EXECUTION_FAILED) -> Iterator[None]:  # noqa: A002
-    """Turn errors of psycopg into ours. ``code`` is for those that have no code of their own."""
+def explained(
+    operation: str,
+    object: str,  # noqa: A002
+    code: Code = Code.LOAD_EXECUTION_FAILED,
+    row: Callable[[int], str] = lambda _line: "",
+) -> Iterator[None]:
+    """Turn errors of psycopg into ours.
+
+    Args:
+        operation: what was done, and to what ``object``.
+        code: for errors that have no code of their own.
+        row: words for a row that was copied, by its number.
+    """
     import psycopg
 
     try:
         yield
     except psycopg.Error as error:
-        raise explain(error, operation, object, code) from None
+        raise explain(error, operation, object, code, row) from None
 
 
-def explain(error: Any, operation: str, object: str, code: Code) -> HeadgateError:  # noqa: A002
+def explain(
+    error: Any,
+    operation: str,
+    object: str,  # noqa: A002
+    code: Code,
+    row: Callable[[int], str] = lambda _line: "",
+) -> HeadgateError:
     """The error of a statement, from psycopg or ADBC: both carry ``sqlstate``."""
     state = error.sqlstate or ""
     text = _first_line(str(error))
@@ -90,12 +107,13 @@ def explain(error: Any, operation: str, object: str, code: Code) -> HeadgateErro
         kind, found, hint = RetriableError, Code.CONNECTION_FAILED, "the server went away; try again"
     else:
         kind, found, hint = FatalError, None, _server_hint(error)
-    return kind(found or code, _named(error) + text, operation=operation, object=object, hint=hint)
+    return kind(found or code, _named(error, row) + text, operation=operation, object=object, hint=hint)
 
 
 Verdict = tuple[type[HeadgateError], Code | None, str]
 
 _IN_THE_WAY = "another session was in the way; nothing was published"
+_NO_NUL = "PostgreSQL holds no NUL in text: replace(column, chr(0), '') first, or hold such rows back with a rule"
 _SHORT = "the server is short of resources; try again later"
 _STATES: dict[str, Verdict] = {
     "40001": (RetriableError, Code.CONFLICT, _IN_THE_WAY),
@@ -119,8 +137,10 @@ _STATES: dict[str, Verdict] = {
     "42804": (FatalError, Code.SCHEMA_MISMATCH, "compare the columns and their types"),
     "42846": (FatalError, Code.SCHEMA_MISMATCH, "compare the columns and their types"),
     "21000": (FatalError, Code.DUPLICATE_KEYS, "two rows have the same key once it is in the column's own type"),
-    "22021": (FatalError, Code.UNSUPPORTED, "PostgreSQL holds no NUL in text: replace(column, chr(0), '') first"),
-    "22P05": (FatalError, Code.UNSUPPORTED, "PostgreSQL holds no NUL in text: replace(column, chr(0), '') first"),
+    "22021": (FatalError, None, _NO_NUL),
+    "22P05": (FatalError, None, _NO_NUL),
+    "22P02": (FatalError, None, "clean or cast the column first, or hold such rows back with a rule"),
+    "22008": (FatalError, None, "PostgreSQL's times lie between 4713 BC and 294276 AD"),
 }
 
 
@@ -158,11 +178,11 @@ def _diagnosis(error: Any, name: str) -> str:
             return error.diag.message_hint or ""
 
 
-def _named(error: Any) -> str:
-    """The column, where the server says it."""
+def _named(error: Any, row: Callable[[int], str]) -> str:
+    """The column, where the server says it, and the row."""
     found = _COLUMN.search(_diagnosis(error, "context"))
-    name = found[1] if found else _diagnosis(error, "column_name")
-    return f'column "{name}": ' if name else ""
+    name, which = (found[2], row(int(found[1]))) if found else (_diagnosis(error, "column_name"), "")
+    return f'column "{name}"{f" of the row with {which}" if which else ""}: ' if name else ""
 
 
 def _server_hint(error: Any) -> str:

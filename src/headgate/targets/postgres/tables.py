@@ -226,7 +226,8 @@ class TableLoad:
         schema, convert = converter(self.load.schema, fits)
         self._place, self._names = quoted, names
         types = {each.name: sent_as(each) for each in fits}
-        return Destination(self.load.table, f"COPY {quoted} ({names}) FROM STDIN ({options})", schema, convert, types)
+        copy = f"COPY {quoted} ({names}) FROM STDIN ({options})"
+        return Destination(self.load.table, copy, schema, convert, types, self.load.keys)
 
     # ------------------------------------------------------------------------------- rows that stay undecoded
 
