@@ -320,7 +320,7 @@ def test_a_validation_becomes_rules(folder: Folder) -> None:
         ({"validation": "{scheme: {}}"}, 'unknown key "scheme"'),
         ({"validation": "{schema: {properties: {a: {type: string}}}}"}, 'unknown rule "schema"'),
         ({"validation": "{completeness_check: {required_columns: [a]}}"}, 'unknown rule "completeness"'),
-        ({"quality_rules": "[{type: date_format, field: d, parameters: {format: Y}}]"}, '"format" is not'),
+        ({"quality_rules": "[{type: date_format, field: d, parameters: {format: Y}}]"}, 'unknown rule "format"'),
         ({"transformations": "[{type: filter, parameters: {where: a}, condition: b}]"}, "say the same"),
         ({"transformations": "[{type: filter}]"}, '"condition" is missing'),
         ({"transformations": "[{type: calculate, parameters: 5}]"}, "expected: a mapping of options"),

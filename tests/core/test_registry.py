@@ -37,7 +37,7 @@ def test_an_unknown_kind_is_refused_with_the_nearest() -> None:
         KINDS.module("transforms", "filtr")
     assert caught.value.code is Code.CONFIG_INVALID
     assert caught.value.hint == 'did you mean "filter"?'
-    with pytest.raises(FatalError, match="is not a kind of connection") as caught:
+    with pytest.raises(FatalError, match="unknown kind of connection") as caught:
         KINDS.connection("postgress")
     assert caught.value.hint == 'did you mean "postgres"?'
 

@@ -385,7 +385,7 @@ def test_other_spellings_of_the_field_are_read(project: SmallProject, spelled: d
         ({"type": "python", "function": "nothing:there"}, "there is no nothing.py"),
         ({"type": "sql", "query": "SELECT * FROM elsewhere"}, "elsewhere"),
         ({"type": "aggregate", "condition": "total > 1"}, "no aggregate"),
-        ({"type": "nul", "columns": ["id"]}, "not one of the quality"),
+        ({"type": "nul", "columns": ["id"]}, 'unknown rule "nul"'),
         ({"type": "not_null", "columns": ["id"], "severity": "bad"}, "error"),
         ({"type": "not_null", "columns": ["id"], "max_failed": "lots"}, "no number of rows"),
     ],

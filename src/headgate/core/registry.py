@@ -58,7 +58,7 @@ class PackageRegistry:
                 return options
         raise FatalError(
             Code.CONFIG_INVALID,
-            f'"{kind}" is not a kind of connection',
+            f'unknown kind of connection "{kind}"',
             operation="configuration",
             object=kind,
             hint=nearest(kind, {*self.kinds("sources"), *self.kinds("targets")}),
