@@ -116,33 +116,6 @@ def test_an_interrupt_that_duckdb_took_is_told_as_one(
     assert answer.err.startswith("error[INTERRUPTED] command: interrupted")
 
 
-PRESSED_IN_THE_IMPORT = """
-import os, signal, sys, time
-from headgate.cli.command import ended_by_signals
-
-class Presses:
-    def find_spec(self, name, path=None, target=None):
-        if name == "_duckdb":
-            os.kill(os.getpid(), signal.SIGINT)
-
-sys.meta_path.insert(0, Presses())
-try:
-    with ended_by_signals():
-        import duckdb
-        time.sleep(60)
-except KeyboardInterrupt:
-    print(sys.modules["duckdb"].execute("SELECT 42").fetchone())
-"""
-
-
-def test_an_interrupt_waits_until_duckdb_is_imported() -> None:
-    """In the middle of its import it took the process down."""
-    child = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-c", PRESSED_IN_THE_IMPORT], capture_output=True, text=True, timeout=50, check=False
-    )
-    assert (child.returncode, child.stdout) == (0, "(42,)\n"), child.stderr
-
-
 def test_a_fault_is_reported_without_a_traceback_unless_asked(
     headgate: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, project: Path
 ) -> None:

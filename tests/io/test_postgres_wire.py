@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import psycopg
@@ -123,17 +124,18 @@ def test_a_session_that_the_server_ends(sessions: Sessions, postgres_url: str, e
 
 def test_a_reader_in_another_thread_ends_when_its_session_hangs_up(sessions: Sessions) -> None:
     left, _ = sessions
-    link = Link(left)
     timer = threading.Timer(0.2, hang_up, [left])
     timer.start()
     began = time.monotonic()
 
     def read() -> None:
-        link.start(OUT.format("SELECT 1, pg_sleep(60)::text"), b"H")
-        link.rows()  # the answer that COPY begins may come before the first row is computed
+        with closing(Link(left)) as link:
+            link.start(OUT.format("SELECT 1, pg_sleep(60)::text"), b"H")
+            while len(link.rows()):
+                pass
+            link.end()  # the server says that it was cancelled, if it comes to that before the line is cut
 
     with pytest.raises(psycopg.OperationalError):
         read()
     assert time.monotonic() - began < 10
     timer.join()
-    link.close()

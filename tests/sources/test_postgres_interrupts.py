@@ -17,7 +17,15 @@ from tests.sources.conftest import Database
 
 from headgate.io.postgres.reading import Snapshot
 
-COMMAND = [sys.executable, "-c", "from headgate.cli.start import main; main()", "run"]
+START = """
+import signal
+from headgate.cli.start import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main()
+"""
+"""As a terminal starts it: a shell that runs these tests in the background lets its children ignore SIGINT."""
+
+COMMAND = [sys.executable, "-c", START, "run"]
 PROJECT = """
 version: 1
 project: shop
@@ -75,7 +83,7 @@ def test_a_run_that_reads_with_several_threads_ends_at_once_and_leaves_nothing(
     database: Database, tmp_path: Path
 ) -> None:
     columns = "g AS id, repeat('x', 100) AS note, g * 1.5 AS amount"
-    database.execute(f"CREATE TABLE big AS SELECT {columns} FROM generate_series(1, 300000) g")
+    database.execute(f"CREATE TABLE big AS SELECT {columns} FROM generate_series(1, 1500000) g")
     (tmp_path / "headgate.yml").write_text(PROJECT)
     for moment, later in (
         ("planning", 0.1),

@@ -5,9 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from enum import StrEnum
@@ -18,6 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from headgate.cli.face import Face
+from headgate.cli.interrupts import ended_by_signals
 
 if TYPE_CHECKING:
     from headgate.core.errors import HeadgateError
@@ -199,36 +198,8 @@ def _interrupted() -> HeadgateError:
     return FatalError(Code.INTERRUPTED, "interrupted", operation="command", hint="nothing is half done; call it again")
 
 
-SENSITIVE = "duckdb"
-"""A module that takes the process down when it is interrupted while it is imported."""
-
-
-@contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """SIGTERM ends a run as Ctrl-C does, so that it rolls back; neither in the middle of a sensitive import."""
-
-    def interrupt(number: int, _frame: object) -> None:
-        module = sys.modules.get(SENSITIVE)
-        if module is not None and getattr(module.__spec__, "_initializing", False):
-            again = threading.Timer(0.02, os.kill, (os.getpid(), number))
-            again.daemon = True
-            again.start()
-            return
-        raise KeyboardInterrupt
-
-    before: dict[int, Any] = {}
-    try:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                before[number] = signal.signal(number, interrupt)
-    except ValueError:  # not the main thread: whoever runs it there minds the signals
-        yield
-        return
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+INTERRUPTED = 130
+"""What typer makes of a Ctrl-C while it finds out which command is meant."""
 
 
 class Program(TyperGroup):
@@ -246,6 +217,8 @@ class Program(TyperGroup):
         arguments = list(sys.argv[1:] if args is None else args)
         try:
             status = super().main(arguments, prog_name or "headgate", complete_var, False, windows_expand_args, **extra)
+            if status == INTERRUPTED:
+                raise KeyboardInterrupt
         except typer.TyperException as error:
             status = _misused(error, arguments)
         except typer.Abort:

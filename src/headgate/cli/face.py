@@ -47,19 +47,20 @@ class Face:
 
     @contextmanager
     def listening(self, root: Path | None = None) -> Iterator[tuple[Listener, ...]]:
-        """Listeners of runs: the run's log file, and progress or structured logs on stderr."""
+        """Listeners of runs: of a lost Ctrl-C, the run's log file, and progress or structured logs on stderr."""
+        from headgate.cli.interrupts import insist
         from headgate.observe.logs import RunLog, structured
 
         log = RunLog((root or self.root) / ".headgate" / "logs")
         if self.log_format == "json":
-            yield (log, structured(sys.stderr))
+            yield (insist, log, structured(sys.stderr))
         elif self.quiet:
-            yield (log,)
+            yield (insist, log)
         else:
             from headgate.observe.progress import progress
 
             with progress(sys.stderr) as listener:
-                yield (log, listener)
+                yield (insist, log, listener)
 
     # ------------------------------------------------------------------------------------------- stdout
 
