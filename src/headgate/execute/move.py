@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from headgate.core.errors import Code, FatalError
 from headgate.core.events import Step, shortened
 from headgate.core.sites import SOURCE, Intake, Outlet, SitedSource
-from headgate.execute.ahead import ahead
 from headgate.execute.context import PassResult, Run
 from headgate.execute.loads import open_writer
 from headgate.execute.split import Tally
+from headgate.io.ahead import ahead
 from headgate.plan.stages import Audit, Check, Move, Transform, Write
 from headgate.sql.literals import quote_name
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from headgate.core.contracts import EngineSession, FileScan, Scan, SourceSchema, Writer
 from headgate.core.events import Step
 from headgate.core.secrets import Secret
-from headgate.execute.ahead import ahead
 from headgate.execute.asked import asked
 from headgate.execute.calls import run_call
 from headgate.execute.context import PassResult, Run
 from headgate.execute.loads import open_writer
 from headgate.execute.split import Splitter
+from headgate.io.ahead import ahead
 from headgate.io.durations import restored, stored
 from headgate.io.parquet import ParquetFile
 from headgate.plan.finish import unique_names

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 KEPT, STAGED, FILE = "hg_kept", "hg_staged", "hg_file"
 """Relations that the store gives: the table's rows with all its columns and the path of their file, and the load's."""
 
+_NEAR = "hg_near"
+"""The table's rows that a load by keys may touch."""
+
 
 @dataclass(frozen=True)
 class Rewrite:
@@ -103,21 +106,23 @@ def work_out(connection: duckdb.DuckDBPyConnection, load: Load, columns: Sequenc
         FatalError: DUPLICATE_KEYS when keys are NULL or repeated.
     """
     session = _Session(connection)
-    sides = Sides(KEPT, STAGED, tuple(load.columns.names), load.keys, load.marker)
-    match load.mode:
-        case "merge":
-            check_keys(load, STAGED, session)
-            return _merge(load, sides, columns, session)
-        case "scd2":
-            check_keys(load, STAGED, session)
-            return _scd2(load, sides, columns, session)
-        case _:
-            return _replace(load, sides, columns, session)
+    sides = Sides(_NEAR, STAGED, tuple(load.columns.names), load.keys, load.marker)
+    if load.mode not in ("merge", "scd2"):
+        return _replace(load, sides, columns, session)
+    check_keys(load, STAGED, session)
+    if load.delete_missing:
+        session.execute(f"CREATE TEMP VIEW {_NEAR} AS FROM {KEPT}")
+    else:  # read once, whole: what follows asks for few rows again and again
+        session.execute(
+            f"CREATE TEMP TABLE {_NEAR} AS SELECT o.* FROM {KEPT} AS o"
+            f" SEMI JOIN {STAGED} AS s ON {same(load.keys, 'o', 's')}"
+        )
+    return (_merge if load.mode == "merge" else _scd2)(load, sides, columns, session)
 
 
-def _affected(session: _Session, gone: str) -> dict[str, int]:
+def _affected(session: _Session, gone: str, among: str = _NEAR) -> dict[str, int]:
     found = session.connection.execute(
-        f"SELECT o.{FILE}, count(*) FROM {KEPT} AS o WHERE {gone} GROUP BY ALL"
+        f"SELECT o.{FILE}, count(*) FROM {among} AS o WHERE {gone} GROUP BY ALL"
     ).fetchall()
     return {str(path): int(count) for path, count in found}
 
@@ -146,7 +151,7 @@ def _replace(load: Load, sides: Sides, columns: Sequence[str], session: _Session
     else:
         session.execute(f"CREATE TEMP TABLE hg_gone AS SELECT DISTINCT {names(load.partition)} FROM {STAGED}")
         gone = f"EXISTS (SELECT 1 FROM hg_gone AS g WHERE NOT {differs(load.partition, 'g', 'o')})"
-    affected = _affected(session, gone)
+    affected = _affected(session, gone, KEPT)
     inserted = int(session.value(f"SELECT count(*) FROM {STAGED}"))
     counts = Counts(inserted=inserted, deleted=sum(affected.values()))
     return Rewrite(counts, gone, f"SELECT {_listed(columns, sides.columns, 's')} FROM {STAGED} AS s", affected)
@@ -158,14 +163,14 @@ def _merge(load: Load, sides: Sides, columns: Sequence[str], session: _Session) 
     session.execute(
         f"CREATE TEMP TABLE hg_matched AS SELECT {names(load.keys, 's')}, {sides.stays} AS hg_stays,"
         f" NOT {sides.stays} OR {differs(sides.others, 'o', 's')} AS hg_goes{kept}"
-        f" FROM {STAGED} AS s JOIN {KEPT} AS o ON {same(load.keys, 'o', 's')}"
+        f" FROM {STAGED} AS s JOIN {_NEAR} AS o ON {same(load.keys, 'o', 's')}"
     )
     session.execute(f"CREATE TEMP TABLE hg_gone AS SELECT {names(load.keys)} FROM hg_matched WHERE hg_goes")
     deleted = int(session.value("SELECT count(*) FROM hg_matched WHERE NOT hg_stays"))
     if load.delete_missing:
         there = f"EXISTS (SELECT 1 FROM {STAGED} AS s WHERE {same(load.keys, 's', 'o')})"
-        session.execute(f"INSERT INTO hg_gone SELECT {names(load.keys, 'o')} FROM {KEPT} AS o WHERE NOT {there}")
-        deleted += int(session.value(f"SELECT count(*) FROM {KEPT} AS o WHERE NOT {there}"))
+        session.execute(f"INSERT INTO hg_gone SELECT {names(load.keys, 'o')} FROM {_NEAR} AS o WHERE NOT {there}")
+        deleted += int(session.value(f"SELECT count(*) FROM {_NEAR} AS o WHERE NOT {there}"))
     updated = int(session.value("SELECT count(*) FROM hg_matched WHERE hg_stays AND hg_goes"))
     unchanged = int(session.value("SELECT count(*) FROM hg_matched WHERE hg_stays AND NOT hg_goes"))
     staying = int(session.value(f"SELECT count(*) FROM {STAGED} AS s WHERE {sides.stays}"))
@@ -195,7 +200,7 @@ def _scd2(load: Load, sides: Sides, columns: Sequence[str], session: _Session) -
     absorbed = histories.absorbed(versions)
     session.execute(
         f"CREATE TEMP TABLE hg_gone AS SELECT {names(identity)} FROM hg_todo WHERE hg_why <> 'i'"
-        f" UNION ALL SELECT {names(identity, 't')} FROM {KEPT} AS t WHERE {absorbed}"
+        f" UNION ALL SELECT {names(identity, 't')} FROM {_NEAR} AS t WHERE {absorbed}"
     )
     why = dict(session.connection.execute("SELECT hg_why, count(*) FROM hg_todo GROUP BY ALL").fetchall())
     updated = int(why.get("u", 0)) + int(why.get("change", 0))
@@ -205,7 +210,7 @@ def _scd2(load: Load, sides: Sides, columns: Sequence[str], session: _Session) -
     deleted = sum(affected.values()) - updated - closed
     fresh = f"SELECT {_listed(columns, sides.columns, 'd', 'o')} FROM hg_todo AS d"
     if len(columns) > len(sides.columns):
-        fresh += f" LEFT JOIN {KEPT} AS o ON {same(identity, 'o', 'd')}"
+        fresh += f" LEFT JOIN {_NEAR} AS o ON {same(identity, 'o', 'd')}"
     counts = Counts(int(why.get("i", 0)), updated, deleted + closed, unchanged)
     return _History(counts, gone, fresh, affected, closed)
 
@@ -228,16 +233,16 @@ def _closings(versions: histories.Versions, load: Load, kind: str) -> str:
     since, current = quote_name(history.valid_from), quote_name(history.is_current)
     if kind == "missing":
         if not load.delete_missing or load.moment is None:
-            return f"SELECT {names(sides.columns)}, 'missing' FROM {KEPT} WHERE FALSE"
+            return f"SELECT {names(sides.columns)}, 'missing' FROM {_NEAR} WHERE FALSE"
         until = literal(load.moment.as_py())
         source = (
-            f"{KEPT} AS h WHERE h.{current} AND h.{since} < {until}"
+            f"{_NEAR} AS h WHERE h.{current} AND h.{since} < {until}"
             f" AND NOT EXISTS (SELECT 1 FROM {STAGED} AS s WHERE {same(sides.keys, 's', 'h')})"
         )
     else:
         until = "m.hg_at"
         source = (
-            f"{KEPT} AS h JOIN hg_matched AS m ON {same(sides.keys, 'm', 'h')}"
+            f"{_NEAR} AS h JOIN hg_matched AS m ON {same(sides.keys, 'm', 'h')}"
             f" WHERE h.{current} AND m.hg_kind = '{kind}'"
         )
     values = ", ".join(

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from headgate.core.contracts import Scan, SourceSchema
 from headgate.core.errors import Code, FatalError
+from headgate.io.ahead import ahead
 from headgate.lake._iceberg import schemas, types
 from headgate.sql.literals import quote_name, quote_text
 
@@ -116,9 +117,9 @@ def projection(columns: pa.Schema, there: set[str], table: str = "") -> str:
 def batches(
     connection: duckdb.DuckDBPyConnection, query: str, columns: pa.Schema, batch_rows: int = BATCH_ROWS
 ) -> Iterator[pa.RecordBatch]:
-    """Stream a query's rows, in the types of ``columns``."""
+    """Stream a query's rows, in the types of ``columns``, computed while the caller writes."""
     reader = connection.sql(query).to_arrow_reader(batch_rows)
-    for batch in reader:
+    for batch in ahead(iter(reader), cancel=connection.interrupt):
         arrays = [schemas.cast(array, field) for array, field in zip(batch.columns, columns, strict=True)]
         yield pa.RecordBatch.from_arrays(arrays, schema=columns)
 

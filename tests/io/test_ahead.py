@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.execute.ahead import ahead
+from headgate.io.ahead import ahead
 
 
 @given(st.lists(st.integers()), st.integers(1, 5))
