@@ -20,6 +20,7 @@ PACKAGES = {
         "adbc-driver-postgresql",
     ),
     "sling": ("sling==1.4.11", "sling-linux-amd64==1.4.11"),
+    "ingestr": ("ingestr==0.14.155",),
     "polars": ("polars", "connectorx", "adbc-driver-postgresql", "pyarrow", "sqlalchemy<3"),
 }
 """What is installed for each; the last Sling whose program is on the package index."""

@@ -38,8 +38,11 @@ from benchmarks.measure import (
     summarise,
     tell,
 )
+from benchmarks.table_peers import TABLE_PEERS, Command
 
 MEMORY_MB = 500
+PORT = 5432
+"""Where the server listens when peers are measured, which do not all know sockets; its sockets are named after it."""
 SETTINGS = "\nmax_wal_size = 8GB\nshared_buffers = 1GB\ncheckpoint_timeout = 30min\nlog_min_messages = fatal\n"
 
 
@@ -225,6 +228,21 @@ def measured(host: str, first: psutil.Process, seconds: list[float], expected: t
     return cost
 
 
+def peer(
+    host: str, port: int, first: psutil.Process, seconds: list[float], command: Command, table: str, rows: int
+) -> Cost:
+    """One run of a peer over TCP, its rows counted. ``port`` is the server's on the loopback address."""
+    empty_target(host)
+    source, target = (f"postgresql://postgres@127.0.0.1:{port}/{name}" for name in ("source", "target"))
+    with counting(first, seconds):
+        cost = run(command(source, target, fresh("postgres_peers")))
+    with psycopg.connect(url(host, "target")) as connection:
+        found = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+    if found != (rows,):
+        raise MeasurementError(f"{found} rows were loaded, not {rows}")
+    return cost
+
+
 def prepare(host: str, csv: Path) -> dict[bool, tuple[int, int]]:
     """Databases source (full), filled (like it, for overwriting) and target; the contents to expect."""
     seed(host, csv)
@@ -259,15 +277,25 @@ def summaries(costs: dict[str, list[Cost]], cpu: dict[str, list[float]]) -> list
                 note=note(side.name) + against,
             )
         )
-    return rows
+    measured = [name for name in TABLE_PEERS if name in costs]
+    return [
+        *rows,
+        *(summarise(name, costs[name], ratio=wall(name) / wall(PLAIN), note=note(name)) for name in measured),
+    ]
 
 
 def main() -> int:
     parser = arguments(__doc__.splitlines()[0])
     parser.add_argument("--scale", type=float, default=1, help="TPC-H scale factor (1: 6,001,215 rows)")
+    parser.add_argument("--peers", default="", help="measure these once too: a part of their names; all: every one")
     options = parser.parse_args()
     csv = lineitem.csv_file(options.scale)
-    with server() as (host, first):
+    chosen = {
+        name: made
+        for name, made in TABLE_PEERS.items()
+        if options.peers and (options.peers == "all" or options.peers in name)
+    }
+    with server(port=PORT if chosen else None) as (host, first):
         tell("seeding the source database")
         expected = prepare(host, csv)
         cpu: dict[str, list[float]] = {PLAIN: [], BY_HAND: [], **{side.name: [] for side in SIDES}}
@@ -279,6 +307,10 @@ def main() -> int:
             if options.only in side.name:
                 sides[side.name] = partial(measured, host, first, cpu[side.name], expected[side.changed], side)
         costs = interleaved(options.times, sides)
+        for name, (command, table) in chosen.items():
+            cpu[name] = []
+            once = partial(peer, host, PORT, first, cpu[name], command, table, expected[False][0])
+            costs |= interleaved(1, {name: once})
     question = f"PostgreSQL → PostgreSQL, {expected[False][0]:,} rows, {expected[True][0]:,} of them after the filter"
     return report(question, summaries(costs, cpu), options.output)
 

@@ -10,6 +10,7 @@ import pytest
 
 from headgate.core.contracts import Capability, Store
 from headgate.core.secrets import Secret
+from headgate.io.alchemy import leases
 from headgate.targets import sqlalchemy
 from headgate.testing.place import Place
 from headgate.testing.stores import StoreContract
@@ -28,6 +29,13 @@ class Through(StoreContract):
         connection = sqlalchemy.Connection(url=Secret(url))
         return lambda: sqlalchemy.open_store("warehouse", connection, tmp_path)
 
+    @pytest.fixture
+    def impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The dead are not waited for as long: each kill leaves one."""
+        monkeypatch.setattr(leases, "BEAT", 0.1)
+        monkeypatch.setattr(leases, "DEAD", 1.0)
+
+    @pytest.mark.usefixtures("impatient")
     @pytest.mark.parametrize(
         "mode",
         ["upsert", pytest.param("append", marks=pytest.mark.long), pytest.param("overwrite", marks=pytest.mark.long)],

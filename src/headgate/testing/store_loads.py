@@ -39,7 +39,7 @@ class LoadContract:
         """Whatever moment a reader comes at: all rows are there, and all of one run."""
 
         def version(number: int) -> pa.Table:
-            return rows(*((id_, f"run {number}") for id_ in range(400)))
+            return rows(*((id_, f"run {number}") for id_ in range(100)))
 
         place.run(0, [(load("t", "overwrite"), version(0))])
 
@@ -51,7 +51,7 @@ class LoadContract:
         ended, status = os.waitpid(child, os.WNOHANG)
         while not ended:
             found = place.rows("t")
-            assert found.num_rows == 400
+            assert found.num_rows == 100
             names = set(found["name"].to_pylist())
             assert len(names) == 1, f"rows of several runs: {names}"
             seen |= names
