@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import uuid
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import pytest
@@ -64,6 +64,28 @@ def test_dates_of_a_format_exist_and_have_every_digit(judge: Any, spelling: str,
     assert asked(judge, "date", values) == expected
 
 
+@st.composite
+def moments(draw: st.DrawFn) -> tuple[str, bool]:
+    """A text in the form of a moment, and whether there is such a moment."""
+    year, month, day = (
+        draw(st.integers(1, 9999)),
+        draw(st.integers(0, 13)),
+        draw(st.sampled_from([0, 1, 28, 29, 30, 31, 32])),
+    )
+    clock = draw(st.tuples(st.integers(0, 25), st.integers(0, 60), st.integers(0, 60)))
+    fraction = draw(st.sampled_from(["", ".5", ".123456789", "."]))
+    zone = draw(st.sampled_from(["", "Z", "z", "+02:00", "-23:59", "+24:00", "+01:60", "+2:00", "x"]))
+    text = f"{year:04}-{month:02}-{day:02}{draw(st.sampled_from('Tt _'))}{':'.join(f'{n:02}' for n in clock)}"
+    there = readable(lambda parts: date(*parts), (year, month, day)) and clock <= (23, 59, 59) and max(clock[1:]) < 60
+    good = "_" not in text and fraction != "." and zone not in ("+24:00", "+01:60", "+2:00", "x")
+    return text + fraction + zone, there and good
+
+
+@for_all(st.lists(moments(), max_size=6))
+def test_moments_exist_and_have_a_time_of_day(judge: Any, cases: list[tuple[str, bool]]) -> None:
+    assert asked(judge, "date-time", [text for text, _ in cases]) == [there for _, there in cases]
+
+
 @pytest.mark.parametrize(
     ("name", "good", "bad"),
     [
@@ -78,7 +100,11 @@ def test_dates_of_a_format_exist_and_have_every_digit(judge: Any, spelling: str,
             ["x.org", "https://", "https://a b", "javascript:1"],
         ),
         ("phone", ["+4930123456"], ["030 123", "+0123456", "+49"]),
-        ("date-time", ["2024-02-29T12:00:00Z", "2024-01-01 00:00:00.5+02:00"], ["2024-02-30T12:00:00Z", "2024-01-01"]),
+        (
+            "date-time",
+            ["2024-02-29T12:00:00Z", "2024-01-01 00:00:00.5+02:00"],
+            ["2024-02-30T12:00:00Z", "2024-01-01", "2024-01-01T24:00:00Z"],
+        ),
         ("hostname", ["a", "a-b.c"], ["-a", "a..b", "a_b"]),
         ("number", ["1", "-1.5e3", ".5"], ["", "1,5", "e5"]),
         ("time", ["23:59", "00:00:00.1"], ["24:00", "1:00"]),

@@ -11,6 +11,8 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import given as for_all
+from hypothesis import strategies as st
 from tests.plan.projects import SmallProject, with_orders
 
 from headgate.core.errors import Code, FatalError
@@ -53,6 +55,55 @@ def test_documents_of_a_column_are_valid_and_null_passes(tmp_path: Path) -> None
     rows = pa.table({"t": ['{"a": [1]}', '{"a": ["x"]}', "{", "", None, "[]"]})
     schema = {"type": "object", "properties": {"a": {"type": "array", "items": {"type": "integer"}}}}
     assert judged(tmp_path, schema, rows, "text") == [True, False, False, False, None, False]
+
+
+KINDS: dict[str, Any] = {
+    "integer": lambda v: isinstance(v, int | float) and not isinstance(v, bool) and v == int(v),
+    "number": lambda v: isinstance(v, int | float) and not isinstance(v, bool),
+    "string": lambda v: isinstance(v, str),
+    "null": lambda v: v is None,
+    "boolean": lambda v: isinstance(v, bool),
+}
+VALUES = st.one_of(
+    st.none(), st.booleans(), st.integers(-3, 3), st.sampled_from([0.5, 2.0, -0.0]), st.sampled_from(["", "a", "ä"])
+)
+PROPERTY = st.fixed_dictionaries(
+    {}, optional={"type": st.sampled_from(list(KINDS)), "minimum": st.integers(-2, 2), "maxLength": st.just(0)}
+)
+SCHEMAS = st.fixed_dictionaries(
+    {"properties": st.dictionaries(st.sampled_from("ab"), PROPERTY)},
+    optional={"required": st.lists(st.sampled_from("ab"), unique=True), "additionalProperties": st.just(False)},
+)
+
+
+def fulfils(value: Any, wanted: dict[str, Any]) -> bool:
+    """The keywords of one property, as the standard says them."""
+    number = KINDS["number"](value)
+    return (
+        ("type" not in wanted or KINDS[wanted["type"]](value))
+        and ("minimum" not in wanted or not number or value >= wanted["minimum"])
+        and ("maxLength" not in wanted or not isinstance(value, str) or len(value) <= wanted["maxLength"])
+    )
+
+
+@for_all(SCHEMAS, st.lists(st.dictionaries(st.sampled_from("abc"), VALUES), max_size=5))
+def test_documents_are_judged_as_the_standard_says(
+    tmp_path_factory: pytest.TempPathFactory, schema: dict[str, Any], documents: list[dict[str, Any]]
+) -> None:
+    known = schema["properties"]
+    expected = [
+        all(name in one for name in schema.get("required", ()))
+        and all(fulfils(value, known[name]) for name, value in one.items() if name in known)
+        and ("additionalProperties" not in schema or one.keys() <= known.keys())
+        for one in documents
+    ]
+    rows = pa.table({"t": pa.array([json.dumps(one) for one in documents], pa.string())})
+    assert judged(tmp_path_factory.getbasetemp(), schema, rows, "text") == expected
+
+
+@pytest.mark.parametrize("text", ["NaN", "[Infinity]", '{"a": -Infinity}'])
+def test_a_number_that_is_none_is_no_json(tmp_path: Path, text: str) -> None:
+    assert judged(tmp_path, {}, pa.table({"t": [text, "1"]}), "text") == [False, True]
 
 
 def defined(root: Path, schema: str, **rule: Any) -> SmallProject:

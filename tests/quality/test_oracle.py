@@ -265,3 +265,10 @@ def test_rules_about_time_and_history_are_as_documented(
     check_freshness(ages, hours)
     check_volume(past, rows)
     check_row_count(rows, past[0] if past else 0, allowed)
+
+
+def test_bins_of_one_value_each_end_at_that_value(judge: Any) -> None:
+    """5/6 of 6 rows are 5 rows, though 0.8333333333333334 * 6 is a little more than 5."""
+    options = drift.Options(type="drift", column="i", bins=6)
+    first = judge.judged(drift, options, {"i": "INTEGER"}, [(value,) for value in range(6)], [])
+    assert first.remember["edges"] == list(range(5))

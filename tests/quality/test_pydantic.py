@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
+from hypothesis import given as for_all
+from hypothesis import strategies as st
 from tests.plan.projects import SmallProject, with_orders
 
 from headgate.core.errors import FatalError
+from headgate.quality import pydantic
 
 MODELS = """
 from pydantic import BaseModel, Field, model_validator
@@ -44,6 +49,26 @@ def test_a_required_value_is_not_null(tmp_path: Path) -> None:
         "orders", {"id": "INTEGER", "city": "TEXT", "total": "INTEGER"}, [(1, None, 1), (2, "Ulm", None)]
     )
     assert project.run().checks[0].failed_rows == 1
+
+
+ORDERS = st.tuples(
+    st.one_of(st.none(), st.integers(-2, 2)),
+    st.sampled_from([None, "Ulm", "", "ä"]),
+    st.one_of(st.none(), st.integers(-2, 25)),
+)
+
+
+@for_all(st.lists(ORDERS, max_size=6))
+def test_rows_are_valid_as_the_model_says(tmp_path_factory: pytest.TempPathFactory, rows: list[Any]) -> None:
+    root = tmp_path_factory.getbasetemp()
+    (root / "models.py").write_text(MODELS)
+    names = ("id", "city", "total")
+    table = pa.table({name: [row[place] for row in rows] for place, name in enumerate(names)})
+    expected = [
+        id_ is not None and city is not None and (total is None or (total >= 0 and not (city == "Ulm" and total > 20)))
+        for id_, city, total in rows
+    ]
+    assert pydantic.judge("models:Order", root)(table) == expected
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,18 @@ def test_first_and_last_go_by_the_order_of_the_step(execute: Any) -> None:
     assert sorted(execute(aggregate, options, COLUMNS, rows).rows) == [("a", 10, 30, [10, None, 30]), ("b", 5, 5, [5])]
 
 
+@for_all(st.lists(st.tuples(st.sampled_from([None, "a", "b"]), st.one_of(st.none(), st.integers(-9, 9))), max_size=9))
+def test_what_is_first_last_and_listed_goes_by_the_order(execute: Any, rows: list[Any]) -> None:
+    """NULL is the value of a row like any other."""
+    numbered = [(group, place * 7 % 11, value) for place, (group, value) in enumerate(rows)]
+    options = {"group_by": ["g"], "aggregations": {"x": ["first", "last", "list"]}, "order_by": "h"}
+    expected: dict[Any, list[Any]] = {}
+    for group, _, value in sorted(numbered, key=lambda row: row[1]):
+        expected.setdefault(group, []).append(value)
+    found = {row[0]: row[1:] for row in execute(aggregate, options, COLUMNS, numbered).rows}
+    assert found == {group: (values[0], values[-1], values) for group, values in expected.items()}
+
+
 @pytest.mark.parametrize(
     "having",
     ["n > 1", "COUNT(*) > 1", "N > 1 AND g IS NOT NULL", "SUM(x) > 10", "total > 10", "total / n > 5 AND n > 1"],

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from datetime import date, datetime, time
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
@@ -63,6 +65,59 @@ def test_text_becomes_a_decimal_only_if_no_digit_is_lost(execute: Any, text: str
         assert found == "held"
     else:
         assert found == number
+
+
+DOUBLES = st.one_of(
+    st.floats(allow_nan=False).map(repr),
+    st.text(alphabet="0123456789.+-eE_ ", max_size=7),
+    st.sampled_from(
+        ["1e400", "-1e999", "1e-400", "inf", "-Infinity", "+-5", "-+5", "1_0", "1.", ".5", " 7 ", "", "1e39"]
+    ),
+)
+
+
+@pytest.mark.parametrize(("target", "largest"), [("DOUBLE", 1.7976931348623157e308), ("FLOAT", 3.4028235677973366e38)])
+@for_all(DOUBLES)
+def test_text_becomes_the_nearest_double_or_the_row_is_held(
+    execute: Any, target: str, largest: float, text: str
+) -> None:
+    """As Python reads it, but for underscores, and for numbers beyond the type's that Python takes for infinity."""
+    found = one(execute, text, "VARCHAR", target)
+    try:
+        number = float(text) if "_" not in text else None
+    except ValueError:
+        number = None
+    named = "inf" in text.lower()
+    if number is None or (abs(number) >= largest and abs(number) != 1.7976931348623157e308 and not named):
+        assert found == "held"
+    elif target == "DOUBLE":
+        assert found == number
+    elif named or abs(number) < largest:
+        assert found == pa.scalar(number, pa.float64()).cast(pa.float32()).as_py()
+    else:
+        assert found == "held"
+
+
+@for_all(st.lists(st.tuples(st.sampled_from(["1", "x", "", None]), st.sampled_from(["2", "y", None])), max_size=6))
+@pytest.mark.parametrize("on_error", ["null", "quarantine"])
+def test_a_row_errs_by_the_columns_that_do_not_convert(execute: Any, on_error: str, rows: list[Any]) -> None:
+    columns = {name: {"type": "INTEGER", "on_error": on_error} for name in ("a", "b")}
+    outcome = execute(cast, {"columns": columns}, {"a": "VARCHAR", "b": "VARCHAR"}, rows)
+    read = [tuple(int(text) if text in ("1", "2") else None for text in row) for row in rows]
+    wrong = [
+        tuple(
+            f"cast {name}"
+            for name, text, number in zip("ab", row, new, strict=True)
+            if text != number and number is None
+        )
+        for row, new in zip(rows, read, strict=True)
+    ]
+    if on_error == "null":
+        assert (outcome.rows, outcome.held) == (read, [])
+        assert outcome.nulled == Counter(name for names in wrong for name in names)
+    else:
+        assert outcome.rows == [new for new, names in zip(read, wrong, strict=True) if not names]
+        assert outcome.held == [(row, names) for row, names in zip(rows, wrong, strict=True) if names]
 
 
 @for_all(st.one_of(st.none(), st.floats()))

@@ -31,6 +31,31 @@ def test_white_space_goes_before_spellings_of_null(execute: Any, rows: list[Any]
     assert outcome.rows == [(None if text in SPELLINGS else text,) for text in stripped]
 
 
+@for_all(
+    st.lists(st.tuples(st.one_of(st.none(), st.text("aB9Ä ß-_.@\t", max_size=6))), max_size=5),
+    st.sampled_from(["", "@.", "-"]),
+)
+def test_special_characters_go_and_the_others_change_case(execute: Any, rows: list[Any], stay: str) -> None:
+    options = {"remove_special": {"t": stay}, "case": {"t": "lower"}}
+    kept = [
+        None if text is None else "".join(c for c in text if c.isalnum() or c.isspace() or c in stay).lower()
+        for (text,) in rows
+    ]
+    assert execute(clean, options, {"t": "VARCHAR"}, rows).rows == [(text,) for text in kept]
+
+
+@for_all(st.lists(st.tuples(st.sampled_from([None, "1", " 2", "x", "N/A"]), st.sampled_from([None, "a"])), max_size=7))
+def test_what_is_lacking_is_filled_or_goes(execute: Any, rows: list[Any]) -> None:
+    options = {
+        "trim": True, "null_values": SPELLINGS, "convert": {"n": "INTEGER"}, "fill": {"n": 0}, "remove_nulls": ["t"],
+        "deduplicate": True,
+    }  # fmt: skip
+    outcome = execute(clean, options, {"n": "VARCHAR", "t": "VARCHAR"}, rows)
+    good = [(0 if number in (None, "N/A") else int(number), text) for number, text in rows if number != "x"]
+    assert sorted(outcome.rows) == sorted({row for row in good if row[1] is not None})
+    assert [row for row, _ in outcome.held] == [row for row in rows if row[0] == "x"]
+
+
 def test_numbers_are_left_alone(execute: Any) -> None:
     columns = {"t": "VARCHAR", "n": "DOUBLE"}
     outcome = execute(clean, {"trim": True, "null_values": ["0", "nan"]}, columns, [(" 0 ", 0.0)])

@@ -42,6 +42,36 @@ def test_a_list_becomes_a_table_that_finds_its_parents(execute: Any) -> None:
     assert lines.rows == [(1, 1, "a", 5), (1, 2, "b", None), (1, 3, None, None)]
 
 
+PARTS = st.one_of(
+    st.none(),
+    st.fixed_dictionaries({
+        "sku": st.one_of(st.none(), st.text("aä", max_size=2)),
+        "price": st.one_of(st.none(), st.fixed_dictionaries({"net": st.one_of(st.none(), st.integers(-9, 9))})),
+    }),
+)  # fmt: skip
+PARENTS = st.lists(st.one_of(st.none(), st.lists(PARTS, max_size=3)), max_size=4)
+
+
+@for_all(PARENTS)
+def test_every_item_finds_its_parent_and_its_place(execute: Any, lists: list[Any]) -> None:
+    rows = list(enumerate(lists))
+    outcome = execute(normalize, {"explode": {"items": {"name": "lines", "keys": ["id"]}}}, ITEMS, rows)
+    assert outcome.rows == [(number,) for number, _ in rows]
+    assert outcome.branches["lines"].rows == [
+        (number, place, (item or {}).get("sku"), ((item or {}).get("price") or {}).get("net"))
+        for number, items in rows
+        for place, item in enumerate(items or (), 1)
+    ]
+
+
+@for_all(st.lists(PARTS, max_size=5))
+def test_every_field_stands_in_a_column_of_its_own(execute: Any, items: list[Any]) -> None:
+    columns = {"i": "STRUCT(sku VARCHAR, price STRUCT(net INTEGER))"}
+    outcome = execute(normalize, {"flatten": True}, columns, [(item,) for item in items])
+    assert list(outcome.columns) == ["i_sku", "i_price_net"]
+    assert outcome.rows == [((i or {}).get("sku"), ((i or {}).get("price") or {}).get("net")) for i in items]
+
+
 DOCUMENTS = st.lists(
     st.one_of(
         st.none(),

@@ -22,6 +22,7 @@ _NUMBERS = ("integer", "decimal", "float")
 _LIMITS = {"psi": 0.2, "ks": 0.1}
 _FLOOR = 1e-4
 """A bin that is empty counts as this share: PSI takes logarithms."""
+_LESS = 1e-12
 _CHI2_Z = 3.0902
 """The 99.9th percentile of the normal distribution."""
 
@@ -116,7 +117,8 @@ def values(options: Options, step: StepInput, past: Sequence[Mapping[str, Any]])
     if before is not None:
         return tuple(exp.CountIf(this=condition) for condition in _bins(here, before["edges"], type_))
     if type_.family in _NUMBERS:
-        steps = [exp.Literal.number(str(number / options.bins)) for number in range(1, options.bins)]
+        # 5/6 as a double is a little more: times 6 rows it would be rounded up to the next row
+        steps = [exp.Literal.number(f"{number / options.bins - _LESS:.15f}") for number in range(1, options.bins)]
         made: exp.Expr = exp.Anonymous(this="QUANTILE_DISC", expressions=[here, exp.Array(expressions=steps)])
     else:
         made = _frequent(here, options.bins)

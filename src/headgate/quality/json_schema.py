@@ -98,10 +98,16 @@ def _documents(rows: pa.Table, validator: Any) -> list[bool | None]:
     found: list[bool | None] = []
     for text in rows.column(0).to_pylist():
         try:
-            found.append(None if text is None else validator.is_valid(json.loads(text)))
+            document = None if text is None else json.loads(text, parse_constant=_no_number)
+            found.append(None if text is None else validator.is_valid(document))
         except ValueError:
             found.append(False)
     return found
+
+
+def _no_number(name: str) -> None:
+    """NaN and Infinity, which Python reads, are no JSON."""
+    raise ValueError(f"{name} is no JSON")
 
 
 def _rows(rows: pa.Table, validator: Any) -> list[bool | None]:

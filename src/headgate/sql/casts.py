@@ -1,7 +1,8 @@
 """Exact casts: a value arrives as it is, or its row is in error. Nothing is rounded, cut or made NULL in silence.
 
 As text, a number is written with digits, a sign, a point: 12, -0.5, 12.00 for a whole number too. Exponents are for
-FLOAT and DOUBLE (1e3). What the engine reads beyond that is no number: 1_000, 0x10, and 1e3 as a whole number.
+FLOAT and DOUBLE (1e3). What the engine reads beyond that is no number: 1_000, 0x10, +-5, 1e400 where it is larger than
+the type's numbers, and 1e3 as a whole number.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ def _plain(value: exp.Expr, tried: exp.Expr, target: SqlType) -> exp.Expr | None
         case "decimal":
             return _digits(value, tried)
         case "float":
-            return exp.and_(exp.Not(this=_is_null(tried)), exp.Not(this=_has(value, "_")))
+            return exp.and_(exp.Not(this=_is_null(tried)), exp.Not(this=exp.paren(_no_float(value, tried))))
         case "date":
             there = exp.Not(this=_is_null(tried))
             return exp.and_(there, exp.LTE(this=_bytes(value), expression=exp.Literal.number(_DAY_BYTES)))
@@ -182,7 +183,7 @@ def fits(source: SqlType, target: SqlType) -> bool:
 def _changed(value: exp.Expr, tried: exp.Expr, source: SqlType, target: SqlType, *, rounded: bool) -> exp.Expr | None:
     """Where the cast gave another value; NULL casts are dealt with before."""
     if source.family == "text" and target.family == "float":
-        return _has(value, "_")
+        return _no_float(value, tried)
     if rounded:
         number = source.family == "text" and target.family in ("integer", "decimal")
         return exp.Not(this=_matches(value, _NUMBER_TEXT)) if number else None
@@ -214,6 +215,13 @@ def _changed_text(value: exp.Expr, tried: exp.Expr, target: SqlType) -> exp.Expr
 
 def _decimal_text(scale: int) -> str:
     return rf"[\s\v]*[+-]?([0-9]+([.][0-9]{{0,{scale}}}0*)?|[.][0-9]{{0,{scale}}}0*)[\s\v]*"
+
+
+def _no_float(value: exp.Expr, tried: exp.Expr) -> exp.Expr:
+    """What the engine reads, and is no number, or none that the type holds: 1_000, +-5, 1e400 (read as infinity)."""
+    infinite: exp.Expr = exp.Anonymous(this="ISINF", expressions=[tried.copy()])
+    named = exp.ILike(this=value.copy(), expression=exp.Literal.string("%inf%"))
+    return exp.or_(_has(value, "_"), _has(value, "+-"), exp.and_(infinite, exp.Not(this=named)))
 
 
 def _became_infinite(value: exp.Expr, tried: exp.Expr) -> exp.Expr:

@@ -28,6 +28,7 @@ _IPV6 = "|".join(
 )
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = rf"{_LABEL}(?:\.{_LABEL})*"
+_MINUTES = r"(?:[01]\d|2[0-3]):[0-5]\d"
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 PATTERNS: Mapping[str, str] = {
     "email": rf"{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})+",
@@ -44,12 +45,14 @@ PATTERNS: Mapping[str, str] = {
     "slug": r"[a-z0-9]+(?:-[a-z0-9]+)*",
     "integer": r"[+-]?\d+",
     "number": r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?",
-    "date-time": r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:[Zz]|[+-]\d{2}:\d{2})?",
+    "date-time": rf"\d{{4}}-\d{{2}}-\d{{2}}[Tt ]{_MINUTES}:[0-5]\d(?:\.\d+)?(?:[Zz]|[+-]{_MINUTES})?",
     "date": r"\d{4}-\d{2}-\d{2}",
-    "time": r"(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?",
+    "time": rf"{_MINUTES}(?::[0-5]\d(?:\.\d+)?)?",
 }
 """Whole texts, in RE2. What a pattern cannot say (that a day exists) is asked of a cast as well."""
-_CASTS = {"date": "DATE", "date-time": "TIMESTAMPTZ"}
+_DAYS = ("date", "date-time")
+_DAY = 10
+"""Characters of a day, with which these formats begin."""
 SPELLINGS: Mapping[str, str] = {
     "e-mail": "email", "mail": "email", "uri": "url", "ip_address": "ip", "datetime": "date-time",
     "date_time": "date-time", "timestamp": "date-time", "telephone": "phone", "phone_number": "phone", "guid": "uuid",
@@ -81,8 +84,9 @@ def formatted(value: exp.Expr, name: str) -> exp.Expr:
     """Whether a text has a format; NULL where it is NULL."""
     spelled = known(name)
     parts: list[exp.Expr] = [full_match(value, PATTERNS[spelled])]
-    if spelled in _CASTS:
-        cast = exp.TryCast(this=value.copy(), to=exp.DataType.build(_CASTS[spelled], dialect="duckdb"))
+    if spelled in _DAYS:
+        day = exp.Left(this=value.copy(), expression=exp.Literal.number(_DAY))
+        cast = exp.TryCast(this=day, to=exp.DataType.build("DATE", dialect="duckdb"))
         parts.append(_where_filled(value, exp.Not(this=exp.Is(this=cast, expression=exp.null()))))
     return exp.and_(*parts)
 

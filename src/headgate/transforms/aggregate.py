@@ -41,7 +41,7 @@ class Options(StepOptions):
     aggregations: dict[str, Names] = Field(
         default_factory=dict,
         description="Column to functions (sum, mean, median, count, nunique, min, max, std, first, p95 …): "
-        "each gives a column, such as total_sum.",
+        "each gives a column, such as total_sum; first and last are the values of those rows by order_by, also NULL.",
     )
     having: str | None = Field(
         default=None, description="Keep groups for which this is true; the others count as filtered."
