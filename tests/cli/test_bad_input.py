@@ -196,3 +196,13 @@ def test_a_wrong_password(
         answer = headgate(*arguments)
         assert answer.status == 1
         assert "not-the-password" not in answer.out + answer.err
+
+
+def test_a_connection_of_an_unknown_kind_is_told_once(headgate: Call, project: Path) -> None:
+    """Who uses it is not told that there is none."""
+    file = project / "headgate.yml"
+    file.write_text(file.read_text().replace("{type: local, path: inbox}", "{type: locl, path: inbox}"))
+    answer = headgate("check")
+    assert answer.status == 2
+    assert 'unknown kind of connection "locl" (did you mean "local"?)' in answer.out + answer.err
+    assert "there is no connection" not in answer.out + answer.err

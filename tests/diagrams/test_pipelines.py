@@ -276,7 +276,7 @@ def test_drawing_needs_no_secret(shop: Shop) -> None:
     ("arguments", "status", "says"),
     [
         (["nothing"], 2, 'there is no pipeline "nothing"'),
-        (["--run", "ffff"], 2, "no run begins so"),
+        (["--run", "ffff"], 2, "no run has an id that begins with"),
         (["--kind", "lineage"], 2, "needs the name of a pipeline"),
         (["orders", "--kind", "er", "--run", "ffff"], 2, "not that of one run"),
         (["orders", "-o", "x.bmp"], 2, "does not say a format"),

@@ -18,11 +18,12 @@ CATEGORIES = frozenset({"database", "file", "api", "stream", "data_lake", "data_
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What addresses are looked up in: kinds of connections by name, and the lake's kind."""
+    """What addresses are looked up in: kinds of connections by name, the lake's kind, connections told to be wrong."""
 
     kinds: Mapping[str, str]
     read_only: frozenset[str]
     lake: str
+    wrong: frozenset[str] = frozenset()
 
 
 def address_of(
@@ -43,6 +44,8 @@ def address_of(
         return None
     if name is None:
         return _unnamed(group, section, around, registry, report, path)
+    if name in around.wrong:
+        return None
     if name != LAKE and name not in around.kinds:
         report.note(f'there is no connection "{name}"', (*path, "connection"), _known(around, name))
         return None

@@ -222,7 +222,8 @@ class _Loading:
         )
         lake_section = self.document.get("lake")
         kind = str(lake_section["type"]) if isinstance(lake_section, Section) else "iceberg"
-        around = Surroundings(connections.kinds, read_only, kind)
+        wrong = frozenset(name for name in raw if name not in connections.kinds)
+        around = Surroundings(connections.kinds, read_only, kind, wrong)
 
         def endpoint(address: Address) -> Endpoint:
             match address.name:

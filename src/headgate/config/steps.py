@@ -131,7 +131,7 @@ class Body:
                 self.report.note(f'there is no step "{name}"', (*path, key), hint)
 
     def _check_connections(self) -> None:
-        names = [*self.around.kinds, LAKE]
+        names = [*self.around.kinds, *self.around.wrong, LAKE]
         for path, step in self._sections("transformations"):
             name = step.get("connection")
             if isinstance(name, str) and "${" not in name and name not in names:

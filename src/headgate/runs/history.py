@@ -145,7 +145,7 @@ class History:
             (project, pattern),
         )
         if len(found) != 1:
-            why = "several runs begin so" if found else "no run begins so"
+            why = f'{"several runs have ids that begin" if found else "no run has an id that begins"} with "{run}"'
             raise FatalError(Code.NOT_FOUND, why, operation="show", object=run, hint="see: headgate runs")
         return Receipt.from_dict(json.loads(found[0][0]))
 

@@ -89,7 +89,7 @@ class LocalSource:
             )
         with files.told("list", self._folder):
             count = sum(1 for _ in self._folder.iterdir())
-        return f"folder {self._folder} with {count} entries"
+        return f"folder {self._folder} with {count} {'entry' if count == 1 else 'entries'}"
 
     def tables(self) -> list[str]:
         """Files with a known ending, relative to the folder."""
