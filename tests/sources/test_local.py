@@ -162,6 +162,21 @@ def test_a_json_key_that_is_no_column_is_an_error_of_its_row(tmp_path: Path) -> 
     session.close()
 
 
+def test_a_json_number_that_the_engine_would_round_is_an_error_of_its_row(tmp_path: Path) -> None:
+    put(tmp_path, "a.jsonl", '{"d": "1.5", "f": 0.12345678901234567}\n{"d": 12345678.120000000000000001, "f": 1}\n')
+    source, read = opened(tmp_path), native(path="a.jsonl", types={"d": "DECIMAL(28,18)", "f": "DOUBLE"})
+    window = source.probe(read, context(tmp_path), None)
+    assert window is not None
+    scan = source.scan(read, context(tmp_path), window)
+    assert scan.files is not None
+    session = DuckdbEngine().session(tmp_path / "work", memory=None, threads=1, paths=scan.files.paths)
+    session.register("t", scan)
+    assert session.rows("SELECT * FROM t") == [("1.5", "0.12345678901234566")]
+    (line,) = session.rejected()
+    assert (line.line, line.reason) == (2, "a number of more than 15 digits would be rounded: write it as text")
+    session.close()
+
+
 def test_parquet_keeps_its_types_and_refuses_other_columns(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     pq.write_table(pa.table({"a": pa.array([1], pa.int32()), "b": ["x"]}), tmp_path / "in" / "1.parquet")
@@ -448,7 +463,7 @@ def test_the_connection_tells_what_is_there(tmp_path: Path) -> None:
     with pytest.raises(FatalError, match="no such folder"):
         opened(tmp_path).test()
     put(tmp_path, "a.csv", "n\n1\n")
-    assert "1 entries" in opened(tmp_path).test()
+    assert "1 entry" in opened(tmp_path).test()
     assert opened(tmp_path).tables() == ["a.csv"]
 
 

@@ -197,8 +197,8 @@ class DuckdbSession:
 
     def _keep_malformed(self) -> None:
         """Lines of JSON that were skipped are found again, with their numbers, only if there were any."""
-        keys = {p: scan.options.get("keys", ()) for scan in self._files if scan.format == "json" for p in scan.paths}
-        paths = keys.keys() - self._numbered
+        options = {path: scan.options for scan in self._files if scan.format == "json" for path in scan.paths}
+        paths = options.keys() - self._numbered
         skipped = self._connection.execute(
             "SELECT last_value FROM duckdb_sequences() WHERE sequence_name = ?", [_MALFORMED]
         ).fetchall()
@@ -214,7 +214,7 @@ class DuckdbSession:
                 for lines in numbered_lines(path):
                     table = pa.Table.from_pylist([dict(zip(names, line, strict=True)) for line in lines], schema)
                     cursor.register("headgate_lines", table)
-                    good, why = duckdb_files.well_formed(keys[path]), duckdb_files.why_not(keys[path])
+                    good, why = duckdb_files.well_formed(options[path]), duckdb_files.why_not(options[path])
                     cursor.execute(
                         f"INSERT INTO {_REJECTS} SELECT ?, n, {duckdb_files.LINE}, if(reason = '', {why}, reason)"
                         f" FROM headgate_lines WHERE reason <> '' OR NOT {good}",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from headgate.core.contracts import Column, FileScan
 from headgate.io import delimited
@@ -13,6 +16,8 @@ from headgate.sql.literals import quote_name, quote_text
 
 LINE = "headgate_line"
 SEPARATOR = "\x01"  # no JSON text holds it, so a line that does is malformed anyway
+_EXACT = 15
+"""Digits of any decimal number that a double keeps."""
 NO_LINE = "\x02"  # read as NULL, which is malformed like the line itself
 
 
@@ -74,19 +79,52 @@ def lines(paths: Sequence[str]) -> str:
     )
 
 
-def well_formed(keys: Sequence[str], line: str = LINE) -> str:
-    """Condition: the line is a JSON object whose keys are all known (an unknown one would be lost silently)."""
-    known = f" AND list_has_all({_texts(keys)}, json_keys({line}))" if keys else ""
-    return f"CASE WHEN json_valid({line}) THEN json_type({line}) = 'OBJECT'{known} ELSE false END"
+def well_formed(options: Mapping[str, Any], line: str = LINE) -> str:
+    """Condition: the line is a JSON object whose keys are all known (an unknown one would be lost silently), and the
+    engine keeps its numbers.
+
+    Args:
+        options: of the scan: ``keys``, and ``floats``, those of columns that are doubles.
+    """
+    known = f" AND list_has_all({_texts(keys)}, json_keys({line}))" if (keys := options.get("keys", ())) else ""
+    kept = (
+        f" AND CASE WHEN regexp_matches({line}, {quote_text(_LONG)}) THEN NOT ({_rounded(options, line)}) ELSE true END"
+    )
+    return f"CASE WHEN json_valid({line}) THEN json_type({line}) = 'OBJECT'{known}{kept} ELSE false END"
 
 
-def why_not(keys: Sequence[str], line: str = LINE) -> str:
+def why_not(options: Mapping[str, Any], line: str = LINE) -> str:
     """What is wrong with a line that is not well formed."""
+    keys = options.get("keys", ())
     unknown = f"list_filter(json_keys({line}), lambda k: NOT list_contains({_texts(keys)}, k))"
     return (
-        f"CASE WHEN json_valid({line}) AND json_type({line}) = 'OBJECT'"
-        f" THEN 'keys that are not columns: ' || array_to_string({unknown}, ', ') ELSE 'not a JSON object' END"
+        f"CASE WHEN NOT json_valid({line}) OR json_type({line}) <> 'OBJECT' THEN 'not a JSON object'"
+        f" WHEN {_rounded(options, line)} THEN 'a number of more than 15 digits would be rounded: write it as text'"
+        f" ELSE 'keys that are not columns: ' || array_to_string({unknown}, ', ') END"
     )
+
+
+_TEXT = r'"(?:[^"\\]|\\.)*"'
+_LONG = "[0-9.]{16}"
+_FRACTIONS = "|".join(
+    [
+        *(rf"[1-9][0-9]{{{before - 1}}}\.[0-9]{{{_EXACT - before},}}[1-9]" for before in range(1, _EXACT + 1)),
+        rf"[1-9][0-9]{{{_EXACT - 1},}}[1-9]0*[.eE]",
+        rf"[1-9][0-9]{{{_EXACT},}}\.[0-9]*[1-9]",
+        rf"\b0\.0*[1-9][0-9]{{{_EXACT - 1},}}[1-9]",
+    ]
+)
+"""Numbers with a fraction or an exponent that have more digits than a double is sure to keep."""
+
+
+def _rounded(options: Mapping[str, Any], line: str) -> str:
+    """Condition: the engine, whose fractions in JSON are doubles, would change a number that no double is to hold."""
+    floats = "|".join(re.escape(json.dumps(name, ensure_ascii=False)) for name in options.get("floats", ()))
+    rest = line
+    if floats:
+        own = rf"({floats})\s*:\s*-?[0-9][0-9.eE+-]*"
+        rest = f"regexp_replace({line}, {quote_text(own)}, '0', 'g')"
+    return f"regexp_matches(regexp_replace({rest}, {quote_text(_TEXT)}, '0', 'g'), {quote_text(_FRACTIONS)})"
 
 
 def filled(line: str = LINE) -> str:
@@ -104,7 +142,7 @@ def _json(paths: Sequence[str], columns: Sequence[Column], scan: FileScan, seque
         for number, column in enumerate(columns, 1)
     )
     counted = f"nextval({quote_text(sequence)}) < 0" if sequence else "false"
-    good = f"CASE WHEN {well_formed(scan.options.get('keys', ()))} THEN true ELSE {counted} END"
+    good = f"CASE WHEN {well_formed(scan.options)} THEN true ELSE {counted} END"
     pointers = _texts([_pointer(column.name) for column in columns])
     return (
         f"SELECT {body} FROM (SELECT json_extract_string({LINE}, {pointers}) AS headgate_values"

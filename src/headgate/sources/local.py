@@ -249,7 +249,8 @@ def _csv_options(read: Read, found: list[Path]) -> dict[str, Any]:
 
 def _scan_options(read: Read, found: list[Path], columns: tuple[Column, ...], format_: str) -> dict[str, Any]:
     if format_ == "json":
-        return {"keys": [column.name for column in columns]}
+        floats = [column.name for column in columns if column.type.upper() in ("DOUBLE", "FLOAT", "REAL")]
+        return {"keys": [column.name for column in columns], "floats": floats}
     if format_ == "parquet":
         return {"absent": _check_parquet(found, columns)}
     return {**_csv_options(read, found), "columns": [[c.name, _read_as(read, c, format_)] for c in columns]}
