@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.core.values import plain
+from headgate.core.values import column_values, plain, row_values
 
 ZONES = st.sampled_from([None, UTC, timezone(timedelta(hours=5, minutes=30))])
 scalars = st.one_of(
@@ -78,3 +78,15 @@ def test_intervals_keep_months_days_and_seconds_apart() -> None:
 
 def test_lists_and_maps_are_plain_all_the_way_down() -> None:
     assert plain({"a": [Decimal("1.10"), {"b": b"x"}]}) == {"a": ["1.10", {"b": "eA=="}]}
+
+
+def test_moments_that_python_lacks_are_text_wherever_they_stand() -> None:
+    days = [date(2024, 2, 29), None]
+    assert column_values(pa.array(days)) == days
+    beyond = pa.array([0, 2**31 - 1, -(2**31) + 1, 6585442, None], pa.int32()).cast(pa.date32())
+    texts = [date(1970, 1, 1), "infinity", "-infinity", "20000-04-30", None]
+    assert column_values(beyond) == texts
+    moments = pa.array([2**63 - 1, -(10**17)], pa.int64()).cast(pa.timestamp("us", "UTC"))
+    assert column_values(pa.chunked_array([moments])) == ["infinity", "-1199-02-15 14:13:20.000000Z"]
+    nested = pa.StructArray.from_arrays([pa.ListArray.from_arrays([0, 2, 5], beyond)], ["l"])
+    assert row_values(pa.table({"n": nested})) == [{"n": {"l": texts[:2]}}, {"n": {"l": texts[2:]}}]

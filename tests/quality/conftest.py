@@ -11,6 +11,7 @@ import pytest
 from sqlglot import exp
 
 from headgate.core.contracts import Column
+from headgate.core.values import column_values
 from headgate.sql.shapes import ALIVE, Judgement, Measure, Measured, RowRule, SetRule, StepInput
 
 
@@ -81,7 +82,9 @@ class Judge:
         self._fill("input", columns, rows)
         values = module.values(options, step_input(columns), past)
         selected = ", ".join(["COUNT(*)", *(value.sql("duckdb") for value in values)])
-        _, *found = self._connection.execute(f"SELECT {selected} FROM input").fetchone() or ()
+        _, *found = (
+            column_values(c)[0] for c in self._connection.sql(f"SELECT {selected} FROM input").to_arrow_table().columns
+        )
         nulls = {name: sum(row[place] is None for row in rows) for place, name in enumerate(columns)}
         judgement: Judgement = module.verdict(options, Measured(len(rows), nulls, tuple(found), NOW, past))
         return judgement

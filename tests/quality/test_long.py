@@ -5,26 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.often import play, properties
-from tests.quality import test_oracle
+from tests.often import Property, properties
 
-from headgate import quality
+from headgate.core.registry import PackageRegistry
 
-HERE = Path(__file__).parent
-PROPERTIES = list(properties(HERE, {"judge", "given", "root", "tmp_path_factory"}))
-KINDS = {path.stem for path in Path(quality.__file__).parent.glob("[a-z]*.py")}
+PROPERTIES = list(properties(Path(__file__).parent, {"judge", "given", "root", "tmp_path_factory"}))
 
 
 def test_every_kind_is_compared_with_what_is_documented() -> None:
-    """In a module of its own, or by a function of ``test_oracle``."""
-    compared = {module.removeprefix("test_") for module, _ in PROPERTIES}
-    assert "oracle" in compared
-    compared |= {name.removeprefix("check_") for name in vars(test_oracle) if name.startswith("check_")}
-    assert compared >= KINDS
+    kinds = set(PackageRegistry().kinds("quality"))
+    assert kinds
+    assert kinds - {found.kind for found in PROPERTIES} == set()
+
+
+def test_every_comparison_takes_as_many_examples_as_it_is_told() -> None:
+    """None has settings of its own, which would keep it from the long suite."""
+    for found in PROPERTIES:
+        found.often()
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize(("module", "name"), PROPERTIES)
-def test_many_examples(module: str, name: str, request: pytest.FixtureRequest) -> None:
-    play(HERE / f"{module}.py", name, request)
+@pytest.mark.parametrize("found", PROPERTIES, ids=str)
+def test_many_examples(found: Property, request: pytest.FixtureRequest) -> None:
+    found.play(request)

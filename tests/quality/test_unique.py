@@ -7,6 +7,9 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tests.often import few
+from tests.quality.tables import COLUMNS as TYPES
+from tests.quality.tables import NAMES, TABLES, Row, keys
 
 from headgate.core.errors import FatalError
 from headgate.quality import unique
@@ -31,6 +34,14 @@ def test_the_set_says_how_many_rows_and_keys_are_repeated(judge: Any, rows: list
     times = Counter(row for row in rows if None not in row)
     repeated = [count for count in times.values() if count > 1]
     assert judge(unique, {"columns": ["a", "b"]}, COLUMNS, rows) == (sum(repeated), f"{len(repeated)} repeated")
+
+
+@few
+@for_all(TABLES, NAMES)
+def test_keys_of_any_types_are_repeated_if_they_are_equal(judge: Any, rows: list[Row], names: list[str]) -> None:
+    found = [key for key in keys(rows, names) if None not in key]
+    repeated = [count for count in Counter(found).values() if count > 1]
+    assert judge(unique, {"columns": names}, TYPES, rows) == (sum(repeated), f"{len(repeated)} repeated")
 
 
 def test_nan_equals_nan_and_zero_its_negative(judge: Any) -> None:

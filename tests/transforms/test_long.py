@@ -5,21 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.often import play, properties
+from tests.often import Property, properties
 
-from headgate import transforms
+from headgate.core.registry import PackageRegistry
 
-HERE = Path(__file__).parent
-PROPERTIES = list(properties(HERE, {"execute", "given", "database", "folder"}))
-KINDS = {path.stem for path in Path(transforms.__file__).parent.glob("[a-z]*.py")}
+PROPERTIES = list(properties(Path(__file__).parent, {"execute", "given", "database", "folder"}))
 
 
 def test_every_kind_is_compared_with_what_is_documented() -> None:
-    assert {module.removeprefix("test_") for module, _ in PROPERTIES} >= KINDS
+    kinds = set(PackageRegistry().kinds("transforms"))
+    assert kinds
+    assert kinds - {found.kind for found in PROPERTIES} == set()
+
+
+def test_every_comparison_takes_as_many_examples_as_it_is_told() -> None:
+    """None has settings of its own, which would keep it from the long suite."""
+    for found in PROPERTIES:
+        found.often()
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize(("module", "name"), PROPERTIES)
-def test_many_examples(module: str, name: str, request: pytest.FixtureRequest) -> None:
-    play(HERE / f"{module}.py", name, request)
+@pytest.mark.parametrize("found", PROPERTIES, ids=str)
+def test_many_examples(found: Property, request: pytest.FixtureRequest) -> None:
+    found.play(request)

@@ -1,4 +1,4 @@
-"""Values of rows as plain JSON, exact or as text, never rounded."""
+"""Values of rows as Python has them, and as plain JSON: exact or as text, never rounded."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import math
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from headgate.core.runs import timestamp
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def plain(value: Any) -> Any:  # noqa: C901 - one case a type
@@ -64,3 +67,34 @@ def _interval(months: int, days: int, nanoseconds: int) -> str:
     parts = [f"{months}M" if months else "", f"{days}D" if days else ""]
     clock = f"T{sign}{seconds}{fraction}S" if nanoseconds or not (months or days) else ""
     return "P" + "".join(parts) + clock
+
+
+def column_values(column: pa.Array[Any] | pa.ChunkedArray[Any]) -> list[Any]:
+    """The values of an Arrow column. Moments that Python lacks are text: infinity, years before 1 or beyond 9999."""
+    try:
+        return column.to_pylist()
+    except (OverflowError, ValueError):
+        return [_value(one) for one in column]
+
+
+def row_values(rows: pa.RecordBatch | pa.Table) -> list[dict[str, Any]]:
+    """Rows as mappings, values as of ``column_values``."""
+    columns = [column_values(column) for column in rows.columns]
+    names = rows.schema.names
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _value(scalar: Any) -> Any:
+    import pyarrow as pa
+
+    try:
+        return scalar.as_py()
+    except (OverflowError, ValueError):
+        if isinstance(scalar, pa.StructScalar):
+            return {name: _value(inner) for name, inner in scalar.items()}
+        if not pa.types.is_temporal(scalar.type):
+            return [_value(inner) for inner in scalar.values]
+        most = 2 ** (scalar.type.bit_width - 1) - 1
+        if abs(scalar.value) >= most:
+            return "infinity" if scalar.value > 0 else "-infinity"
+        return pa.array([scalar]).cast(pa.string())[0].as_py()

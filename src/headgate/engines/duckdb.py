@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from headgate.core.contracts import BindingError, EngineSession, FileScan, Rejected, Scan, TypeBinder
 from headgate.core.errors import Code, FatalError, HeadgateError
+from headgate.core.values import column_values
 from headgate.engines import duckdb_errors, duckdb_files, duckdb_types
 from headgate.io.embedded import MEMORY, connect
 from headgate.io.hearing import heard
@@ -167,7 +168,7 @@ class DuckdbSession:
         with self._failing("transform"):
             reader = self.stream(sql, 10_000)
             table = heard(reader.read_all, self.interrupt)
-            return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+            return list(zip(*(column_values(column) for column in table.columns), strict=True))
 
     # ------------------------------------------------------------------------------------------- rejected lines
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from headgate.core.contracts import Column, TypeBinder
 from headgate.core.errors import Code, FatalError
+from headgate.core.values import row_values
 from headgate.execute.hiding import shown
 from headgate.plan.stages import NUMBER
 from headgate.sql.shapes import Call
@@ -124,7 +125,7 @@ def _raises(function: Callable[..., Any], rows: pa.Table) -> bool:
 
 
 def _shown(row: pa.Table, hidden: Collection[str]) -> str:
-    told = shown(row.to_pylist()[0], hidden)
+    told = shown(row_values(row)[0], hidden)
     values = ", ".join(f"{name}={value!r}" for name, value in told.items() if value is not None)
     return values if len(values) <= 300 else values[:297] + "..."
 
@@ -232,7 +233,7 @@ def judge_rows(
         if numbers is not None and broken.num_rows:
             failing.add(numbers.filter(hit))
         failed += broken.num_rows
-        sample += broken.slice(0, max(most - len(sample), 0)).to_pylist()
+        sample += row_values(broken.slice(0, max(most - len(sample), 0)))
     return failed, judged, sample
 
 

@@ -11,7 +11,7 @@ from headgate.core.contracts import Scan as OpenScan
 from headgate.core.errors import Code, FatalError
 from headgate.core.models import RuleOptions
 from headgate.core.runs import CheckResult
-from headgate.core.values import plain
+from headgate.core.values import plain, row_values
 from headgate.execute.context import PassResult, Run
 from headgate.execute.distinct import Broken, FailingRows, failing
 from headgate.execute.hiding import HIDDEN, shown
@@ -303,8 +303,7 @@ def _open(run: Run, preview: Preview) -> None:
 
 def head(session: EngineSession, query: str) -> list[dict[str, Any]]:
     """The first rows of a query, for people."""
-    rows = session.stream(f"SELECT * FROM ({query}) LIMIT {SAMPLE}", SAMPLE).read_all().to_pylist()
-    return [dict(row) for row in rows]
+    return row_values(session.stream(f"SELECT * FROM ({query}) LIMIT {SAMPLE}", SAMPLE).read_all())
 
 
 def _list(names: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from headgate.core.contracts import FileScan, Rejected, Store
 from headgate.core.ledger import QuarantineEntry
+from headgate.core.values import row_values
 from headgate.execute.split import REASONS, Held, Noted
 from headgate.io.durations import restored, stored
 from headgate.io.parquet import ParquetFile
@@ -116,7 +117,7 @@ class HeldRows:
             self.folder.mkdir(parents=True, exist_ok=True)
             file = ParquetFile(self.folder / f"{len(self._files)}.parquet", rows.schema)
             kept = _File(entry, file, (self._relations.index(key[0]) if key[0] else -1, bit))
-            kept.first = first.slice(0, 1).to_pylist()[0]
+            kept.first = row_values(first.slice(0, 1))[0]
             self._files[key] = kept
         kept.file.write(rows)
         kept.entry = replace(kept.entry, rows=kept.file.rows)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
+from headgate.core.values import row_values
 from headgate.plan.stages import BITS, GROUP, HoldFlag, NoteFlag, Verdict
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ class Splitter:
         if len(kept) < SAMPLE:
             wanted = [column for column in self._shown.get(name, ()) if column in rows.schema.names]
             some = rows.slice(0, SAMPLE - len(kept)).select(wanted or rows.schema.names[:_WIDE])
-            kept += some.to_pylist()
+            kept += row_values(some)
 
     def _judge(self, bad: pa.RecordBatch) -> Iterator[Held]:
         import pyarrow as pa

@@ -9,8 +9,10 @@ from sqlglot import exp
 
 from headgate.core.errors import Code, FatalError
 from headgate.core.models import Names, RuleOptions, Tolerance, tolerance
+from headgate.sql.casts import exact_cast
 from headgate.sql.lookups import columns_of, resolve, side_read
 from headgate.sql.shapes import SetRule, SideRead, StepInput, column
+from headgate.sql.types import parse_type
 
 
 class Options(RuleOptions):
@@ -45,15 +47,20 @@ def sides(options: Options) -> list[SideRead]:
 
 
 def shapes(options: Options, step: StepInput) -> SetRule:
-    """Both sides are counted and hashed, each in one scan; columns are compared in this side's types."""
+    """Both sides are counted and hashed, each in one scan; columns are compared in this side's types.
+
+    A value there that this side's type cannot hold as it is (1.4 as an integer) is none that is here.
+    """
     (side,) = sides(options)
     names = _names(options, step, side)
-    mine = _digest(exp.Table(this=exp.to_identifier("input")), [column(name) for _, name, _ in names], options)
-    theirs = _digest(
-        exp.Table(this=exp.to_identifier(side.name, quoted=True)),
-        [exp.cast(column(key), kind) for key, _, kind in names],
-        options,
-    )
+    kinds = {item.name: item.type for item in columns_of(side, step)}
+    casts = [exact_cast(column(key), parse_type(kinds[key]), parse_type(kind)) for key, _, kind in names]
+    wrong = [exp.paren(exp.func("COALESCE", exp.paren(cast.wrong), exp.false())) for cast in casts if cast.wrong]
+    here, there = [column(name) for _, name, _ in names], [cast.value for cast in casts]
+    if wrong:
+        here, there = [*here, exp.false()], [*there, exp.or_(*wrong)]
+    mine = _digest(exp.Table(this=exp.to_identifier("input")), here, options)
+    theirs = _digest(exp.Table(this=exp.to_identifier(side.name, quoted=True)), there, options)
     apart = exp.Abs(this=exp.Sub(this=exp.column("n", "m"), expression=exp.column("n", "t")))
     holds: exp.Expr = exp.LTE(this=apart.copy(), expression=_allowed(options))
     if options.method == "hash":
@@ -66,8 +73,10 @@ def shapes(options: Options, step: StepInput) -> SetRule:
     observed: exp.Expr = exp.DPipe(this=_text("m"), expression=exp.Literal.string(" rows here, "))
     observed = exp.DPipe(this=exp.DPipe(this=observed, expression=_text("t")), expression=exp.Literal.string(" there"))
     if options.method == "hash":
-        same = exp.EQ(this=exp.column("n", "m"), expression=exp.column("n", "t"))
-        words = exp.Case().when(same, exp.Literal.string(", values differ")).else_(exp.Literal.string(""))
+        differ = exp.and_(
+            exp.EQ(this=exp.column("n", "m"), expression=exp.column("n", "t")), exp.Not(this=exp.paren(holds))
+        )
+        words = exp.Case().when(differ, exp.Literal.string(", values differ")).else_(exp.Literal.string(""))
         observed = exp.DPipe(this=observed, expression=words)
     query = exp.select(exp.cast(failing, "BIGINT"), observed).from_(mine.subquery("m")).join(theirs.subquery("t"))
     what = "as many rows" if options.method == "count" else "the same rows"

@@ -44,8 +44,12 @@ def shapes(options: Options, step: StepInput) -> Measure:
 
 
 def values(options: Options, step: StepInput, past: object) -> tuple[exp.Expr, ...]:  # noqa: ARG001 - of measures
-    """The newest value."""
-    return (exp.Max(this=column(step.resolve(options.column))),)
+    """The newest value; for one that Python lacks (infinity, years before 1 or beyond 9999) its first or last day."""
+    name = step.resolve(options.column)
+    newest = exp.Max(this=column(name))
+    kind = exp.DataType.build(step.type_of(name), dialect="duckdb")
+    first, last = (exp.cast(exp.Literal.string(day), kind) for day in ("0001-01-02", "9999-12-30"))
+    return (exp.Case().when(newest < first, first).when(newest > last, last).else_(newest.copy()),)
 
 
 def verdict(options: Options, measured: Measured) -> Judgement:

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from headgate.core.errors import Code, FatalError
 from headgate.core.models import RuleOptions
-from headgate.core.values import plain
+from headgate.core.values import plain, row_values
 from headgate.sql.shapes import CallRule, StepInput
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _rows(rows: pa.Table, validator: Any) -> list[bool | None]:
     absent = {name for name in rows.column_names if not _takes_null(validator, name)}
     return [
         validator.is_valid({k: _json(v) for k, v in row.items() if v is not None or k not in absent})
-        for row in rows.to_pylist()
+        for row in row_values(rows)
     ]
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from headgate.core.errors import Code, FatalError
 from headgate.core.models import Names, RuleOptions
+from headgate.core.values import row_values
 from headgate.io.userland import load_function, source_hash
 from headgate.sql.shapes import CallRule, StepInput
 
@@ -51,7 +52,7 @@ def judge(what: str, root: Path) -> Callable[[pa.Table], list[bool | None]]:
         )
 
     def holds(rows: pa.Table) -> list[bool | None]:
-        return [_is_valid(model, row) for row in rows.to_pylist()]
+        return [_is_valid(model, row) for row in row_values(rows)]
 
     return holds
 

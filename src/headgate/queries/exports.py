@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headgate.core.errors import Code, FatalError
-from headgate.core.values import plain
+from headgate.core.values import column_values, plain
 from headgate.execute.quarantine import batches_of
 from headgate.execute.workspace import Workspace
 from headgate.io import files
@@ -74,7 +74,7 @@ def _json(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> i
     rows = 0
     with path.open("w", encoding="utf-8") as file:
         for batch in batches:
-            for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            for values in zip(*(column_values(column) for column in batch.columns), strict=True):
                 document = dict(zip(schema.names, map(plain, values), strict=True))
                 file.write(json.dumps(document, ensure_ascii=False) + "\n")
             rows += batch.num_rows
@@ -89,7 +89,7 @@ def _csv(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> in
         writer = csv.writer(file)
         writer.writerow(schema.names)
         for batch in batches:
-            columns = [[_cell(value) for value in column.to_pylist()] for column in batch.columns]
+            columns = [[_cell(value) for value in column_values(column)] for column in batch.columns]
             writer.writerows(zip(*columns, strict=True))
             rows += batch.num_rows
     return rows

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from headgate.core.contracts import Scan, SourceSchema, Store
 from headgate.core.errors import Code, FatalError
 from headgate.core.ledger import QuarantineEntry
-from headgate.core.values import plain
+from headgate.core.values import plain, row_values
 from headgate.execute.held import held_batches
 from headgate.execute.split import REASONS
 from headgate.execute.workspace import Workspace
@@ -81,7 +81,7 @@ def _documents(rows: pa.RecordBatch, keys: set[str], wanted: Set[str]) -> Iterat
     names = [name for name in rows.schema.names if name != REASONS]
     for column, chosen in (("key", [name for name in names if name.lower() in keys]), ("record", names)):
         if column in wanted and chosen:
-            records = rows.select(chosen).to_pylist()
+            records = row_values(rows.select(chosen))
             yield pa.array([_document(record) for record in records], pa.string())
         else:
             yield pa.nulls(rows.num_rows, pa.string())

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from headgate.core.errors import Code, FatalError, nearest
-from headgate.core.values import plain
+from headgate.core.values import column_values, plain
 from headgate.execute.workspace import LAKE, Workspace
 from headgate.queries.tables import reading
 from headgate.sql.literals import quote_name
@@ -78,7 +78,7 @@ def profile(workspace: Workspace, name: str, *, connection: str | None = None, a
     asked = [(item.name, item.type, _asked(item.name, item.type)) for item in columns]
     selected = ", ".join(["COUNT(*)", *(value for _, _, values in asked for value in values.values())])
     with reading(workspace, f"SELECT {selected} FROM {quoted}", at=at, connection=connection) as reader:
-        rows, *found = next(iter(zip(*(column.to_pylist() for column in reader.read_all().columns), strict=True)))
+        rows, *found = next(iter(zip(*(column_values(column) for column in reader.read_all().columns), strict=True)))
     values = iter(found)
     return Profile(
         name,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from headgate.config.models import Endpoint
 from headgate.core.contracts import EngineSession, ReadContext, Scan, Window
 from headgate.core.errors import Code, FatalError, HeadgateError
-from headgate.core.values import plain
+from headgate.core.values import column_values, plain
 from headgate.execute.workspace import LAKE, Workspace
 from headgate.queries.failed import failed_data, is_failed_data
 
@@ -62,7 +62,7 @@ def collect(schema: pa.Schema, batches: Any, limit: int | None = None) -> Result
     rows: list[tuple[Any, ...]] = []
     for batch in batches:
         taken = batch if limit is None else batch.slice(0, limit - len(rows))
-        rows.extend(zip(*(column.to_pylist() for column in taken.columns), strict=True))
+        rows.extend(zip(*(column_values(column) for column in taken.columns), strict=True))
         if limit is not None and len(rows) >= limit:
             break
     return ResultSet(tuple(schema.names), tuple(str(kind) for kind in schema.types), rows)
