@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 from tests.often import few
-from tests.quality.tables import COLUMNS, NAMES, ROWS, TABLES, Row, keys
+from tests.tables import COLUMNS, NAMES, ROWS, TABLES, Row, keys
 
 from headgate.quality import compare
 

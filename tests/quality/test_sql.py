@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 from tests.often import few
-from tests.quality.tables import COLUMNS, TABLES, Row
+from tests.tables import COLUMNS, TABLES, Row
 
 from headgate.quality import sql
 

@@ -8,8 +8,8 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from tests.often import few
-from tests.quality.tables import COLUMNS as TYPES
-from tests.quality.tables import NAMES, TABLES, Row, keys
+from tests.tables import COLUMNS as TYPES
+from tests.tables import NAMES, TABLES, Row, keys
 
 from headgate.core.errors import FatalError
 from headgate.quality import unique

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import math
 import statistics
 from typing import Any
 
 import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
+from tests.often import few
 from tests.plan.projects import SmallProject
+from tests.tables import COLUMNS as TYPES
+from tests.tables import NAMES, TABLES, Row, key, keys
 
 from headgate.core.errors import FatalError
 from headgate.transforms import aggregate
@@ -147,6 +151,33 @@ def test_what_is_first_last_and_listed_goes_by_the_order(execute: Any, rows: lis
         expected.setdefault(group, []).append(value)
     found = {row[0]: row[1:] for row in execute(aggregate, options, COLUMNS, numbered).rows}
     assert found == {group: (values[0], values[-1], values) for group, values in expected.items()}
+
+
+@few
+@for_all(TABLES, NAMES)
+def test_groups_of_any_types_are_one_if_they_are_equal(execute: Any, rows: list[Row], names: list[str]) -> None:
+    """NULL is a group, NaN is the largest number, and no digit is lost."""
+    metrics = {"n": "COUNT(*)", "most": "MAX(d)", "least": "MIN(f)", "last": "MAX(day)", "kinds": "COUNT(DISTINCT t)"}
+    outcome = execute(aggregate, {"group_by": names, "metrics": metrics}, TYPES, rows)
+    groups: dict[Any, list[Row]] = {}
+    for row, group in zip(rows, keys(rows, names), strict=True):
+        groups.setdefault(group, []).append(row)
+    found = {tuple(map(key, row[: len(names)])): row[len(names) :] for row in outcome.rows}
+    assert found.keys() == groups.keys()
+    assert len(outcome.rows) == len(groups)
+    for group, members in groups.items():
+        _, floats, texts, decimals, days = (
+            [one for one in column if one is not None] for column in zip(*members, strict=True)
+        )
+        least = min(floats, key=lambda f: (math.isnan(f), f), default=None)
+        n, most, low, last, kinds = found[group]
+        assert (n, most, last, kinds) == (
+            len(members),
+            max(decimals, default=None),
+            max(days, default=None),
+            len(set(texts)),
+        )
+        assert key(low) == key(least)
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,14 @@ from __future__ import annotations
 import statistics
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tests.often import few
 from tests.plan.projects import SmallProject
 
 from headgate.core.errors import FatalError
@@ -182,6 +184,41 @@ def test_fills_come_from_the_rows_of_the_group_that_have_a_value(execute: Any, r
             expected.append((number, group, filled))
         assert sorted(outcome.rows) == expected, strategy
         assert outcome.columns == SERIES
+
+
+WIDE = {
+    "BIGINT": st.integers(-(2**63), 2**63 - 1),
+    "UBIGINT": st.integers(0, 2**64 - 1),
+    "HUGEINT": st.integers(-(2**127), 2**127 - 1),
+    "DECIMAL(9,2)": st.integers(-(10**9) + 1, 10**9 - 1),
+    "DECIMAL(38,4)": st.integers(-(10**38) + 1, 10**38 - 1),
+    "DECIMAL(38,38)": st.integers(-(10**38) + 1, 10**38 - 1),
+}
+"""Of decimals their last digits' units."""
+
+
+@few
+@for_all(st.sampled_from(list(WIDE)), st.data(), st.sampled_from(["mean", "median"]))
+def test_means_and_medians_are_right_to_the_last_digit(
+    execute: Any, kind: str, data: st.DataObject, strategy: str
+) -> None:
+    """Half away from zero, and what no double holds."""
+    units = data.draw(st.lists(st.one_of(WIDE[kind], st.integers(0, 3)), min_size=1, max_size=5))
+    scale = int(kind.partition(",")[2].rstrip(")") or 0)
+    if strategy == "mean":
+        exact = Fraction(sum(units), len(units))
+    else:
+        middle = sorted(units)[(len(units) - 1) // 2 : len(units) // 2 + 1]
+        exact = Fraction(sum(middle), len(middle))
+    expected = int(abs(exact) + Fraction(1, 2)) * (1 if exact >= 0 else -1)
+
+    def value(unit: int) -> int | Decimal:
+        return Decimal((int(unit < 0), tuple(map(int, str(abs(unit)))), -scale)) if scale else unit
+
+    table = [(number, value(unit)) for number, unit in enumerate([*units], start=1)]
+    outcome = execute(clean, {"fill": {"x": {"strategy": strategy}}}, {"id": "INTEGER", "x": kind}, [(0, None), *table])
+    assert outcome.columns == {"id": "INTEGER", "x": kind}
+    assert outcome.rows == [(0, value(expected)), *table]
 
 
 @for_all(NUMBERS, st.sampled_from(["forward", "backward"]))

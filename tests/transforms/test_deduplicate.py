@@ -5,6 +5,9 @@ from typing import Any
 import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
+from tests.often import few
+from tests.tables import COLUMNS as TYPES
+from tests.tables import NAMES, TABLES, Row, key, keys
 
 from headgate.core.errors import FatalError
 from headgate.transforms import deduplicate
@@ -41,6 +44,24 @@ def test_one_row_of_each_key_stays_in_whatever_order_rows_come(
     assert outcome.dropped["deduplicated"] == len(rows) - len(expected)
     random.shuffle(rows)
     assert sorted(execute(deduplicate, options, COLUMNS, rows).rows, key=repr) == sorted(outcome.rows, key=repr)
+
+
+@few
+@for_all(TABLES, NAMES, st.sampled_from(["last", "first"]))
+def test_keys_of_any_types_are_one_if_they_are_equal(
+    execute: Any, rows: list[Row], names: list[str], keep: str
+) -> None:
+    """NULL is a key, NaN is NaN, and -0 is 0."""
+    numbered = [(*row, place) for place, row in enumerate(rows)]
+    options = {"keys": names, "order_by": "n", "keep": keep}
+    outcome = execute(deduplicate, options, {**TYPES, "n": "INTEGER"}, numbered)
+    found = dict(zip(keys(rows, names), range(len(rows)), strict=True))
+    if keep == "first":
+        found = {one: place for place, one in reversed(list(enumerate(keys(rows, names))))}
+    assert sorted(row[-1] for row in outcome.rows) == sorted(found.values())
+    for *row, place in outcome.rows:
+        assert list(map(key, row)) == list(map(key, rows[place]))
+    assert outcome.dropped["deduplicated"] == len(rows) - len(found)
 
 
 def test_the_order_is_the_cursor_unless_said(execute: Any) -> None:

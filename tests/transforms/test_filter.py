@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tests.often import few
+from tests.tables import COLUMNS, DAYS, DECIMALS, FLOATS, TABLES, TEXTS, Row, key
 
 from headgate.core.errors import FatalError
 from headgate.transforms import filter as filter_
@@ -34,6 +36,23 @@ def test_rows_stay_for_which_the_comparison_is_true(execute: Any, rows: list[Any
     outcome = execute(filter_, {"field": "x", "operator": name, "value": value}, {"x": "INTEGER"}, rows)
     kept = [row for row in rows if row[0] is not None and COMPARE[name](row[0], value)]
     assert outcome.rows == kept
+    assert outcome.dropped["filtered"] == len(rows) - len(kept)
+
+
+ASKED: dict[str, Any] = {"f": FLOATS, "t": TEXTS, "d": DECIMALS, "day": DAYS}
+
+
+@few
+@for_all(TABLES, st.sampled_from(list(ASKED)), st.sampled_from(list(COMPARE)), st.data())
+def test_values_of_any_type_are_compared_as_they_are(
+    execute: Any, rows: list[Row], field: str, name: str, data: st.DataObject
+) -> None:
+    """NaN equals itself, differs from every number, and is neither above nor below one."""
+    value = data.draw(ASKED[field].filter(lambda one: one is not None and one == one))
+    outcome = execute(filter_, {"field": field, "operator": name, "value": value}, COLUMNS, rows)
+    place = list(COLUMNS).index(field)
+    kept = [row for row in rows if row[place] is not None and COMPARE[name](row[place], value)]
+    assert [list(map(key, row)) for row in outcome.rows] == [list(map(key, row)) for row in kept]
     assert outcome.dropped["filtered"] == len(rows) - len(kept)
 
 

@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tests.often import few
 from tests.plan.projects import SmallProject
+from tests.tables import COLUMNS as TYPES
+from tests.tables import NAMES, TABLES, Row, keys
 
 from headgate.core.errors import Code, FatalError
 from headgate.sql.shapes import Lookup, SideRead
@@ -83,6 +86,28 @@ def test_semi_keeps_rows_with_a_match_and_anti_those_without(
     anti = run(execute, {"table": "dim", "on": on, "how": "anti"}, left, right)
     assert (semi.rows, semi.dropped["unmatched"]) == (met, len(left) - len(met))
     assert (anti.rows, anti.dropped["filtered"]) == ([row for row in left if row not in met], len(met))
+
+
+@few
+@for_all(TABLES, TABLES, NAMES)
+def test_keys_of_any_types_match_if_they_are_equal(
+    execute: Any, left: list[Row], right: list[Row], names: list[str]
+) -> None:
+    """NULL matches nothing, NaN matches NaN, and -0 is 0."""
+    sides = [[(*row, number) for number, row in enumerate(rows)] for rows in (left, right)]
+    columns = {**TYPES, "n": "INTEGER"}
+    options = {"table": "dim", "on": names, "columns": ["n"], "how": "inner", "many": True, "suffix": "_there"}
+    name = join.side(join.Options(type="join", **options)).name
+    outcome = execute(join, options, columns, sides[0], relations={name: (columns, sides[1])})
+    others = list(enumerate(keys(right, names)))
+    pairs = [
+        (here, there)
+        for here, mine in enumerate(keys(left, names))
+        for there, theirs in others
+        if None not in mine and mine == theirs
+    ]
+    assert sorted(row[-2:] for row in outcome.rows) == sorted(pairs)
+    assert outcome.dropped["unmatched"] == len(left) - len({here for here, _ in pairs})
 
 
 HOWS = st.sampled_from(["left", "inner", "right", "outer", "semi", "anti"])

@@ -8,6 +8,7 @@ from typing import Literal, assert_never
 from sqlglot import exp
 
 from headgate.core.errors import Code, FatalError
+from headgate.sql.means import is_exact, mean, parts
 from headgate.sql.ordering import directed, tie_breakers
 from headgate.sql.shapes import StepInput, column
 from headgate.sql.types import DIALECT, SqlType, parse_type
@@ -17,13 +18,26 @@ Strategy = Literal["zero", "mean", "median", "mode", "forward", "backward"]
 NUMBERS = ("integer", "decimal", "float")
 
 
-def counted(name: str, group: Sequence[str]) -> exp.Expr:
-    """How often each row's value stands in its group: what a mode needs to know first."""
-    return over(exp.Count(this=column(name)), [*group, name])
+def known_first(name: str, strategy: Strategy, group: Sequence[str], step: StepInput) -> list[exp.Expr]:
+    """What a projection before must compute: how often each row's value stands in its group, or parts of a mean."""
+    type_ = parse_type(step.type_of(name))
+    match strategy:
+        case "mode":
+            return [over(exp.Count(this=column(name)), [*group, name])]
+        case "mean" | "median" if is_exact(type_):
+            return parts(name, strategy, type_, group)
+        case _:
+            return []
 
 
 def filled(
-    name: str, strategy: Strategy, group: Sequence[str], order: Sequence[str], step: StepInput, *, count: str = ""
+    name: str,
+    strategy: Strategy,
+    group: Sequence[str],
+    order: Sequence[str],
+    step: StepInput,
+    *,
+    known: Sequence[str] = (),
 ) -> exp.Expr:
     """The column with NULLs replaced.
 
@@ -33,7 +47,7 @@ def filled(
         group: only rows with equal values of these count.
         order: for forward and backward; the other columns decide between equals.
         step: the columns.
-        count: for a mode: the column that holds :func:`counted`.
+        known: the columns that hold :func:`known_first`.
 
     Raises:
         FatalError: PLAN_INVALID if the strategy makes no sense for the column's type, or has no order.
@@ -43,6 +57,9 @@ def filled(
         case "zero":
             _require(name, strategy, type_, NUMBERS)
             value: exp.Expr = exp.Literal.number(0)
+        case "mean" | "median" if known:
+            count, upper, lower = known
+            value = mean(count, upper, lower, type_)
         case "mean" | "median":
             _require(name, strategy, type_, NUMBERS)
             number = exp.cast(here.copy(), exp.DType.DOUBLE)
@@ -51,7 +68,7 @@ def filled(
             if type_.family != "float":
                 value = exp.Round(this=value, decimals=exp.Literal.number(type_.scale))
         case "mode":
-            most = [exp.Ordered(this=column(count), desc=True, nulls_first=False)]
+            most = [exp.Ordered(this=column(known[0]), desc=True, nulls_first=False)]
             value = over(
                 exp.FirstValue(this=here.copy()), group, [*most, exp.Ordered(this=here.copy(), nulls_first=False)]
             )
@@ -61,8 +78,10 @@ def filled(
             said = [directed(text, step) for text in order]
             columns = [item.this.name for item in said if isinstance(item.this, exp.Column)]
             total = [*said, *tie_breakers(step, [*group, *columns])]
-            known = exp.IgnoreNulls(this=(exp.LastValue if strategy == "forward" else exp.FirstValue)(this=here.copy()))
-            value = over(known, group, total, (None, 0) if strategy == "forward" else (0, None))
+            nearest = exp.IgnoreNulls(
+                this=(exp.LastValue if strategy == "forward" else exp.FirstValue)(this=here.copy())
+            )
+            value = over(nearest, group, total, (None, 0) if strategy == "forward" else (0, None))
         case _:
             assert_never(strategy)
     typed = exp.Cast(this=value, to=exp.DataType.build(type_.name, dialect=DIALECT))

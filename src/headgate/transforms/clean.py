@@ -15,14 +15,14 @@ from headgate.core.errors import Code, FatalError
 from headgate.core.models import Model, Names, StepOptions
 from headgate.sql.bounds import matching
 from headgate.sql.casts import exact_cast
-from headgate.sql.fills import Strategy, counted, filled
+from headgate.sql.fills import Strategy, filled, known_first
 from headgate.sql.ordering import deduplicated
 from headgate.sql.shapes import Drop, Flag, Note, Project, Shape, StepInput, column
 from headgate.sql.types import SqlType, parse_type
 from headgate.sql.words import changed_case, trimmed, without_specials
 
 Value = bool | int | float | Decimal | datetime | date | time | str
-COUNT = "_hg_times"
+KNOWN = "_hg_known"
 Case = Literal["lower", "upper", "title"]
 
 
@@ -149,19 +149,19 @@ def _present(options: Options, step: StepInput) -> tuple[Options, list[str]]:
 
 
 def _fills(options: Options, step: StepInput) -> list[Shape]:
-    """Fills from other rows; the values that modes need are counted in a projection before."""
+    """Fills from other rows; what modes and means need to know is computed in a projection before."""
     wanted = {step.resolve(name): fill for name, fill in options.fill.items() if fill.strategy is not None}
     if not wanted:
         return []
-    groups = {name: [step.resolve(one) for one in fill.by or ()] for name, fill in wanted.items()}
-    modes = [name for name, fill in wanted.items() if fill.strategy == "mode"]
-    counts = [(f"{COUNT}{place}", counted(name, groups[name])) for place, name in enumerate(modes)]
-    values = dict(step.keep_all())
+    values, known = dict(step.keep_all()), dict[str, exp.Expr]()
     for name, fill in wanted.items():
         assert fill.strategy is not None
-        count = counts[modes.index(name)][0] if name in modes else ""
-        values[name] = filled(name, fill.strategy, groups[name], fill.order_by or (), step, count=count)
-    before: list[Shape] = [Project((*step.keep_all(), *counts))] if counts else []
+        group = [step.resolve(one) for one in fill.by or ()]
+        first = known_first(name, fill.strategy, group, step)
+        named = {f"{KNOWN}{len(known) + place}": value for place, value in enumerate(first)}
+        known |= named
+        values[name] = filled(name, fill.strategy, group, fill.order_by or (), step, known=list(named))
+    before: list[Shape] = [Project((*step.keep_all(), *known.items()))] if known else []
     return [*before, Project(tuple(values.items()))]
 
 

@@ -1,4 +1,4 @@
-"""Small tables of what tends to go wrong, for comparisons of rules with plain Python."""
+"""Small tables of what tends to go wrong, for comparisons of steps and rules with plain Python."""
 
 from __future__ import annotations
 
