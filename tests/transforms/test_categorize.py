@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import statistics
 from typing import Any
 
@@ -7,7 +8,10 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tests.often import few
 from tests.plan.projects import SmallProject
+from tests.tables import COLUMNS as TYPES
+from tests.tables import TABLES, Row
 
 from headgate.core.errors import FatalError
 from headgate.transforms import categorize
@@ -40,6 +44,33 @@ def test_bands_are_half_open_and_leave_no_gap(execute: Any, rows: list[Any]) -> 
         assert named(execute, rows, **options) == expected
 
 
+EDGES = st.lists(
+    st.sampled_from([-math.inf, -1.5, 0.0, 1.0, 1e300, math.inf]), min_size=2, max_size=4, unique=True
+).map(sorted)
+
+
+@few
+@for_all(TABLES, EDGES, st.booleans(), st.sampled_from(["f", "i"]))
+def test_bands_may_begin_and_end_at_infinity(
+    execute: Any, rows: list[Row], edges: list[float], open_end: bool, name: str
+) -> None:
+    """A band that ends at infinity takes it in, unless another begins there; NaN is in none."""
+    labels = [str(place) for place in range(len(edges) - 1 + open_end)]
+    options = {"column": name, "bins": edges, "labels": labels, "into": "c"}
+    outcome = execute(categorize, options, TYPES, rows)
+    expected = []
+    for row in rows:
+        value = row[list(TYPES).index(name)]
+        ends = [*edges[1:], *([math.inf] if open_end else [])]
+        fits = [
+            label
+            for label, low, high in zip(labels, edges, ends, strict=False)
+            if value is not None and value >= low and (value < high or high == math.inf)
+        ]
+        expected.append(None if value is None else fits[0] if fits else "Other")
+    assert [row[-1] for row in outcome.rows] == expected
+
+
 @for_all(ROWS)
 def test_the_first_list_or_condition_that_fits_wins(execute: Any, rows: list[Any]) -> None:
     categories = [
@@ -56,6 +87,18 @@ def test_the_first_list_or_condition_that_fits_wins(execute: Any, rows: list[Any
         for _, x, t in rows
     ]  # fmt: skip
     assert named(execute, rows, column="t", into="c", categories=categories, **{"else": "rest"}) == expected
+
+
+@pytest.mark.parametrize(("kind", "largest"), [("DOUBLE", "top"), ("INTEGER", "mid")])
+def test_only_infinity_is_in_a_band_that_begins_there(execute: Any, kind: str, largest: str) -> None:
+    options = {"column": "x", "bins": [0, 10, math.inf], "labels": ["low", "mid", "top"]}
+    rows = [(-5,), (5,), (math.inf if kind == "DOUBLE" else 2**31 - 1,)]
+    outcome = execute(categorize, options, {"x": kind}, rows)
+    assert [row[-1] for row in outcome.rows][:2] == ["Other", "low"]
+    assert execute(categorize, {**options, "bins": [-math.inf, 0, math.inf]}, {"x": kind}, rows).rows[0][-1] == "low"
+    first = [{"name": "never", "below": -math.inf}, {"name": "top", "min": math.inf}, {"name": "mid", "min": 10}]
+    outcome = execute(categorize, {"column": "x", "categories": first}, {"x": kind}, rows)
+    assert [row[-1] for row in outcome.rows] == ["Other", "Other", largest]
 
 
 def test_nan_is_in_no_band(execute: Any) -> None:

@@ -18,6 +18,7 @@ from headgate.sql.conditions import among, below, type_of
 from headgate.sql.failures import attempt, can_fail, failed
 from headgate.sql.naming import distinct
 from headgate.sql.shapes import Flag, Project, Shape, StepInput, column
+from headgate.sql.types import SqlType
 from headgate.sql.windows import over
 
 HIDDEN = "_hg_quantile"
@@ -124,10 +125,14 @@ def _fits(category: Category, name: str | None, edges: dict[float, tuple[str, ex
     if category.values is not None:
         return among(name, type_, category.values)
     parts = []
-    if (low := _finite(category.min)) is not None:
-        parts.append(bounded(column(name), name, type_, low, None))
-    if (high := _finite(category.below)) is not None:
-        parts.append(below(name, type_, high))
+    if category.min == math.inf:
+        parts.append(_infinite(name, type_))
+    elif category.min is not None and category.min != -math.inf:
+        parts.append(bounded(column(name), name, type_, category.min, None))
+    if category.below == -math.inf:
+        parts.append(exp.false())
+    elif category.below is not None and category.below != math.inf:
+        parts.append(below(name, type_, category.below))
     number = exp.cast(column(name), exp.DType.DOUBLE)
     if category.min_quantile is not None:
         parts.append(exp.GTE(this=number.copy(), expression=column(edges[category.min_quantile][0])))
@@ -138,9 +143,12 @@ def _fits(category: Category, name: str | None, edges: dict[float, tuple[str, ex
     return exp.and_(*parts) if parts else exp.EQ(this=column(name), expression=column(name))
 
 
-def _finite(edge: Edge | None) -> Edge | None:
-    """An edge at infinity is none."""
-    return None if isinstance(edge, float) and math.isinf(edge) else edge
+def _infinite(name: str, type_: SqlType) -> exp.Expr:
+    """At or above infinity: what only doubles reach."""
+    if type_.family != "float":
+        return exp.false()
+    infinite = exp.Anonymous(this="ISINF", expressions=[column(name)])
+    return exp.and_(infinite, exp.GT(this=column(name), expression=exp.Literal.number(0)))
 
 
 def _quantiles(options: Options, name: str | None, step: StepInput) -> dict[float, tuple[str, exp.Expr]]:
