@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import given as for_all
 from hypothesis import strategies as st
+from tests.often import EXAMPLES
 from tests.plan.projects import SmallProject, with_orders
 
 from headgate.core.errors import Code
@@ -82,6 +83,6 @@ def test_any_chain_accounts_for_every_row(chain: Any) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 @for_all(CHAINS)
-@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES // 10, deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_thousand_chains_account_for_every_row(chain: Any) -> None:
     run(chain)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pymysql.constants import CLIENT
+from tests.often import EXAMPLES
 
 from headgate.io import merging, rewriting
 from headgate.io.merging import Counts
@@ -37,8 +37,9 @@ CHANGES = st.builds(Change, st.integers(0, 2), st.integers(0, 7), VALUES, st.sam
 LOADS = st.lists(
     st.lists(CHANGES, max_size=6, unique_by=lambda change: (change.key, change.since)), min_size=1, max_size=4
 )
+TOGETHER = 10
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-MANY = settings(FEW, max_examples=int(os.environ.get("HEADGATE_EXAMPLES", "10000")) // 10)
+MANY = settings(FEW, max_examples=EXAMPLES // TOGETHER)
 Apply = Callable[[list[Version], Sequence[Change]], tuple[Counts, list[Version]]]
 
 
@@ -167,9 +168,6 @@ def side_by_side(cases: Sequence[Sequence[Sequence[Change]]]) -> list[list[Chang
         [replace(change, key=change.key + 3 * number) for number, part in enumerate(together) for change in part]
         for together in itertools.zip_longest(*cases, fillvalue=[])
     ]
-
-
-TOGETHER = 10
 
 
 @pytest.mark.long

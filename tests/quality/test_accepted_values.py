@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tests.often import few
+from tests.tables import COLUMNS, DAYS, DECIMALS, FLOATS, INTS, TABLES, Row, key, keys
 
 from headgate.core.errors import FatalError
 from headgate.quality import accepted_values
@@ -21,6 +23,21 @@ TEXTS = st.sampled_from(["a", "A", "ä", "", "o'neil", "{{ ds }}", "💧"])
 def test_texts_are_spelled_alike_and_null_passes(judge: Any, rows: list[Any], values: list[Any]) -> None:
     found = judge(accepted_values, {"column": "x", "values": values}, {"x": "VARCHAR"}, [(row,) for row in rows])
     assert found == [row is None or row in values for row in rows]
+
+
+ASKED: dict[str, Any] = {"i": INTS, "f": FLOATS, "d": DECIMALS, "day": DAYS}
+
+
+@few
+@for_all(TABLES, st.sampled_from(list(ASKED)), st.data())
+def test_values_of_any_type_are_the_ones_that_equal_them(
+    judge: Any, rows: list[Row], name: str, data: st.DataObject
+) -> None:
+    """NaN is NaN, and -0 is 0."""
+    values = data.draw(st.lists(ASKED[name], min_size=1, max_size=4))
+    known = {key(value) for value in values if value is not None}
+    expected = [None in found or found[0] in known for found in keys(rows, [name])]
+    assert judge(accepted_values, {"column": name, "values": values}, COLUMNS, rows) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tests.often import few
+from tests.tables import COLUMNS as TYPES
+from tests.tables import DAYS, TABLES, Row
 
 from headgate.core.errors import Code, FatalError
 from headgate.quality import schema
@@ -39,6 +43,64 @@ def passes(row: tuple[Any, ...]) -> bool:
 @for_all(st.lists(ROW, max_size=6))
 def test_a_row_holds_if_every_property_does(judge: Any, rows: list[Any]) -> None:
     assert judge(schema, SAMPLE, COLUMNS, rows) == [passes(row) for row in rows]
+
+
+def keywords(values: Any, **others: Any) -> Any:
+    bounds = dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), values)
+    listed = {"enum": st.lists(values, min_size=1, max_size=3), "const": values}
+    return st.fixed_dictionaries({}, optional={**bounds, **listed, **others})
+
+
+WORDS = {
+    "minLength": st.integers(0, 2),
+    "maxLength": st.integers(0, 2),
+    "pattern": st.sampled_from(["^a", "a$", "^.$", "^$", " ", "A|ä"]),
+    "enum": st.lists(st.sampled_from(["a", "", "A"]), min_size=1),
+    "const": st.sampled_from(["a", "", None]),
+    "nullable": st.booleans(),
+}
+PROPERTIES = st.fixed_dictionaries({}, optional={
+    "i": keywords(st.one_of(st.integers(-3, 3), st.just(2**31 - 1), st.just(10**20))),
+    "f": keywords(st.sampled_from([0.0, 1.0, -1.5, 1e300])),
+    "T": st.fixed_dictionaries({}, optional=WORDS),
+    "day": st.fixed_dictionaries({}, optional={"minimum": DAYS.filter(bool), "maximum": DAYS.filter(bool)}),
+})  # fmt: skip
+
+
+def keeps(value: Any, wanted: dict[str, Any]) -> bool:
+    """The keywords of one property; NULL passes all but ``const``, and NaN is outside of every bound."""
+    if value is None:
+        return True
+    return (
+        ("minimum" not in wanted or value >= wanted["minimum"])
+        and ("maximum" not in wanted or value <= wanted["maximum"])
+        and ("exclusiveMinimum" not in wanted or value > wanted["exclusiveMinimum"])
+        and ("exclusiveMaximum" not in wanted or value < wanted["exclusiveMaximum"])
+        and ("enum" not in wanted or value in wanted["enum"])
+        and ("const" not in wanted or value == wanted["const"])
+        and ("minLength" not in wanted or len(value) >= wanted["minLength"])
+        and ("maxLength" not in wanted or len(value) <= wanted["maxLength"])
+        and ("pattern" not in wanted or re.search(wanted["pattern"], value) is not None)
+    )
+
+
+@few
+@for_all(TABLES, PROPERTIES, st.lists(st.sampled_from(["I", "t", "d"]), unique=True))
+def test_every_keyword_counts_whatever_stands_beside_it(
+    judge: Any, rows: list[Row], properties: dict[str, Any], required: list[str]
+) -> None:
+    places = {name: place for place, name in enumerate(TYPES)}
+    expected = []
+    for row in rows:
+        good = all(keeps(row[places[name.lower()]], wanted) for name, wanted in properties.items())
+        for name in required:
+            nullable = name == "t" and properties.get("T", {}).get("nullable", False)
+            good = good and (nullable or row[places[name.lower()]] is not None)
+        expected.append(good)
+    assert (
+        judge(schema, {"properties": properties, "required": required or None, "columns": {"i": "BIGINT"}}, TYPES, rows)
+        == expected
+    )
 
 
 @pytest.mark.parametrize(

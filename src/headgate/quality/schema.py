@@ -108,10 +108,11 @@ def shapes(options: Options, step: StepInput) -> RowRule:
     """Faults of structure end the plan; faults of values are one condition."""
     known_names = {name.lower(): name for name in step.names}
     parts: list[exp.Expr] = []
+    properties = {name.lower(): wanted for name, wanted in options.properties.items()}
     for name in options.required or ():
         if name.lower() not in known_names:
             raise _violated(missing_column(name, step.names))
-        of = options.properties.get(name)
+        of = properties.get(name.lower())
         if of is None or not (of.nullable or "null" in of.kinds):
             parts.append(exp.Not(this=exp.Is(this=column(known_names[name.lower()]), expression=exp.null())))
     for name, text in (options.columns or {}).items():
@@ -149,8 +150,12 @@ def _conditions(name: str, wanted: Property, step: StepInput) -> list[exp.Expr]:
         found.append(above(name, type_, wanted.exclusive_minimum))
     if wanted.exclusive_maximum is not None:
         found.append(below(name, type_, wanted.exclusive_maximum))
-    if wanted.enum is not None or wanted.const is not None:
-        found.append(among(name, type_, wanted.enum if wanted.enum is not None else (wanted.const,)))
+    if wanted.enum is not None:
+        found.append(among(name, type_, wanted.enum))
+    if wanted.const is not None:
+        found.append(among(name, type_, (wanted.const,)))
+    elif "const" in wanted.model_fields_set:
+        found.append(exp.Is(this=column(name), expression=exp.null()))
     return found + _text_conditions(name, type_, wanted)
 
 
