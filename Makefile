@@ -57,7 +57,8 @@ test-long: setup ## The long suites too: many kills, large data
 	$(BIN)/pytest -n $(WORKERS) --timeout 7200
 
 # The tests that reach every branch of commit and recovery; `make test` runs them here, and the others after them.
-GATE = tests/execute tests/io tests/runs tests/testing tests/commands/test_validate.py tests/targets/test_local.py tests/targets/test_sqlite.py
+GATE = tests/execute tests/io tests/lake tests/runs tests/testing tests/commands/test_validate.py \
+	$(addprefix tests/targets/,test_local.py test_postgres_commits.py test_sqlite.py)
 
 .PHONY: coverage
 coverage: setup ## Branch coverage of commit and recovery: must be complete
