@@ -100,8 +100,6 @@ bench: $(VENV)/.bench ## Benchmarks, each against the limit in the same run
 	$(BIN)/python -m benchmarks.postgres_to_files -o .cache/bench/postgres_to_files.json
 	$(BIN)/python -m benchmarks.upsert -o .cache/bench/upsert.json
 	$(BIN)/python -m benchmarks.mysql_to_postgres -o .cache/bench/mysql_to_postgres.json
-	$(BIN)/python -m benchmarks.upsert -o .cache/bench/upsert.json
-	$(BIN)/python -m benchmarks.postgres_to_files -o .cache/bench/postgres_to_files.json
 	$(BIN)/python -m benchmarks.scd2 -o .cache/bench/scd2.json
 	$(BIN)/python -m benchmarks.scd2_lake -o .cache/bench/scd2_lake.json
 
