@@ -102,6 +102,7 @@ bench: $(VENV)/.bench ## Benchmarks, each against the limit in the same run
 	$(BIN)/python -m benchmarks.mysql_to_postgres -o .cache/bench/mysql_to_postgres.json
 	$(BIN)/python -m benchmarks.scd2 -o .cache/bench/scd2.json
 	$(BIN)/python -m benchmarks.scd2_lake -o .cache/bench/scd2_lake.json
+	$(BIN)/python -m benchmarks.cdc -o .cache/bench/cdc.json
 
 .PHONY: figures
 figures: setup ## Put what the last bench measured into README.md
