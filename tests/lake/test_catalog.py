@@ -6,6 +6,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -174,3 +175,17 @@ def test_files_carry_whose_they_are() -> None:
     odd = names.tag(Claim(PipelineKey("a", "b"), "run id/with ☃", "e", 1))
     assert odd.isascii()
     assert "/" not in odd
+
+
+def test_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
+    """The error is SQLite's own, of a database that may not grow."""
+    with closing(sqlite3.connect(tmp_path / "small.db")) as small:
+        small.execute("PRAGMA max_page_count = 2")
+        small.execute("CREATE TABLE t (x)")
+        with pytest.raises(sqlite3.OperationalError) as full:
+            small.execute("INSERT INTO t VALUES (randomblob(100000))")
+    told = catalog.explain(full.value, "publish", tmp_path / "small.db")
+    assert (told.code, told.hint) == (
+        Code.DISK_FULL,
+        "free space; nothing was published, and the next run starts afresh",
+    )

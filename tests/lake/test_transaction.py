@@ -492,3 +492,11 @@ def test_a_lost_answer_to_parking_removes_nothing(place: Place, monkeypatch: pyt
     assert found is not None
     found[0].publish(found[1])
     assert place.pairs("t") == [(1, "a")]
+
+
+def test_repeated_values_are_looked_for_in_tables_of_the_run_only(place: Place) -> None:
+    _, transaction = place.begin(place.store())
+    with pytest.raises(FatalError, match="this run does not write it") as refusal:
+        transaction.duplicates("elsewhere", ["id"])
+    assert refusal.value.code is Code.TABLE_NOT_FOUND
+    transaction.rollback()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import itertools
 import json
@@ -26,8 +27,9 @@ from headgate.targets._local import chain as chains
 from headgate.targets._local import manifest as manifests
 from headgate.targets._local.chain import Chain
 from headgate.targets._local.manifest import DataFile, Manifest, Segment, Table
-from headgate.testing.place import KEY, OTHER, Place, execution, fork, load, record, rows, stage, watermark
+from headgate.testing.place import KEY, OTHER, Place, entry, execution, fork, load, record, rows, stage, watermark
 from headgate.testing.rows import arrow_schema, read_all
+from headgate.testing.store_quarantine import held_file
 from headgate.testing.stores import StoreContract
 
 KEPT = ("_headgate/manifests/0", "_headgate/locks", "_headgate/runs", "_headgate/floor")
@@ -470,3 +472,39 @@ def test_manifests_are_plain_json_that_names_every_file_with_its_hash(place: Pla
 
     assert file["digest"] == hashlib.sha256((tmp_path / "out" / file["path"]).read_bytes()).hexdigest()
     assert (file["rows"], file["run"]) == (1, "run-1")
+
+
+def test_manifests_that_are_not_there_or_cannot_be_read_are_told(place: Place, tmp_path: Path) -> None:
+    place.run(1, [(load("t"), rows((1, "a")))])
+    chain = Chain(tmp_path / "out")
+    with pytest.raises(FatalError) as absent:
+        chain.at(999)
+    assert absent.value.code is Code.NOT_FOUND
+    folder = tmp_path / "out" / "_headgate" / "manifests"
+    (folder / "0000000999.json").mkdir()
+    with pytest.raises(HeadgateError) as unread:
+        chain.head()
+    assert unread.value.code is Code.STORAGE_FAILED
+    folder.rename(tmp_path / "aside")
+    folder.write_text("no folder")
+    with pytest.raises(HeadgateError) as unlisted:
+        chain.numbers()
+    assert unlisted.value.code is Code.STORAGE_FAILED
+
+
+def test_a_segment_whose_runs_only_begin_alike_holds_none(tmp_path: Path) -> None:
+    own = tmp_path / "_headgate"
+    own.mkdir()
+    (own / "older.json").write_text("[]")
+    alike = base64.b64encode(manifests.run_hash(KEY, execution(1))).decode()
+    found = Chain(tmp_path).published(Manifest(segments=(Segment("older.json", alike),)), KEY, execution(1))
+    assert found is None
+
+
+def test_rows_that_were_held_for_nothing_leave_with_the_commit(place: Place, tmp_path: Path) -> None:
+    claim, transaction = place.begin(place.store(), "run-1", 1)
+    stage(transaction, [(load("t"), rows((1, "a")))])
+    transaction.hold(entry(), held_file(place))
+    transaction.publish(record(claim))
+    assert data_files(tmp_path) == named(tmp_path)
+    assert place.store().quarantine(KEY.project) == []

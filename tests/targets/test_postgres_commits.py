@@ -17,13 +17,14 @@ from tests.conftest import Server
 from tests.network import Proxy
 
 from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
-from headgate.core.events import Event, Phase, Step
+from headgate.core.events import Emitter, Event, Phase, Step
 from headgate.core.secrets import Secret
 from headgate.io.postgres import Statements, connect
 from headgate.targets import postgres
 from headgate.targets.postgres import sessions
 from headgate.targets.postgres.transaction import PostgresTransaction
 from headgate.testing.place import Place, entry, load, record, rows, stage
+from headgate.testing.rows import read_all
 from headgate.testing.store_quarantine import held_file
 
 
@@ -188,9 +189,16 @@ def test_only_what_was_staged_durably_can_be_parked(place: Place) -> None:
     claim, durable = begun(place, 3, durable=True)
     stage(durable, [(load("t"), rows((3, "c")))])
     durable.hold(entry(), held_file(place))
-    durable.park(record(claim))
+    durable.park(record(claim, quarantine=(entry(),)))
     durable.rollback()
     assert place.pairs("t") == [(1, "a")]
+    store = place.store()
+    claim = store.claim(claim.key, "run-4", claim.execution_id)
+    found = store.resume(claim, "run-3", Emitter(), place.folder())
+    assert found is not None
+    found[0].publish(record(claim, quarantine=(entry(),)))
+    assert place.pairs("t") == [(1, "a"), (3, "c")]
+    assert [held.id for held in store.quarantine(claim.key.project)] == ["q1"]
 
 
 def test_what_was_staged_durably_and_cannot_be_removed_is_told(
@@ -229,6 +237,8 @@ def test_repeated_values_are_looked_for_in_tables_that_the_run_does_not_write(pl
     assert transaction.duplicates("t", ["id"]) == 0
     assert transaction.duplicates("v", ["id"]) == 0
     assert transaction.duplicates("u", ["id"]) == 2
-    transaction.publish(record(claim))
+    assert read_all(transaction.preview("v", ["id"])).to_pylist() == [{"id": "6"}]
+    transaction.hold(entry(), held_file(place))
+    transaction.publish(record(claim, quarantine=(entry(),)))
     with pytest.raises(FatalError, match="the transaction has ended"):
         transaction.stage(load("w"))
