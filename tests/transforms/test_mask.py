@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tests.often import few
 from tests.plan.projects import SmallProject
+from tests.tables import COLUMNS as TYPES
+from tests.tables import TABLES, Row, keys
 
 from headgate.core.secrets import Secret
 from headgate.queries.stages import document
@@ -75,6 +78,18 @@ def test_every_method_is_what_it_says(execute: Any, texts: list[Any], first: int
     assert outcome.rows == [expected(text, number) for text, number in texts]
 
 
+@few
+@for_all(TABLES)
+def test_equal_values_of_any_type_have_equal_codes_and_others_have_not(execute: Any, rows: list[Row]) -> None:
+    outcome = execute(mask, {"columns": dict.fromkeys(TYPES, "hash"), "salt": Secret(SALT)}, TYPES, rows)
+    for name in TYPES:
+        codes = keys(outcome.rows, [name])
+        for one, its in zip(keys(rows, [name]), codes, strict=True):
+            same = [other == its for other in codes]
+            assert same == [other == one for other in keys(rows, [name])]
+            assert (its == (None,)) == (one == (None,))
+
+
 def test_no_plan_or_receipt_shows_the_salt(project: SmallProject) -> None:
     masked(project, city="hash")
     plan = project.plan()
@@ -124,3 +139,9 @@ def test_a_part_keeps_its_ends_and_nothing_of_short_texts(execute: Any, text: An
 def test_what_would_not_hide_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         mask.Options(type="mask", **options)
+
+
+@pytest.mark.parametrize("kind", ["DOUBLE", "FLOAT"])
+def test_minus_zero_has_the_code_of_zero(execute: Any, kind: str) -> None:
+    outcome = execute(mask, {"columns": {"x": "hash"}, "salt": Secret(SALT)}, {"x": kind}, [(0.0,), (-0.0,)])
+    assert outcome.rows == [(code("0.0"),)] * 2

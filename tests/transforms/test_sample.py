@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tests.often import few
 from tests.plan.projects import SmallProject
+from tests.tables import COLUMNS as TYPES
+from tests.tables import NAMES, TABLES, Row, keys
 
 from headgate.transforms import sample
 
@@ -38,6 +41,20 @@ def test_n_keeps_the_rows_with_the_lowest_numbers(execute: Any, rows: list[Any],
     outcome = execute(sample, {"n": n}, COLUMNS, rows)
     expected = sorted(number(0, *row) for row in rows)[:n]
     assert sorted(number(0, *row) for row in outcome.rows) == expected
+
+
+@few
+@for_all(TABLES, NAMES, st.integers(0, 5))
+def test_rows_with_equal_keys_of_any_types_stay_or_leave_together(
+    execute: Any, rows: list[Row], names: list[str], seed: int
+) -> None:
+    numbered = [(*row, place) for place, row in enumerate(rows)]
+    options = {"fraction": 0.5, "keys": names, "seed": seed}
+    outcome = execute(sample, options, {**TYPES, "n": "INTEGER"}, numbered)
+    stayed = {row[-1] for row in outcome.rows}
+    found = keys(rows, names)
+    kept = {found[place] for place in stayed}
+    assert stayed == {place for place, one in enumerate(found) if one in kept}
 
 
 def test_so_many_of_each_group(execute: Any) -> None:

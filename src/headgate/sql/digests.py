@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlglot import exp
 
 from headgate.sql.shapes import StepInput, column
+from headgate.sql.types import DIALECT, parse_type
 
 
 def number_of(names: Sequence[str], salt: str, step: StepInput) -> exp.Expr:
@@ -16,13 +17,25 @@ def number_of(names: Sequence[str], salt: str, step: StepInput) -> exp.Expr:
     """
     parts: list[exp.Expr] = [exp.Literal.string(f"{salt};")]
     for name in names:
-        text = column(name) if step.type_of(name) == "VARCHAR" else exp.cast(column(name), exp.DType.TEXT)
+        text = text_of(name, step)
         length = exp.cast(exp.Length(this=text.copy()), exp.DType.TEXT)
         shown = exp.Concat(expressions=[length, exp.Literal.string(":"), text], safe=True, coalesce=False)
         known = exp.Not(this=exp.Is(this=column(name), expression=exp.null()))
         parts.append(exp.Case().when(known, shown).else_(exp.Literal.string("-")))
     whole = exp.Anonymous(this="CONCAT", expressions=parts)
     return exp.Anonymous(this="MD5_NUMBER_LOWER", expressions=[whole])
+
+
+def text_of(name: str, step: StepInput) -> exp.Expr:
+    """A column as text, the same of values that are equal: -0 is written as 0."""
+    type_ = parse_type(step.type_of(name))
+    if type_.family == "text":
+        return column(name)
+    value: exp.Expr = column(name)
+    if type_.family == "float":
+        zero = exp.cast(exp.Literal.number(0), exp.DataType.build(type_.name, dialect=DIALECT))
+        value = exp.Case().when(exp.EQ(this=value.copy(), expression=zero.copy()), zero).else_(value)
+    return exp.cast(value, exp.DType.TEXT)
 
 
 def hmac_sha256(text: exp.Expr, key: str) -> exp.Expr:

@@ -9,10 +9,9 @@ from sqlglot import exp
 
 from headgate.core.models import Model, StepOptions
 from headgate.core.secrets import Secret
-from headgate.sql.digests import hmac_sha256
+from headgate.sql.digests import hmac_sha256, text_of
 from headgate.sql.naming import distinct
 from headgate.sql.shapes import Project, Shape, StepInput, column
-from headgate.sql.types import parse_type
 
 Method = Literal["hash", "tokenise", "partial", "redact", "null"]
 
@@ -73,9 +72,7 @@ def shapes(options: Options, step: StepInput) -> list[Shape]:
 
 
 def _masked(name: str, masking: Masking, key: str, step: StepInput) -> exp.Expr:
-    text = column(name)
-    if parse_type(step.type_of(name)).family != "text":
-        text = exp.cast(text, exp.DType.TEXT)
+    text = text_of(name, step)
     known = exp.Not(this=exp.Is(this=column(name), expression=exp.null()))
     match masking.method:
         case "null":
