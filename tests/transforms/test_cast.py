@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
+from tests.often import few
 from tests.plan.projects import SmallProject
 
 from headgate.core.errors import Code, FatalError
@@ -98,6 +99,39 @@ def test_text_becomes_the_nearest_double_or_the_row_is_held(
         assert found == "held"
 
 
+@st.composite
+def moments(draw: st.DrawFn) -> tuple[str, datetime | None, time | None, timedelta | None]:
+    """A text, and what it says: day with time, or time alone (None: neither), and its zone's distance to UTC."""
+    year, month, day = draw(st.sampled_from([24, 999, 1000, 1969, 2024, 9999])), draw(st.integers(1, 12)), 28
+    hour, minute, second = draw(st.integers(0, 25)), draw(st.integers(0, 60)), draw(st.integers(0, 60))
+    fraction = draw(st.sampled_from(["", ".5", ".123456", ".1234560", ".1234567"]))
+    zone = draw(st.sampled_from(["", "", "Z", "+00:00", " UTC", "+02:00", "-11:30", "-02"]))
+    day_text = draw(st.sampled_from(["", f"{year:04}-{month:02}-{day}", f"{year}-{month}-{day}"]))
+    text = (
+        f"{day_text}{draw(st.sampled_from('T ')) if day_text else ''}{hour:02}:{minute:02}:{second:02}{fraction}{zone}"
+    )
+    digits = len(day_text.partition("-")[0])
+    if hour > 23 or minute > 59 or second > 59 or fraction == ".1234567" or (day_text and digits < 4):
+        return text, None, None, None
+    clock = time(hour, minute, second, int(fraction[1:7].ljust(6, "0")))
+    apart = {"+02:00": timedelta(hours=2), "-11:30": -timedelta(hours=11, minutes=30), "-02": -timedelta(hours=2)}
+    zoned = apart.get(zone, timedelta(0))
+    if day_text:
+        return text, datetime.combine(date(year, month, day), clock), None, zoned
+    return text, None, clock if zone == "" else None, zoned
+
+
+@few
+@for_all(moments())
+def test_a_text_is_a_moment_or_time_only_if_nothing_of_it_is_lost(execute: Any, moment: Any) -> None:
+    """A zone other than UTC is more than a TIMESTAMP holds, and a day or zone more than a TIME does."""
+    text, whole, clock, apart = moment
+    assert one(execute, text, "VARCHAR", "TIMESTAMP") == (whole if whole is not None and not apart else "held")
+    assert one(execute, text, "VARCHAR", "TIME") == (clock if clock is not None else "held")
+    midnight = whole is not None and whole.time() == time() and not apart
+    assert one(execute, text, "VARCHAR", "DATE") == (whole.date() if midnight else "held")
+
+
 @for_all(st.lists(st.tuples(st.sampled_from(["1", "x", "", None]), st.sampled_from(["2", "y", None])), max_size=6))
 @pytest.mark.parametrize("on_error", ["null", "quarantine"])
 def test_a_row_errs_by_the_columns_that_do_not_convert(execute: Any, on_error: str, rows: list[Any]) -> None:
@@ -164,6 +198,16 @@ def test_a_decimal_loses_no_digit_unless_it_is_rounded(execute: Any, value: Deci
         ("2024-01-31T10:00:00", "VARCHAR", "TIMESTAMP", datetime(2024, 1, 31, 10)),  # noqa: DTZ001
         ("2024-01-31T10:00:00.1234560", "VARCHAR", "TIMESTAMP", datetime(2024, 1, 31, 10, 0, 0, 123456)),  # noqa: DTZ001
         ("2024-01-31T10:00:00.1234567", "VARCHAR", "TIMESTAMP", "held"),
+        ("2024-01-31 10:00:00+02:00", "VARCHAR", "TIMESTAMP", "held"),
+        ("2024-01-31 10:00:00 Europe/Berlin", "VARCHAR", "TIMESTAMP", "held"),
+        ("2024-01-31T10:00:00Z", "VARCHAR", "TIMESTAMP", datetime(2024, 1, 31, 10)),  # noqa: DTZ001
+        ("24-01-31", "VARCHAR", "DATE", "held"),
+        ("24-01-31 10:00", "VARCHAR", "TIMESTAMP", "held"),
+        ("0024-01-31", "VARCHAR", "DATE", date(24, 1, 31)),
+        ("2024-01-31", "VARCHAR", "TIME", "held"),
+        ("10:00:00+02", "VARCHAR", "TIME", "held"),
+        ("24:00:00", "VARCHAR", "TIME", "held"),
+        ("10:00", "VARCHAR", "TIME", time(10)),
         ("true", "VARCHAR", "BOOLEAN", True),
         ("maybe", "VARCHAR", "BOOLEAN", "held"),
         (2, "INTEGER", "BOOLEAN", "held"),

@@ -3,6 +3,8 @@
 As text, a number is written with digits, a sign, a point: 12, -0.5, 12.00 for a whole number too. Exponents are for
 FLOAT and DOUBLE (1e3). What the engine reads beyond that is no number: 1_000, 0x10, +-5, 1e400 where it is larger than
 the type's numbers, and 1e3 as a whole number.
+
+A text with a zone other than UTC is no TIMESTAMP, one with a day is no TIME, and a year has four digits at least.
 """
 
 from __future__ import annotations
@@ -16,6 +18,14 @@ from headgate.sql.types import DIALECT, SqlType
 _INTEGER_TEXT = r"[\s\v]*[+-]?([0-9]+([.]0*)?|[.]0+)[\s\v]*"
 _NUMBER_TEXT = r"[\s\v]*[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)[\s\v]*"
 _LONG_FRACTION = r".*[.][0-9]{6}[0-9]*[1-9].*"
+_ZONED = r".*:[0-9.]+\s*([+-].*|[A-Za-z].*)"
+"""A moment behind which a zone stands."""
+_UTC = r"(?i).*[0-9.]\s*(z|utc|[+-]00(:?00)*)\s*"
+_TIME_ALONE = r"\s*([01]?[0-9]|2[0-3]):[0-9]{1,2}(:[0-9]{1,2}([.][0-9]*)?)?\s*"
+_LONG_YEAR = r"\s*[+-]?[0-9]{4}.*"
+_YEAR_1000 = "1000-01-01"
+_MOMENTS = ("__________ __:__:__", "__________T__:__:__")
+_TIMES = ("__:__:__", "__:__")
 _DAY_BYTES = 10  # a longer text may have a time of day
 _DIGITS = 18  # powers of ten that a BIGINT holds
 _EXACT_IN_DOUBLE = 15
@@ -74,16 +84,14 @@ def exact_cast(value: exp.Expr, source: SqlType, target: SqlType, *, rounded: bo
 
 def _clear(value: exp.Expr, tried: exp.Expr, target: SqlType) -> exp.Expr | None:
     """Nearly every text that casts to the same value, told without looking at its characters one by one."""
+    clear: exp.Expr | None
     match target.family:
         case "integer" | "decimal":
             clear = _digits(value, tried)
         case "float":
             return _plain(value, tried, target)
-        case "date":
-            short = exp.LTE(this=_bytes(value), expression=exp.Literal.number(_DAY_BYTES))
-            clear = exp.and_(exp.Not(this=_is_null(tried)), short)
-        case "timestamp" | "timestamptz" | "time":
-            clear = _without_fraction(value, tried)
+        case "date" | "timestamp" | "timestamptz" | "time":
+            clear = _plain(value, tried, target)
         case _:
             return None
     return exp.or_(_is_null(value), clear)
@@ -106,10 +114,10 @@ def _plain(value: exp.Expr, tried: exp.Expr, target: SqlType) -> exp.Expr | None
         case "float":
             return exp.and_(exp.Not(this=_is_null(tried)), exp.Not(this=exp.paren(_no_float(value, tried))))
         case "date":
-            there = exp.Not(this=_is_null(tried))
-            return exp.and_(there, exp.LTE(this=_bytes(value), expression=exp.Literal.number(_DAY_BYTES)))
+            short = exp.LTE(this=_bytes(value), expression=exp.Literal.number(_DAY_BYTES))
+            return exp.and_(exp.Not(this=_is_null(tried)), short, _since_1000(tried, target))
         case "timestamp" | "timestamptz" | "time":
-            return _without_fraction(value, tried)
+            return _plain_moment(value, tried, target)
         case _:
             return None
 
@@ -147,9 +155,33 @@ def _same_double(value: exp.Expr, tried: exp.Expr) -> exp.Condition:
     return exp.and_(short, exp.EQ(this=_try(value, double), expression=_cast(tried, double)))
 
 
-def _without_fraction(value: exp.Expr, tried: exp.Expr) -> exp.Condition:
-    pointed = exp.Like(this=value.copy(), expression=exp.Literal.string("%.%"))
-    return exp.and_(exp.Not(this=_is_null(tried)), exp.Not(this=pointed))
+def _plain_moment(value: exp.Expr, tried: exp.Expr, target: SqlType) -> exp.Condition:
+    """Of the usual form: no fraction, no zone, no day of a TIME."""
+    there = exp.Not(this=_is_null(tried))
+    if target.family == "timestamptz":
+        pointed = exp.Like(this=value.copy(), expression=exp.Literal.string("%.%"))
+        return exp.and_(there, exp.Not(this=pointed), _since_1000(tried, target))
+    forms = _TIMES if target.family == "time" else _MOMENTS
+    usual = exp.or_(*(exp.Like(this=value.copy(), expression=exp.Literal.string(form)) for form in forms))
+    if target.family == "time":
+        day = exp.LT(this=tried.copy(), expression=exp.Cast(this=exp.Literal.string("24:00:00"), to=_built(target)))
+        return exp.and_(there, usual, day)
+    return exp.and_(there, usual, _since_1000(tried, target))
+
+
+def _since_1000(tried: exp.Expr, target: SqlType) -> exp.Condition:
+    """A year of four digits, whatever was written; 24-02-29 would be in the first century."""
+    first = exp.Cast(this=exp.Literal.string(_YEAR_1000), to=_built(target))
+    return exp.GTE(this=tried.copy(), expression=first)
+
+
+def _short_year(value: exp.Expr, tried: exp.Expr, target: SqlType) -> exp.Expr:
+    early = exp.Not(this=exp.paren(_since_1000(tried, target)))
+    return exp.and_(early, exp.Not(this=_matches(value, _LONG_YEAR)), exp.Not(this=_named(value)))
+
+
+def _named(value: exp.Expr) -> exp.Expr:
+    return exp.ILike(this=value.copy(), expression=exp.Literal.string("%inf%"))
 
 
 def _bytes(value: exp.Expr) -> exp.Expr:
@@ -205,9 +237,16 @@ def _changed_text(value: exp.Expr, tried: exp.Expr, target: SqlType) -> exp.Expr
             slow = exp.Not(this=_matches(value, _decimal_text(target.scale)))
         case "date":
             moment = _try(value, SqlType("TIMESTAMP", "timestamp"))
-            slow = exp.func("COALESCE", exp.NEQ(this=moment, expression=tried.copy()), exp.false())
-        case "timestamp" | "timestamptz" | "time":
-            slow = _matches(value, _LONG_FRACTION)
+            cut = exp.func("COALESCE", exp.NEQ(this=moment, expression=tried.copy()), exp.false())
+            slow = exp.or_(cut, _short_year(value, tried, target))
+        case "timestamp":
+            zoned = exp.and_(_matches(value, _ZONED), exp.Not(this=_matches(value, _UTC)))
+            rare = exp.or_(_matches(value, _LONG_FRACTION), zoned, _short_year(value, tried, target))
+            slow = exp.Case().when(_plain_moment(value, tried, target), exp.false()).else_(rare)
+        case "timestamptz":
+            slow = exp.or_(_matches(value, _LONG_FRACTION), _short_year(value, tried, target))
+        case "time":
+            return exp.or_(_matches(value, _LONG_FRACTION), exp.Not(this=_matches(value, _TIME_ALONE)))
         case _:
             return None
     return exp.Case().when(same, exp.false()).else_(slow)
@@ -238,11 +277,15 @@ def _is_null(value: exp.Expr) -> exp.Expr:
 
 
 def _cast(value: exp.Expr, target: SqlType) -> exp.Expr:
-    return exp.Cast(this=value.copy(), to=exp.DataType.build(target.name, dialect=DIALECT))
+    return exp.Cast(this=value.copy(), to=_built(target))
+
+
+def _built(target: SqlType) -> exp.DataType:
+    return exp.DataType.build(target.name, dialect=DIALECT)
 
 
 def _try(value: exp.Expr, target: SqlType) -> exp.Expr:
-    return exp.TryCast(this=value.copy(), to=exp.DataType.build(target.name, dialect=DIALECT))
+    return exp.TryCast(this=value.copy(), to=_built(target))
 
 
 def formatted_cast(value: exp.Expr, target: SqlType, pattern: str, *, rounded: bool = False) -> Cast:
