@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
 __version__ = "0.1.0"
 
+TYPE_CHECKING = False
+"""As in typing, which takes a while to import: a Ctrl-C before the command line listens shows a traceback."""
+
 if TYPE_CHECKING:
+    from typing import Any
+
     from headgate.api.decorators import Watermark, source, transform
     from headgate.api.project import Project, RunError
     from headgate.api.tables import Table
@@ -92,6 +94,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    import importlib
+
     for module, names in _HOMES.items():
         if name in names:
             value = getattr(importlib.import_module(module), name)

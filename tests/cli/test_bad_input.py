@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -206,3 +207,55 @@ def test_a_connection_of_an_unknown_kind_is_told_once(headgate: Call, project: P
     assert answer.status == 2
     assert 'unknown kind of connection "locl" (did you mean "local"?)' in answer.out + answer.err
     assert "there is no connection" not in answer.out + answer.err
+
+
+def test_health_tells_what_a_run_could_not_write(
+    headgate: Call, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headgate("run", "orders")
+    real = os.access
+    closed = project / ".headgate"
+
+    def access(path: Path, mode: int) -> bool:
+        return real(path, mode) and not (mode & os.W_OK and Path(path).is_relative_to(closed))
+
+    monkeypatch.setattr(os, "access", access)
+    answer = headgate("health")
+    assert answer.status == 1
+    assert "FAIL lake (iceberg): " in answer.out
+    assert "FAIL state (history): " in answer.out
+    assert answer.out.count("not writable") == 2
+
+
+def test_health_tells_of_a_full_disk(headgate: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    headgate("run", "orders")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(1 << 30, 1 << 30, 4096))
+    answer = headgate("health", "-o", "json")
+    assert answer.status == 1
+    codes = {check["name"]: check["code"] for check in answer.json["checks"]}
+    assert (codes["lake"], codes["state"]) == ("DISK_FULL", "DISK_FULL")
+
+
+def test_a_condition_that_the_server_refuses_is_found_by_check(
+    headgate: Call, project: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before a run reads anything, and the query is told as it was written."""
+    monkeypatch.setenv("BOOKS_URL", postgres_url)
+    write_connection(project, "${BOOKS_URL}")
+    with (project / "headgate.yml").open("a") as file:
+        file.write("""
+  wrong: {source: {connection: books, table: pg_catalog.pg_class, where: "relnme > 'a'"}, target: {table: t}}
+  broken: {source: {connection: books, query: "SELECT * FRM pg_class"}, target: {table: t}}
+""")
+    answer = headgate("check", "wrong", "broken", "-o", "json")
+    assert answer.status == 2
+    where, query = answer.json["problems"]
+    assert 'column "relnme" does not exist' in where["message"]
+    assert query["message"] == 'SELECT * FRM pg_class: syntax error at or near "FRM"'
+
+
+def test_what_was_done_already_is_told_once(headgate: Call) -> None:
+    headgate("run", "orders")
+    headgate("run", "totals", "--date", "2024-01-01")
+    again = headgate("run", "totals", "--date", "2024-01-01")
+    assert again.out.count("already done by run") == 1

@@ -64,3 +64,23 @@ def test_an_archive_must_be_there(headgate: Call, tmp_path: Path) -> None:
 def test_the_demo_is_the_example(name: str) -> None:
     shipped = resources.files("headgate.demo") / "project" / name
     assert shipped.read_text(encoding="utf-8") == (EXAMPLE / name).read_text(encoding="utf-8")
+
+
+def test_months_without_the_archive_are_refused(headgate: Call) -> None:
+    answer = headgate("demo", "--months", "1-3", "-o", "json")
+    assert answer.status == 2
+    assert "--archive" in answer.json["error"]["hint"]
+
+
+def test_a_demo_folder_that_cannot_be_made_is_told(headgate: Call, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    answer = headgate("demo", "--dir", str(tmp_path / "file" / "demo"), "-o", "json")
+    assert answer.status == 1
+    assert answer.json["error"]["code"] == "STORAGE_FAILED"
+
+
+def test_an_archive_that_is_none_is_told(headgate: Call, tmp_path: Path) -> None:
+    (tmp_path / "flights.tar.gz").write_bytes(b"")
+    answer = headgate("demo", "--archive", str(tmp_path / "flights.tar.gz"), "-o", "json")
+    assert answer.status == 2
+    assert "it is not the archive" in answer.json["error"]["message"]

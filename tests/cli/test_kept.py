@@ -44,6 +44,15 @@ def test_watermarks_are_shown_set_and_forgotten(headgate: Call, ledger: Path) ->
     assert headgate("state", "show", "-o", "json").json == []
 
 
+def test_a_watermark_that_the_source_cannot_go_on_from_is_refused(headgate: Call, ledger: Path) -> None:
+    assert ledger.is_dir()
+    headgate("run", "changes")
+    answer = headgate("state", "set", "changes", "yesterday", "-o", "json")
+    assert (answer.status, answer.json["error"]["code"]) == (2, "USAGE")
+    assert "'yesterday' cannot be a position in id" in answer.json["error"]["message"]
+    assert headgate("run", "changes", "-o", "json").json["status"] == "skipped"
+
+
 def test_a_watermark_needs_a_cursor(headgate: Call) -> None:
     headgate("run", "orders")
     answer = headgate("state", "set", "orders", "5", "-o", "json")
@@ -124,5 +133,5 @@ def test_held_rows_are_exported_mended_and_expired(headgate: Call, project: Path
     assert headgate("quarantine", "mend", entry["id"], "--set", f"nonsense{columns[0]}='1'").status == 2
     assert headgate("quarantine", "expire", "--older-than", "soon").status == 2
     assert headgate("quarantine", "expire", "--older-than", "30d", "-o", "json").json["expired"] == []
-    assert headgate("quarantine", "expire", "--older-than", "0s").out == "1 entries expired; the rows of 1 removed\n"
+    assert headgate("quarantine", "expire", "--older-than", "0s").out == "1 entry expired; the rows of 1 removed\n"
     assert headgate("quarantine", "list", "-o", "json").json[0]["status"] == "expired"

@@ -9,7 +9,10 @@ import pytest
 from tests.config.conftest import Folder
 
 from headgate.config.models import Pipeline
+from headgate.config.report import Report
+from headgate.config.spellings import canonical_connection
 from headgate.config.yaml import parse, plain
+from headgate.io.postgres.connection import Connection
 
 CANONICAL = """
 sales:
@@ -157,6 +160,16 @@ def test_the_canonical_form_of_every_spelling_loads_to_the_same(folder: Folder, 
     second = loaded(folder, dump({"sales": first.canonical()}))
     assert first == second
     assert first.canonical() == second.canonical()
+
+
+def test_connections_have_other_spellings() -> None:
+    section = parse("{type: postgres, host: h, dbname: d, user: u}", "headgate.yml")
+    report = Report(section, "headgate.yml")
+    canonical_connection(section, Connection, report, ())
+    assert plain(section) == {"type": "postgres", "host": "h", "database": "d", "username": "u"}
+    section = parse("{type: postgres, database: d, user: u, username: v}", "headgate.yml")
+    canonical_connection(section, Connection, report, ())
+    assert [problem.message for problem in report.problems] == ['"user" and "username" say the same']
 
 
 def test_retries_count_the_first_run_too(folder: Folder) -> None:

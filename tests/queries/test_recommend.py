@@ -103,7 +103,7 @@ def test_what_somebody_says_of_the_power_counts_more() -> None:
 def test_everything_that_is_not_said_is_named_at_once() -> None:
     with pytest.raises(FatalError, match="not said: --volume, --power") as caught:
         requirements(**{**SAID, "volume": None})  # type: ignore[arg-type]
-    assert "name a pipeline" in caught.value.hint
+    assert "name of a pipeline" in caught.value.hint
 
 
 def test_the_power_of_an_unknown_target_is_not_guessed() -> None:

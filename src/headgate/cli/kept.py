@@ -128,7 +128,8 @@ def quarantine_mend(
             raise ValueError("a column is set twice, or there is no COLUMN=EXPRESSION")
         command = MendQuarantine(entry_id=entry, values=values, sql=sql)
     except (ValidationError, ValueError) as error:
-        detail = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        detail = said.removeprefix("Value error, ")
         hint = "--set COLUMN=EXPRESSION, or --sql 'SELECT … FROM input'"
         raise FatalError(Code.USAGE, detail, operation="mend", object=entry, hint=hint) from None
     with face.listening() as listeners, face.workspace(listeners) as workspace:
@@ -142,6 +143,7 @@ def quarantine_export(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file: .csv, .jsonl or .parquet.")],
 ) -> None:
     """Write rows that were held back, with their reasons, into a file."""
+    from headgate.core.values import counted
     from headgate.queries.exports import export
 
     with face.workspace() as workspace:
@@ -149,7 +151,7 @@ def quarantine_export(
     if face.json:
         face.document({"id": entry, "file": str(file), "rows": rows})
     else:
-        face.line(f"{rows:,} rows in {file}")
+        face.line(f"{counted(rows, 'row')} in {file}")
 
 
 def quarantine_expire(
@@ -162,6 +164,7 @@ def quarantine_expire(
     from headgate.commands.models import ExpireQuarantine
     from headgate.core.errors import Code, FatalError
     from headgate.core.models import duration
+    from headgate.core.values import counted
 
     try:
         age = duration(older_than)
@@ -172,7 +175,8 @@ def quarantine_expire(
     if face.json:
         face.document(done)
         return
-    face.line(f"{len(done['expired'])} entries expired; the rows of {done['freed']} removed")
+    expired = counted(len(done["expired"]), "entry", "entries")
+    face.line(f"{expired} expired; the rows of {done['freed']} removed")
     if done["unknown"]:
         face.line(f"of {len(done['unknown'])} nobody knows the age: their runs are not in the history")
 

@@ -10,6 +10,8 @@ from headgate.cli.face import Color, Face
 if TYPE_CHECKING:
     from headgate.core.runs import CheckResult, Receipt, Rows, TableCommit
 
+HISTORY_LOST = "the history could not be written"
+"""How the warning of a receipt begins that is in no history, so that nothing can show it again."""
 COLORS: dict[str, Color] = {
     "success": "green",
     "skipped": "cyan",
@@ -23,12 +25,17 @@ SHORT = 12
 """Characters of a run's id that people see; commands take them too."""
 
 
-def show(face: Face, receipt: Receipt) -> None:
-    """Print a receipt as a small table: what happened, what was counted, what was published, where to look next."""
+def show(face: Face, receipt: Receipt, *, error: bool = True) -> None:
+    """Print a receipt as a small table: what happened, what was counted, what was published, where to look next.
+
+    Without its ``error`` where that is told beside it on the same terminal.
+    """
     status = receipt.status.value
     run = f"run {receipt.run_id[:SHORT]}"
     face.line(f"{receipt.pipeline}: {status}  {run}  {receipt.duration_seconds:.1f} s", COLORS.get(status))
     for label, text in _lines(receipt):
+        if label == "error" and not error:
+            continue
         face.line(f"  {label:<12}{text}".rstrip())
 
 
@@ -67,10 +74,12 @@ def _lines(receipt: Receipt) -> Iterator[tuple[str, str]]:
     yield from _checks(receipt.checks)
     for number, entry in enumerate(receipt.quarantine):
         yield ("" if number else "quarantine"), f"headgate quarantine show {entry}"
-    for number, warning in enumerate(receipt.warnings):
+    for number, warning in enumerate(text for text in receipt.warnings if text != receipt.message):
         yield ("" if number else "warnings"), warning
     if receipt.error:
-        yield "error", f"{receipt.error['code']}: {receipt.error['message']}"
+        error = receipt.error
+        about = error["object"] if error["object"] and error["object"] not in error["message"] else ""
+        yield "error", f"{error['code']}: {error['message']}" + (f" ({error['operation']} {about})" if about else "")
     yield from _next(receipt)
 
 
@@ -132,7 +141,7 @@ def _next(receipt: Receipt) -> Iterator[tuple[str, str]]:
         target = receipt.targets[0]
         connection = f" --connection {target.connection}" if target.connection not in ("", "lake") else ""
         yield "next", f'headgate query "SELECT * FROM {target.table} LIMIT 10"{connection}'
-    elif receipt.error:
+    elif receipt.error and not any(text.startswith(HISTORY_LOST) for text in receipt.warnings):
         yield "next", f"headgate show {receipt.run_id[:SHORT]}"
 
 

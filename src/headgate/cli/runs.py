@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -156,7 +157,8 @@ def finish(face: Face, results: Sequence[Result[Any]], *, alone: bool) -> None:
         if face.json:
             continue
         if result.value is not None and not (face.quiet and not result.is_failure):
-            show(face, result.value)
+            told = result.failure is not None and sys.stdout.isatty() and sys.stderr.isatty()
+            show(face, result.value, error=not told)
         if result.failure is not None:
             face.fail(result.failure)
     failures = [result.failure for result in results if result.failure is not None]

@@ -16,6 +16,7 @@ from headgate.cli.face import Face
 from headgate.cli.receipts import show as show_receipt
 from headgate.core.errors import Code, FatalError
 from headgate.demo.landing import YEAR, Origin, land_flights, land_reference, land_weather, month
+from headgate.io import files
 
 if TYPE_CHECKING:
     from headgate.core.runs import Receipt
@@ -227,6 +228,7 @@ def _project(folder: Path | None) -> Path:
     template = resources.files("headgate.demo") / "project"
     for name in FILES:
         target = made / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text((template / name).read_text(encoding="utf-8"), encoding="utf-8")
+        with files.told("demo", target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text((template / name).read_text(encoding="utf-8"), encoding="utf-8")
     return made

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from headgate.commands.models import DiscardQuarantine, ExpireQuarantine, ResetWatermark, SetWatermark
+from headgate.config.models import Pipeline
 from headgate.core.errors import Code, FatalError
 from headgate.core.ledger import Watermark
 from headgate.core.results import Result
+from headgate.execute.intervals import read_context
 from headgate.execute.quarantine import found_entries
 from headgate.execute.workspace import Workspace
 from headgate.runs.evidence import discard_evidence
@@ -40,9 +43,23 @@ def change(command: SetWatermark | ResetWatermark, workspace: Workspace) -> Resu
             _, fingerprint = workspace.source(pipeline.source_endpoint(index)).identity(read)
             assert read.incremental is not None
             position = {"value": command.value}
+            _try(workspace, pipeline, index, position)
             mark = Watermark(name, fingerprint, position, read.incremental.column, command.value, "set by hand")
             store.set_watermark(key, mark, name)
     return Result.ok({"pipeline": pipeline.name, "sources": chosen})
+
+
+def _try(workspace: Workspace, pipeline: Pipeline, index: int, position: Mapping[str, Any]) -> None:
+    """Ask the source whether it can go on from there, so that not the next run finds out that it cannot."""
+    read, source = pipeline.sources[index], workspace.source(pipeline.source_endpoint(index))
+    context = read_context(workspace, "", None, dict(pipeline.variables), pipeline=pipeline.name)
+    try:
+        source.probe(read, context, position)
+    except FatalError as error:
+        if error.code is not Code.STATE_INVALID:
+            raise
+        hint = "write it as the column's values are written, such as 2024-01-31T06:00:00Z or 1001"
+        raise FatalError(Code.USAGE, error.message, operation="state set", object=pipeline.name, hint=hint) from None
 
 
 def expire(command: ExpireQuarantine, workspace: Workspace) -> Result[Any]:
@@ -81,7 +98,11 @@ def discard(command: DiscardQuarantine, workspace: Workspace) -> Result[Any]:
         if any(entry.id == command.entry_id and entry.pipeline == name for entry in entries):
             if store.resolve([command.entry_id], "discarded") == 0:
                 raise FatalError(
-                    Code.UNSUPPORTED, "the entry is no longer held", operation="discard", object=command.entry_id
+                    Code.UNSUPPORTED,
+                    "the entry is no longer held",
+                    operation="discard",
+                    object=command.entry_id,
+                    hint="see: headgate quarantine list",
                 )
             store.free([command.entry_id])
             return Result.ok({"id": command.entry_id, "status": "discarded"})

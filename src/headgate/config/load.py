@@ -30,6 +30,7 @@ from headgate.config.pipelines import Made, Maker
 from headgate.config.references import References, asks, referring
 from headgate.config.report import Path as Place
 from headgate.config.report import Report
+from headgate.config.spellings import canonical_connection
 from headgate.config.yaml import RefusedError, Section
 from headgate.core.contracts import Registry
 from headgate.core.errors import Code, FatalError, Problem, nearest
@@ -149,6 +150,7 @@ class _Loading:
             else:
                 kind = self._kind(section, path)
                 if kind is not None:
+                    canonical_connection(section, self.registry.connection(kind), self.report, path)
                     kinds[name] = kind
                     deferred[name] = self._options(self.registry.connection(kind), section, path)
         return Connections(deferred, kinds)

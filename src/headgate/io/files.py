@@ -36,6 +36,8 @@ def _about_to(operation: str, path: Path) -> None:
         observer(operation, path)
 
 
+LEAST_FREE = 65_536
+"""Bytes below which a disk counts as full: the smallest commit needs more."""
 _READING = ("probe", "read", "scan", "list")
 
 
@@ -85,6 +87,20 @@ def explain(error: OSError, operation: str, path: Path) -> FatalError:
                 object=str(path),
                 hint="see that the path can be reached and written, then run again",
             )
+
+
+def refuse_unwritable(folder: Path, operation: str) -> None:
+    """Raise STORAGE_FAILED or DISK_FULL if nothing can be written below ``folder``, which need not be there yet."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir():
+        why, hint = f"{there} is not a folder", "move the file that is in the way, or choose another path"
+    elif not os.access(there, os.W_OK | os.X_OK):
+        why, hint = f"{there} is not writable", "give this user write permission there, or choose another path"
+    elif shutil.disk_usage(there).free < LEAST_FREE:
+        raise explain(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), operation, there)
+    else:
+        return
+    raise FatalError(Code.STORAGE_FAILED, why, operation=operation, object=str(folder), hint=hint)
 
 
 class DurableFile:

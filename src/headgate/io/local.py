@@ -135,6 +135,8 @@ def _visible(entry: Path, folder: Path) -> bool:
 
 def _neighbours(path: Path) -> str:
     """A hint with what is there instead."""
+    if path.is_dir():
+        return "it is a folder: name a file, or put files into it"
     parent = next(folder for folder in path.parents if folder.is_dir())
     names = sorted(entry.name for entry in parent.iterdir() if not entry.name.startswith("."))[:50]
     return f"in {parent}: {nearest(path.name, names)}" if names else f"{parent} is empty"

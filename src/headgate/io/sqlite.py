@@ -58,13 +58,15 @@ def connect(path: Path, timeout: timedelta, *, write: bool = False) -> sqlite3.C
 
 
 def missing_file(path: Path) -> FatalError:
-    beside = sorted(entry.name for entry in path.parent.iterdir() if entry.is_file()) if path.parent.is_dir() else []
+    kinds = {path.suffix, ".db", ".sqlite", ".sqlite3"}
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    names = sorted(entry.name for entry in beside if entry.is_file() and entry.suffix in kinds)
     return FatalError(
         Code.SOURCE_NOT_FOUND,
         "there is no such file",
         operation="connect",
         object=str(path),
-        hint=nearest(path.name, beside) or "check the connection's path",
+        hint=nearest(path.name, names) or "check the connection's path",
     )
 
 

@@ -90,7 +90,7 @@ def _only_targets(workspace: Workspace) -> set[str]:
 
 
 def _history(workspace: Workspace) -> str:
-    workspace.history.runs(workspace.project.name, (), 1)
+    workspace.history.test()
     return "the history can be read and written"
 
 

@@ -117,7 +117,7 @@ def requirements(
             f"{unknown}not said: {', '.join(missing)}",
             operation="recommend",
             object=missing[0],
-            hint="say all five, or name a pipeline for --sources and --power",
+            hint="all five are needed; the name of a pipeline stands for --sources and --power only",
         )
     return PipelineRequirements.model_validate(
         {

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, assert_never
 
-from headgate.core.values import plain
+from headgate.core.values import counted, plain
 from headgate.plan.stages import (
     Acknowledge,
     Audit,
@@ -57,7 +57,7 @@ def words(stage: Stage) -> str:  # noqa: C901 - one case a stage
         case Check():
             return _check(stage)
         case Keep():
-            return f"keep {_count(len(stage.columns), 'column')} of {stage.relation} for later"
+            return f"keep {counted(len(stage.columns), 'column')} of {stage.relation} for later"
         case Write():
             return _write(stage)
         case Audit():
@@ -66,7 +66,7 @@ def words(stage: Stage) -> str:  # noqa: C901 - one case a stage
             after = f", then roll {', '.join(stage.followers)} forward" if stage.followers else ""
             return f"publish data, watermark and run record in one commit of {stage.store}{after}"
         case Acknowledge():
-            return f"tell {_count(len(stage.sources), 'source')} how far was read"
+            return f"tell {counted(len(stage.sources), 'source')} how far was read"
         case Clean():
             return f"remove what the run left in {', '.join(stage.stores)}"
         case _:
@@ -93,7 +93,7 @@ def _write(stage: Write) -> str:
 
 def _scan(stage: Scan) -> str:
     read = f"{len(stage.reads)} of " if stage.reads else ""
-    text = f"scan {stage.object} of {stage.connection} ({read}{_count(len(stage.columns), 'column')}, {stage.mode})"
+    text = f"scan {stage.object} of {stage.connection} ({read}{counted(len(stage.columns), 'column')}, {stage.mode})"
     if stage.side is not None:
         text += f" to look rows up as {stage.relation}"
     if stage.unique:
@@ -114,7 +114,7 @@ def _move(stage: Move) -> str:
         case _:
             how = "one SELECT in the source's server, its bytes passed on"
     checks = len(stage.checking) + len(stage.sets)
-    checked = f", then {_count(checks, 'rule')} in SQL over what arrived" if checks else ""
+    checked = f", then {counted(checks, 'rule')} in SQL over what arrived" if checks else ""
     return f"move {stage.reads} into {stage.relation} undecoded: {how}{checked}; if a row must be held back, as follows"
 
 
@@ -162,7 +162,3 @@ def _written(stage: Write) -> dict[str, Any]:
 def _fields(stage: Stage) -> Mapping[str, Any]:
     fields: dict[str, Any] = plain(asdict(stage))
     return fields
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

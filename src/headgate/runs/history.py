@@ -75,6 +75,12 @@ class History:
         self._close: Callable[[], None] = lambda: None
 
     @property
+    def _file(self) -> Path | None:
+        """The file, if it is one."""
+        path = Path(self._url.removeprefix("sqlite:///"))
+        return self._root / path if self._url.startswith("sqlite:///") else None
+
+    @property
     def _statements(self) -> Statements:
         if self._opened is None:
             opened = self._open()
@@ -83,9 +89,8 @@ class History:
         return self._opened
 
     def _open(self) -> Statements:
-        if self._url.startswith("sqlite:///"):
-            path = Path(self._url.removeprefix("sqlite:///"))
-            opened = SqliteStatements(path if path.is_absolute() else self._root / path)
+        if self._file is not None:
+            opened = SqliteStatements(self._file)
             self._close = opened.close
             return opened
         if self._url.startswith(("postgres://", "postgresql://")):
@@ -103,6 +108,12 @@ class History:
             object=self._url.split(":", 1)[0],
             hint="state: {url: sqlite:///.headgate/state.db} or postgresql://…",
         )
+
+    def test(self) -> None:
+        """Raise what keeps a receipt from being written; nothing is."""
+        if self._file is not None:
+            files.refuse_unwritable(self._file.parent, "history")
+        self._statements.execute("UPDATE headgate_history SET project = project WHERE run_id IS NULL")
 
     def record(self, project: str, receipt: Receipt) -> None:
         """Write or replace the receipt of a run."""

@@ -17,6 +17,7 @@ from pydantic import Field, model_validator
 from headgate.core.contracts import Column, FileScan, ReadContext, Scan, SourceSchema, Window
 from headgate.core.errors import RESET, Code, FatalError
 from headgate.core.models import ReadOptions
+from headgate.core.values import counted
 from headgate.io import files, local
 from headgate.io.local import Connection, FileState
 from headgate.sql.templates import render_path
@@ -89,7 +90,7 @@ class LocalSource:
             )
         with files.told("list", self._folder):
             count = sum(1 for _ in self._folder.iterdir())
-        return f"folder {self._folder} with {count} {'entry' if count == 1 else 'entries'}"
+        return f"folder {self._folder} with {counted(count, 'entry', 'entries')}"
 
     def tables(self) -> list[str]:
         """Files with a known ending, relative to the folder."""

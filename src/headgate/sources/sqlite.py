@@ -17,6 +17,7 @@ from pydantic import Field
 from headgate.core.contracts import Interval, ReadContext, Scan, Source, SourceSchema, Window
 from headgate.core.errors import Code, FatalError, nearest
 from headgate.core.models import ReadOptions
+from headgate.core.values import counted
 from headgate.io import comparing, sqlite, sqlite_rows
 from headgate.io.cursor import Cursor, Found
 from headgate.io.cursor_values import Value, coerce
@@ -121,7 +122,7 @@ class SqliteSource:
     def test(self) -> str:
         with self._connected("test") as connection:
             (version,) = connection.execute("SELECT sqlite_version()").fetchone()
-            return f"SQLite {version}, {len(sqlite.tables(connection))} tables in {self._path.name}"
+            return f"SQLite {version}, {counted(len(sqlite.tables(connection)), 'table')} in {self._path.name}"
 
     def tables(self) -> list[str]:
         with self._connected("tables") as connection:

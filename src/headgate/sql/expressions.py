@@ -8,10 +8,12 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable
+from itertools import pairwise
 
-import sqlglot
 from sqlglot import errors as sqlglot_errors
 from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect
+from sqlglot.tokenizer_core import TokenType
 
 from headgate.core.errors import Code, FatalError, nearest
 from headgate.sql.functions import AGGREGATES, SCALARS, WINDOWS
@@ -20,6 +22,12 @@ from headgate.sql.types import parse_type
 DIALECT = "duckdb"
 MAX_TEXT = 100_000
 """Characters of one expression or query: parsing takes time and memory in proportion."""
+_SHIFTS = {(TokenType.GT, TokenType.GT), (TokenType.LT, TokenType.LT)}
+_GAPS = {
+    (TokenType.L_PAREN, TokenType.COMMA),
+    (TokenType.COMMA, TokenType.COMMA),
+    (TokenType.COMMA, TokenType.R_PAREN),
+}
 _UNPARSABLE = (sqlglot_errors.ParseError, sqlglot_errors.TokenError, RecursionError, TypeError)
 """The parser's compiled parts raise TypeError for an operator without an operand."""
 
@@ -110,7 +118,7 @@ def parse(text: str, *, aggregates: bool = False, windows: bool = False) -> exp.
         raise _refuse(text, "the expression is empty", "write one SQL expression")
     _refuse_oversized(text)
     try:
-        statements = sqlglot.parse(f"SELECT {text}", dialect=DIALECT)
+        statements = _statements(f"SELECT {text}", text)
     except _UNPARSABLE as error:
         raise _refuse(text, f"it does not parse: {_first_line(error)}", "write one SQL expression") from None
     select = statements[0] if len(statements) == 1 else None
@@ -182,7 +190,7 @@ def parse_select(text: str, relations: Iterable[str]) -> exp.Select:
     """
     _refuse_oversized(text)
     try:
-        statements = [statement for statement in sqlglot.parse(text, dialect=DIALECT) if statement is not None]
+        statements = [statement for statement in _statements(text, text) if statement is not None]
     except _UNPARSABLE as error:
         raise _refuse(text, f"it does not parse: {_first_line(error)}", "write one SELECT over input") from None
     if len(statements) != 1 or not isinstance(statements[0], exp.Select | exp.SetOperation):
@@ -235,6 +243,20 @@ def _check_node(node: exp.Expr, text: str) -> None:
         parse_type(node.sql(DIALECT))
 
 
+def _statements(sql: str, text: str) -> list[exp.Expr | None]:
+    """Parse, but for what the parser silently reads as something else: ``> >`` as a shift, ``f(, a)`` as ``f(a)``."""
+    dialect = Dialect.get_or_raise(DIALECT)
+    tokens = dialect.tokenize(sql)
+    for one, next_ in pairwise(tokens):
+        pair = (one.token_type, next_.token_type)
+        if pair in _SHIFTS and one.end + 1 < next_.start:
+            raise _refuse(text, f"it does not parse: {one.text} {next_.text}", "write a comparison with one sign")
+        if pair in _GAPS:
+            why = f"it does not parse: nothing stands between {one.text} and {next_.text}"
+            raise _refuse(text, why, "drop the comma")
+    return dialect.parser().parse(tokens, sql)
+
+
 def _refuse_oversized(text: str) -> None:
     """Nor is a NUL byte let through."""
     if len(text) > MAX_TEXT:
@@ -262,11 +284,9 @@ def _check_function(name: str, text: str, *, aggregates: bool, windows: bool) ->
         raise _refuse(text, f"{name} is an aggregate, and this is about one row", "use an aggregate step or rule")
     if name in WINDOWS:
         raise _refuse(text, f"{name} needs a window", "use a window step")
-    raise _refuse(
-        text,
-        f"the function {name} is not allowed",
-        nearest(name, SCALARS | (AGGREGATES if aggregates else frozenset())),
-    )
+    near = nearest(name, SCALARS | (AGGREGATES if aggregates else frozenset()))
+    listed = "docs/reference/expressions.md lists those that are"
+    raise _refuse(text, f"the function {name} is not allowed", near if near.startswith("did") else listed)
 
 
 def _has_clauses(select: exp.Select) -> bool:

@@ -28,6 +28,7 @@ from headgate.core.ledger import (
 )
 from headgate.core.models import WriteOptions
 from headgate.core.runs import PipelineKey
+from headgate.core.values import counted
 from headgate.io import files, ledger, parked
 from headgate.io.duckdb import Connection
 from headgate.io.duckdb.files import connect
@@ -76,7 +77,8 @@ class DuckdbStore:
         if not self._path.exists():
             return f"{self._path.name} will be created"
         with self._opened("test") as session:
-            return f"DuckDB {session.value('SELECT version()')}, {len(session.tables())} tables in {self._path.name}"
+            tables = counted(len(session.tables()), "table")
+            return f"DuckDB {session.value('SELECT version()')}, {tables} in {self._path.name}"
 
     # ---------------------------------------------------------------------------------------------- reading
 

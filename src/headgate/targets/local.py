@@ -6,7 +6,6 @@ Readers that glob the folder get no atomicity: they see files that are not publi
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -112,15 +111,7 @@ class FolderStore:
 
     def test(self) -> str:
         folder = self._chain.root
-        there = next(path for path in (folder, *folder.parents) if path.exists())
-        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-            raise FatalError(
-                Code.STORAGE_FAILED,
-                f"{there} is {'not writable' if there.is_dir() else 'not a folder'}",
-                operation="connect",
-                object=str(folder),
-                hint="give this user write permission there, or choose another path",
-            )
+        files.refuse_unwritable(folder, "connect")
         return f"folder {folder}, version {self._chain.head().number}"
 
     def lock(self, key: PipelineKey) -> AbstractContextManager[None]:

@@ -29,6 +29,7 @@ from headgate.core.ledger import (
 )
 from headgate.core.models import WriteOptions
 from headgate.core.runs import PipelineKey
+from headgate.core.values import counted
 from headgate.io import files, ledger, sqlite
 from headgate.io.locks import file_lock
 from headgate.io.sqlite import Connection, SqliteStatements, told
@@ -71,11 +72,12 @@ class SqliteStore:
     # ---------------------------------------------------------------------------------------------- reading
 
     def test(self) -> str:
+        files.refuse_unwritable(self._path.parent, "connect")
         if not self._path.exists():
             return f"{self._path.name} will be created"
         with self._reading("test") as connection:
             (version,) = connection.execute("SELECT sqlite_version()").fetchone()
-            return f"SQLite {version}, {len(sqlite.tables(connection))} tables in {self._path.name}"
+            return f"SQLite {version}, {counted(len(sqlite.tables(connection)), 'table')} in {self._path.name}"
 
     def state(self, key: PipelineKey) -> PipelineState:
         return self._from_ledger(lambda statements: ledger.state(statements, key), PipelineState())

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headgate.core.contracts import Scan
+from headgate.core.values import counted
 from headgate.io.cursor_values import Kind
 from headgate.io.duckdb.files import connect, told
 from headgate.io.duckdb.sessions import Session, quoted
@@ -40,7 +41,8 @@ class DuckdbReader:
 
     def test(self) -> str:
         with self._session("test") as session:
-            return f"DuckDB {session.value('SELECT version()')}, {len(session.tables())} tables in {self._path.name}"
+            tables = counted(len(session.tables()), "table")
+            return f"DuckDB {session.value('SELECT version()')}, {tables} in {self._path.name}"
 
     def tables(self) -> list[str]:
         with self._session("tables") as session:

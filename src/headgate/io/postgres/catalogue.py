@@ -100,9 +100,9 @@ def tables(statements: Statements) -> list[str]:
     return [name if default else f"{schema}.{name}" for default, schema, name in rows if not name.startswith(PREFIX)]
 
 
-def columns(statements: Statements, select: str) -> list[ServerColumn]:
-    """The columns that a SELECT would give; it is planned, and not run."""
-    with explained("schema", select[:100], Code.EXTRACTION_FAILED), statements.connection.cursor() as cursor:
+def columns(statements: Statements, select: str, name: str = "") -> list[ServerColumn]:
+    """The columns that a SELECT would give; it is planned, and not run. Errors call it by its ``name``."""
+    with explained("schema", (name or select)[:100], Code.EXTRACTION_FAILED), statements.connection.cursor() as cursor:
         cursor.execute(f"SELECT * FROM ({select}\n) AS q LIMIT 0")
         result, described = cursor.pgresult, cursor.description
         modifiers = [result.fmod(number) for number in range(result.nfields)] if result else []

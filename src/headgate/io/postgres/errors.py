@@ -132,6 +132,7 @@ _STATES: dict[str, Verdict] = {
     "3F000": (FatalError, Code.TABLE_NOT_FOUND, "check the name and the schema"),
     "42P07": (RetriableError, Code.CONFLICT, "another run created it meanwhile; try again"),
     "42710": (RetriableError, Code.CONFLICT, "another run created it meanwhile; try again"),
+    "42601": (FatalError, None, "write one SELECT, or one condition, in PostgreSQL's SQL"),
     "42703": (FatalError, Code.SCHEMA_MISMATCH, "compare the columns and their types"),
     "42701": (FatalError, Code.SCHEMA_MISMATCH, "compare the columns and their types"),
     "42804": (FatalError, Code.SCHEMA_MISMATCH, "compare the columns and their types"),

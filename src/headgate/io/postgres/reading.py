@@ -170,24 +170,28 @@ def _as(array: pa.Array[Any], field: pa.Field[Any]) -> pa.Array[Any]:
     return typed
 
 
-def server_columns(statements: Statements, relation: str, names: Sequence[str] | None) -> list[ServerColumn]:
+def server_columns(
+    statements: Statements, relation: str, names: Sequence[str] | None, name: str = ""
+) -> list[ServerColumn]:
     """The columns of ``relation`` (quoted, or a subselect): all, or those named, in that order."""
-    found = {column.name: column for column in catalogue.columns(statements, f"SELECT * FROM {relation}")}
-    for name in names or ():
-        if name not in found:
+    found = {column.name: column for column in catalogue.columns(statements, f"SELECT * FROM {relation}", name)}
+    for wanted in names or ():
+        if wanted not in found:
             raise FatalError(
                 Code.SCHEMA_MISMATCH,
-                f'there is no column "{name}"; {nearest(name, found)}',
+                f'there is no column "{wanted}"; {nearest(wanted, found)}',
                 operation="schema",
-                object=relation,
+                object=name or relation,
                 hint="existing columns: " + ", ".join(found),
             )
-    return [found[name] for name in (names or found)]
+    return [found[wanted] for wanted in (names or found)]
 
 
-def read_columns(statements: Statements, relation: str, names: Sequence[str] | None) -> list[ReadColumn]:
+def read_columns(
+    statements: Statements, relation: str, names: Sequence[str] | None, name: str = ""
+) -> list[ReadColumn]:
     """How the columns of ``relation`` are read."""
-    return [read_column(column) for column in server_columns(statements, relation, names)]
+    return [read_column(column) for column in server_columns(statements, relation, names, name)]
 
 
 def source_schema(columns: Sequence[ReadColumn], keys: tuple[str, ...] = ()) -> SourceSchema:

@@ -115,8 +115,8 @@ def _meet(load: Load, there: types.Json, field: pa.Field[Any]) -> str | None:
         return f"decimal({new.precision}, {new.scale})"
     raise _mismatch(
         load,
-        f'column "{there["name"]}" is {old} in the table, and the rows bring {new}',
-        f"cast it to {old}, or write to another table",
+        f'column "{there["name"]}" is {types.sql_name(old)} in the table, and the rows bring {types.sql_name(new)}',
+        f"cast it to {types.sql_name(old)}, or write to another table",
     )
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headgate.core.contracts import Scan, TableInfo, Transaction
-from headgate.core.errors import Code, FatalError
 from headgate.core.events import Emitter
 from headgate.core.ledger import (
     RESOLVE_QUARANTINE,
@@ -21,6 +20,7 @@ from headgate.core.ledger import (
     Watermark,
 )
 from headgate.core.runs import PipelineKey
+from headgate.core.values import counted
 from headgate.io import files, ledger
 from headgate.io.locks import file_lock
 from headgate.lake._iceberg import metadata, names, parked
@@ -39,14 +39,10 @@ class LakeStore:
 
     def test(self) -> str:
         root = self._catalogue.root
+        files.refuse_unwritable(root, "connect")
         with self._catalogue.reading() as session:
             if session is not None:
-                return f"Iceberg lake at {root}, {len(self._catalogue.tables())} tables"
-        existing = next(folder for folder in (root, *root.parents) if folder.exists())
-        if not existing.is_dir():
-            raise FatalError(
-                Code.STORAGE_FAILED, "a file is in the way", operation="test", object=str(existing), hint="move it away"
-            )
+                return f"Iceberg lake at {root}, {counted(len(self._catalogue.tables()), 'table')}"
         return f"Iceberg lake at {root}, nothing published yet"
 
     def lock(self, key: PipelineKey) -> AbstractContextManager[None]:

@@ -221,3 +221,27 @@ def to_json(type_: pa.DataType, ids: Iterator[int]) -> str | Json:
 def field_to_json(name: str, type_: pa.DataType, ids: Iterator[int]) -> Json:
     id_ = next(ids)
     return {"id": id_, "name": name, "required": False, "type": to_json(type_, ids)}
+
+
+_SQL_NAMES = {
+    pa.bool_(): "BOOLEAN",
+    pa.int8(): "TINYINT",
+    pa.int16(): "SMALLINT",
+    pa.int32(): "INTEGER",
+    pa.int64(): "BIGINT",
+    pa.float32(): "FLOAT",
+    pa.float64(): "DOUBLE",
+    pa.string(): "VARCHAR",
+    pa.binary(): "BLOB",
+    pa.date32(): "DATE",
+    pa.time64("us"): "TIME",
+    pa.timestamp("us"): "TIMESTAMP",
+    pa.timestamp("us", "UTC"): "TIMESTAMPTZ",
+}
+
+
+def sql_name(type_: pa.DataType) -> str:
+    """The type in the words of casts and plans; nested ones in Arrow's."""
+    if isinstance(type_, pa.Decimal128Type):
+        return f"DECIMAL({type_.precision}, {type_.scale})"
+    return _SQL_NAMES.get(type_, str(type_))

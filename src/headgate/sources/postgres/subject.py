@@ -47,14 +47,21 @@ class Subject:
         parts = [f"({self._sql(read.where)}\n)"] if read.where else []
         self.conditions = parts
 
+    @property
+    def told(self) -> str:
+        """What errors call it: the table, or the query as the user wrote it."""
+        return self.read.table or " ".join((self.read.query or "").split())
+
     def _sql(self, text: str) -> str:
         return bind(render_sql(text.strip().rstrip(";"), self.context.variables), self.read.parameters)
 
     def columns(self) -> list[ReadColumn]:
-        return read_columns(self.statements, self.source, self.read.columns)
+        if self.conditions:  # the server looks at the condition now, so that a plan finds what is wrong with it
+            catalogue.columns(self.statements, f"SELECT FROM {self.source}{self.where()}", f"where of {self.name}")
+        return read_columns(self.statements, self.source, self.read.columns, self.told)
 
     def server_columns(self) -> list[ServerColumn]:
-        return server_columns(self.statements, self.source, self.read.columns)
+        return server_columns(self.statements, self.source, self.read.columns, self.told)
 
     def keys(self) -> tuple[str, ...]:
         return catalogue.primary_key(self.statements, self.relation) if self.relation else ()
@@ -72,7 +79,8 @@ class Subject:
 
     def cursor_kind(self) -> Kind | None:
         """What the cursor column holds; None for types that have an order but no place in a position."""
-        found = {column.name: column for column in catalogue.columns(self.statements, f"SELECT * FROM {self.source}")}
+        columns = catalogue.columns(self.statements, f"SELECT * FROM {self.source}", self.told)
+        found = {column.name: column for column in columns}
         name = self.incremental.column
         if name not in found:
             raise FatalError(
