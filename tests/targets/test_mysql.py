@@ -12,10 +12,12 @@ from tests.mariadb import MariaServer
 
 from headgate.core.contracts import Rescue, Store
 from headgate.core.errors import Code, FatalError
+from headgate.core.events import Emitter
 from headgate.core.secrets import Secret
 from headgate.io.mysql.sessions import Session
 from headgate.targets import mysql
-from headgate.testing.place import Place, load, rows
+from headgate.testing.place import Place, entry, load, record, rows, stage
+from headgate.testing.store_quarantine import held_file
 from headgate.testing.stores import StoreContract
 
 
@@ -92,6 +94,47 @@ def test_what_a_constraint_rejects_is_a_dead_letter_with_its_reason(
     assert [word in reason for (_, reason), word in zip(told, ("CONSTRAINT", "PRIMARY", "null"), strict=True)] == [
         True
     ] * 3
+    place.close()
+
+
+def test_a_merge_is_done_once_and_what_it_counted_is_what_is_committed(mariadb_url: str, tmp_path: Path) -> None:
+    connection = mysql.Connection(url=Secret(mariadb_url))
+    place = Place(lambda: mysql.open_store("warehouse", connection, tmp_path), tmp_path / "_runs")
+    merge = load("t", "merge", keys=("id",))
+    place.run(1, [(merge, rows((1, "a"), (2, "b")))])
+    told: list[str] = []
+    claim, transaction = place.begin(place.store(), "run-2", 2, listeners=[lambda event: told.append(event.name)])
+    stage(transaction, [(merge, rows((2, "B"), (3, "c")))])
+    assert transaction.duplicates("t", ["name"]) == 0
+    transaction.hold(entry(), held_file(place))
+    (counted,) = transaction.counts()
+    session = Session(connection, "publish")
+    session.execute("INSERT INTO t (id, name) VALUES (4, 'd')")
+    session.close()
+    assert transaction.publish(record(claim, quarantine=(entry(),))) == [counted]
+    assert (counted.inserted, counted.updated, told.count("merge.after")) == (1, 1, 1)
+    assert place.pairs("t") == [(1, "a"), (2, "B"), (3, "c"), (4, "d")]
+    assert [found.id for found in place.store().quarantine(claim.key.project)] == ["q1"]
+    place.close()
+
+
+def test_what_was_merged_to_be_counted_is_taken_back_before_it_is_parked(mariadb_url: str, tmp_path: Path) -> None:
+    connection = mysql.Connection(url=Secret(mariadb_url))
+    place = Place(lambda: mysql.open_store("warehouse", connection, tmp_path), tmp_path / "_runs")
+    merge = load("t", "merge", keys=("id",))
+    place.run(1, [(merge, rows((1, "a")))])
+    claim, transaction = place.begin(place.store(), "run-2", 2, durable=True)
+    stage(transaction, [(merge, rows((1, "A"), (2, "b")))])
+    transaction.counts()
+    transaction.hold(entry("q1", "run-2"), held_file(place))
+    transaction.park(record(claim, quarantine=(entry("q1", "run-2"),)))
+    assert place.pairs("t") == [(1, "a")]
+    found = place.store().resume(claim, "run-2", Emitter(), tmp_path)
+    assert found is not None
+    found[0].publish(found[1])
+    assert place.pairs("t") == [(1, "A"), (2, "b")]
+    (kept,) = place.store().quarantine(claim.key.project)
+    assert sum(batch.num_rows for batch in place.store().held(kept)) == 2
     place.close()
 
 

@@ -54,8 +54,8 @@ class Session:
     def _run(self, statement: str, parameters: Sequence[Any]) -> Any:
         if parameters:
             return self.connection.exec_driver_sql(self._marked(statement), tuple(parameters))
-        # without parameters nothing in it is special
-        return self.connection.execution_options(no_parameters=True).exec_driver_sql(statement)
+        # without parameters nothing in it is special; SQLAlchemy doubles the marks of its own statements
+        return self.connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
 
     def _marked(self, statement: str) -> str:
         return statement if self._marks == "qmark" else percent_marks(statement)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,9 @@ class RelationalTransaction:
         self._staged_by = staged_by or claim.run_id
         self._opened: Session | None = backend.session("stage")
         self._tables: list[StagedTable] = []
+        self._merged: list[TableCommit] | None = None
+        """What the open transaction has done to the tables; None: none is open."""
+        self._held: list[tuple[QuarantineEntry, Path]] = []
         self._kept = False
         try:
             backend.guard(self._opened, claim)
@@ -73,6 +77,7 @@ class RelationalTransaction:
     # ---------------------------------------------------------------------------------------------- staging
 
     def stage(self, load: Load) -> Writer:
+        self._take_back()
         session = self._session
         session.operation = "stage"
         check(self._backend, session, load)
@@ -87,11 +92,16 @@ class RelationalTransaction:
 
     def restage(self, load: Load, stage: str, rows: int) -> None:
         """Take up a table that an earlier run staged."""
+        self._take_back()
         self._tables.append(StagedTable(load, self._backend.new_place(self._session, stage), rows))
 
     def hold(self, entry: QuarantineEntry, file: Path) -> None:
         session = self._session
         with self._emitter.during(Step.STAGE, object=entry.id):
+            if self._merged is not None:  # another transaction would end the one that has merged
+                ledger.hold_file(session, entry.id, file)
+                self._held.append((entry, file))
+                return
             session.begin()
             try:
                 parked.note(session, self._claim, "held", entry.id)
@@ -102,6 +112,8 @@ class RelationalTransaction:
                 raise
 
     def duplicates(self, table: str, columns: Sequence[str]) -> int:
+        if self._merge_if_in_place() is not None:
+            return merging.duplicates_in(self._backend, self._session, table, columns)
         for staged in self._tables:
             if staged.load.table != table:
                 continue
@@ -112,7 +124,8 @@ class RelationalTransaction:
         return merging.duplicates_in(self._backend, self._session, table, columns)
 
     def counts(self) -> list[TableCommit]:
-        return [self._expected(staged) for staged in self._tables]
+        merged = self._merge_if_in_place()
+        return [self._expected(staged) for staged in self._tables] if merged is None else list(merged)
 
     def _expected(self, staged: StagedTable) -> TableCommit:
         if not trials.needed(staged.load):
@@ -122,17 +135,53 @@ class RelationalTransaction:
 
     # ------------------------------------------------------------------------------------------- publishing
 
-    def publish(self, record: LedgerRecord) -> list[TableCommit]:
+    def _merge_if_in_place(self) -> list[TableCommit] | None:
+        """Merge in the transaction that :meth:`publish` will commit; None where tables are to be made first.
+
+        Making a table, where that commits by itself, would outlive a run that is refused: it waits for the publication.
+        """
+        if self._merged is None and (self._backend.transactional_ddl or self._shaped()):
+            with self._publishing() as session:
+                self._merged = self._merge(session)
+        return self._merged
+
+    def _shaped(self) -> bool:
+        """Whether all tables are there, with all the columns that rows are to be put into."""
         session = self._session
-        session.operation = "publish"
-        try:
-            session.begin()
-            commits = self._merge(session, record)
-        except RetriableError as error:
-            raise self._fenced_or(error) from None
-        except BaseException:
-            _quietly(session.rollback)
-            raise
+        return all(
+            session.find(load.table) is not None
+            and not check(self._backend, session, load)
+            and (load.rescue is None or session.find(load.rescue.table) is not None)
+            for load in (staged.load for staged in self._tables)
+        )
+
+    def _merge(self, session: Session) -> list[TableCommit]:
+        session.begin()
+        ledger.check_epoch(session, self._claim)  # before the work; nobody else can claim from here on
+        self._shape(session)
+        commits = []
+        for staged in self._tables:
+            with self._emitter.during(Step.MERGE, table=staged.load.table):
+                commits.append(merging.merge(self._backend, session, staged, self._store, self._claim.run_id))
+        return commits
+
+    def _take_back(self) -> None:
+        """End a transaction that has merged, before anything that would commit it; what it held is held again."""
+        if self._merged is None:
+            return
+        self._session.rollback()
+        self._merged = None
+        held, self._held = self._held, []
+        for entry, file in held:
+            self.hold(entry, file)
+
+    def publish(self, record: LedgerRecord) -> list[TableCommit]:
+        with self._publishing() as session:
+            commits = self._merge(session) if self._merged is None else self._merged
+            self._check_once(session, record)
+            with self._emitter.during(Step.LEDGER):
+                ledger.record(session, record)
+                parked.settle(session, self._staged_by)
         try:
             with self._emitter.during(Step.COMMIT):
                 self._commit(session, record)
@@ -143,21 +192,25 @@ class RelationalTransaction:
         self._close()
         return commits
 
-    def _merge(self, session: Session, record: LedgerRecord) -> list[TableCommit]:
-        ledger.check_epoch(session, record.claim)  # before the work; nobody else can claim from here on
-        self._check_once(session, record)
-        self._shape(session)
-        commits = []
-        for staged in self._tables:
-            with self._emitter.during(Step.MERGE, table=staged.load.table):
-                commits.append(merging.merge(self._backend, session, staged, self._store, record.claim.run_id))
-        with self._emitter.during(Step.LEDGER):
-            ledger.record(session, record)
-            parked.settle(session, self._staged_by)
-        return commits
+    @contextmanager
+    def _publishing(self) -> Iterator[Session]:
+        """The session, rolled back if what is done in it fails; ended by a newer run, it is fenced."""
+        session = self._session
+        session.operation = "publish"
+        try:
+            yield session
+        except RetriableError as error:
+            self._merged = None
+            raise self._fenced_or(error) from None
+        except BaseException:
+            self._merged = None
+            _quietly(session.rollback)
+            raise
 
     def _shape(self, session: Session) -> None:
         """Create tables and add columns: within the transaction, or before its work, additive only."""
+        if not self._backend.transactional_ddl and self._shaped():
+            return
         ddl = session if self._backend.transactional_ddl else self._backend.session("publish")
         try:
             for staged in self._tables:
@@ -214,6 +267,7 @@ class RelationalTransaction:
     # ---------------------------------------------------------------------------------------------- keeping
 
     def park(self, record: LedgerRecord) -> None:
+        self._take_back()
         session = self._session
         loads = [(staged.load, staged.stage[1], staged.rows) for staged in self._tables]
         with self._emitter.during(Step.STAGE, object="parked"):
