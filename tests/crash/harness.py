@@ -10,11 +10,12 @@ import json
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from headgate.core.events import Event, Listener, Step
 
@@ -92,31 +93,52 @@ class Outcome:
     report: dict[str, Any]
 
 
+class Child:
+    """An action in a forked process of its own, begun at once.
+
+    Tests fork from the main thread, and start no other for it. Beside threads that come and go, a child may get the
+    stack of one that was ending, with pointers to what Polars' allocator kept for it: DuckDB's next thread takes that
+    stack, and dies of them when it ends.
+    """
+
+    def __init__(self, action: Callable[[], dict[str, Any]], *, seconds: int = 60) -> None:
+        assert threading.current_thread() is threading.main_thread(), "children are forked from the main thread only"
+        self._read, write = os.pipe()
+        self._pid = os.fork()
+        if self._pid == 0:
+            os.close(self._read)
+            _report(action, write, seconds)
+        os.close(write)
+
+    def end(self) -> Outcome:
+        """Wait for it: how it ended."""
+        with os.fdopen(self._read, "rb") as pipe:
+            data = pipe.read()
+        _, status = os.waitpid(self._pid, 0)
+        if os.WIFSIGNALED(status):
+            assert os.WTERMSIG(status) in (signal.SIGKILL, signal.SIGALRM), f"died of signal {os.WTERMSIG(status)}"
+            return Outcome(True, {})
+        report = json.loads(data)
+        assert "crashed" not in report, report["crashed"]
+        return Outcome(False, report)
+
+
+def _report(action: Callable[[], dict[str, Any]], write: int, seconds: int) -> NoReturn:
+    """In the child: do it, tell the parent, and end."""
+    signal.alarm(seconds)
+    try:
+        data = json.dumps(action()).encode()
+    except BaseException:  # noqa: BLE001 - the report of a child that failed is its traceback
+        data = json.dumps({"crashed": traceback.format_exc()}).encode()
+    with os.fdopen(write, "wb") as pipe:
+        pipe.write(data)
+    sys.stdout.flush()
+    os._exit(0)
+
+
 def in_child(action: Callable[[], dict[str, Any]], *, seconds: int = 60) -> Outcome:
     """Run ``action`` in a forked child and wait for it."""
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(read)
-        signal.alarm(seconds)
-        try:
-            data = json.dumps(action()).encode()
-        except BaseException:  # noqa: BLE001 - the report of a child that failed is its traceback
-            data = json.dumps({"crashed": traceback.format_exc()}).encode()
-        with os.fdopen(write, "wb") as pipe:
-            pipe.write(data)
-        sys.stdout.flush()
-        os._exit(0)
-    os.close(write)
-    with os.fdopen(read, "rb") as pipe:
-        data = pipe.read()
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        assert os.WTERMSIG(status) in (signal.SIGKILL, signal.SIGALRM), f"died of signal {os.WTERMSIG(status)}"
-        return Outcome(True, {})
-    report = json.loads(data)
-    assert "crashed" not in report, report["crashed"]
-    return Outcome(False, report)
+    return Child(action, seconds=seconds).end()
 
 
 def run_here(root: Path, pipeline: str, listener: Listener | None = None, **options: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import time
@@ -25,29 +26,17 @@ APPENDS = [Scenario(SOURCES[1], "append", target) for target in TARGETS]
 
 def at_once(actions: list[Callable[[], dict[str, Any]]]) -> list[dict[str, Any]]:
     """Do things in processes that start at the same moment; their reports."""
-    import threading
-
     gate_read, gate_write = os.pipe()
 
     def held(action: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         os.close(gate_write)
-        os.read(gate_read, 1)
+        os.read(gate_read, 1)  # ends once nobody can write any more: neither the parent nor a child on its way here
         return action()
 
-    reports: list[dict[str, Any]] = [{} for _ in actions]
-
-    def one(place: int) -> None:
-        reports[place] = harness.in_child(lambda: held(actions[place])).report
-
-    threads = [threading.Thread(target=one, args=(place,)) for place in range(len(actions))]
-    for thread in threads:
-        thread.start()
-    time.sleep(0.1)
+    children = [harness.Child(functools.partial(held, action)) for action in actions]
     os.close(gate_write)
-    for thread in threads:
-        thread.join()
     os.close(gate_read)
-    return reports
+    return [child.end().report for child in children]
 
 
 def race(world: World, times: int) -> None:
