@@ -29,7 +29,7 @@ def test_functions_are_loaded_while_another_thread_imports(tmp_path: Path) -> No
     sys.setswitchinterval(1e-6)
     thread.start()
     try:
-        for number in range(200):
+        for number in range(50):
             (tmp_path / f"m{number}.py").write_text("def one():\n    return 1\n")
             assert load_function(f"m{number}:one", tmp_path)() == 1
     finally:

@@ -90,6 +90,32 @@ def test_a_run_that_is_not_there_or_not_the_only_one_is_said_so(history: History
     assert caught.value.code is Code.NOT_FOUND
 
 
+def test_a_history_that_can_be_written_passes_its_test_and_is_left_as_it_was(history: History) -> None:
+    history.record("shop", receipt(1))
+    history.test()
+    assert history.runs("shop") == [receipt(1)]
+
+
+def test_a_folder_that_may_not_be_written_is_found_without_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tests may run as root, whom permissions do not stop."""
+    monkeypatch.setattr("headgate.io.files.os.access", lambda *_: False)
+    with pytest.raises(FatalError, match="is not writable") as refused:
+        History("sqlite:///.headgate/state.db", tmp_path).test()
+    assert refused.value.code is Code.STORAGE_FAILED
+
+
+def test_a_disk_without_room_for_a_commit_is_found_without_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headgate.io.files.LEAST_FREE", 2**62)
+    with pytest.raises(FatalError) as refused:
+        History("sqlite:///.headgate/state.db", tmp_path).test()
+    assert refused.value.code is Code.DISK_FULL
+    assert not (tmp_path / ".headgate").exists()
+
+
 def test_a_history_that_is_no_database_is_said_so_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "state.db").write_bytes(b"this is not a database" * 100)
     with pytest.raises(FatalError, match="not a database") as caught:
