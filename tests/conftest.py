@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -60,6 +61,12 @@ log_min_messages = fatal
 
 GUARDED = "guarded"
 """A role that logs in with a password only."""
+
+
+def pytest_sessionstart() -> None:
+    """A shell that runs the tests in the background lets them, and all programs that they start, ignore Ctrl-C."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)
