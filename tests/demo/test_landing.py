@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from headgate.core.errors import Code, FatalError
 from headgate.demo.landing import (
     Archive,
     Shipped,
@@ -102,8 +103,9 @@ def test_a_second_delivery_of_the_same_days_has_a_name_of_its_own(sdist: Path, t
 
 
 def test_an_archive_without_a_table_says_so(sdist: Path, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"holds no weather\.csv"):
+    with pytest.raises(FatalError, match=r"holds no weather\.csv") as refused:
         land_weather(Archive(sdist), tmp_path)
+    assert refused.value.code is Code.USAGE
 
 
 def test_a_landing_that_fails_leaves_nothing(tmp_path: Path) -> None:
