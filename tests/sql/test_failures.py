@@ -25,7 +25,23 @@ COLUMNS = {
     "day": "DATE",
 }
 STEP = StepInput(tuple(Column(*item) for item in COLUMNS.items()))
-LEAVES = st.sampled_from([*COLUMNS, "1", "0", "2.5", "1e300", "99999999999", "'x'", "'7'", "NULL", "TRUE"])
+LEAVES = st.sampled_from(
+    [
+        *COLUMNS,
+        "1",
+        "0",
+        "2.5",
+        "1e300",
+        "99999999999",
+        "-3",
+        "'2024-02-30'",
+        "'2024-02-29'",
+        "'x'",
+        "'7'",
+        "NULL",
+        "TRUE",
+    ]
+)
 OPERATORS = st.sampled_from(
     ["+", "-", "*", "/", "//", "%", "=", "<", "<>", ">=", "AND", "OR", "||", "IS NOT DISTINCT FROM", "LIKE"]
 )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from headgate.core import loads
 from headgate.core.events import Emitter
+from headgate.core.grounds import Ground
 from headgate.core.ledger import Claim, LedgerRecord, PipelineState, PublishedRun, QuarantineEntry, Watermark
 from headgate.core.models import ConnectionOptions, ReadOptions
 from headgate.core.runs import PipelineKey, TableCommit
@@ -79,11 +80,13 @@ class SourceSchema:
         casts: columns whose true type is another than the raw one, as SQL type names. The plan's first step casts
             them; a value that does not fit is a row error, kept with its raw text.
         keys: the primary key, where known.
+        ground: what a plan may ask the source to leave out.
     """
 
     raw: pa.Schema
     casts: Mapping[str, str] = field(default_factory=dict)
     keys: tuple[str, ...] = ()
+    ground: Ground = field(default_factory=Ground)
 
 
 @dataclass
@@ -94,6 +97,7 @@ class Scan:
     None means the window's own ``high``. ``close`` releases connections and is always called. ``whole``: these are all
     rows that there are, though the mode gives changes only: the source was emptied meanwhile. ``query``: what a
     server was asked, for logs. ``cancel`` makes a read that another thread waits for end soon, with any error.
+    ``left_out()``: after the last batch, how many rows each condition of :meth:`Sifts.sifted` left out.
     """
 
     schema: SourceSchema
@@ -105,6 +109,7 @@ class Scan:
     whole: bool = False
     query: str = ""
     cancel: Callable[[], None] = lambda: None
+    left_out: Callable[[], Sequence[int]] = tuple
 
 
 Lookup = Callable[[Sequence[str], Sequence[tuple[str, ...]], str], Mapping[tuple[str, ...], str | None]]
@@ -174,6 +179,15 @@ class Narrows(Protocol):
 
     def narrowed(self, read: ReadOptions, column: str, values: Sequence[Any]) -> ReadOptions:
         """The same read, of rows whose column has one of the values (texts, whole numbers, None); or of more rows."""
+
+
+@runtime_checkable
+class Sifts(Protocol):
+    """A source that can leave rows out, as far as the ``ground`` of its schema says."""
+
+    def sifted(self, read: ReadOptions, context: ReadContext, window: Window, keeps: Sequence[str]) -> Scan:
+        """A scan without the rows for which one of the conditions is not true, unless a value of the row may be in
+        error: those come in any case. A row is counted at the first condition, in the same snapshot."""
 
 
 # --------------------------------------------------------------------------------------------------- writing

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from headgate.config.models import Endpoint, Pipeline
 from headgate.core.contracts import BASIC, Column, ReadContext, SourceSchema, TypeBinder, Window
 from headgate.core.errors import Code, FatalError, HeadgateError
+from headgate.core.grounds import Ground
 from headgate.core.ledger import PipelineState
 from headgate.core.models import ReadOptions
 from headgate.core.sites import Site, SitedSource, SitedStore
@@ -158,7 +159,7 @@ def gather(
             tuple(store.name for store in workspace.stores_of(pipeline)),
             context.variables,
             resume,
-            _sites(workspace, pipeline, context, state) if resume is None else Sites(),
+            _sites(workspace, pipeline, context, state, schemas[main].ground) if resume is None else Sites(),
             _tables(workspace, pipeline),
         )
 
@@ -174,17 +175,20 @@ def gather(
     return Gathered(plan, {relation.name: relation for relation in relations}, schemas)
 
 
-def _sites(workspace: Workspace, pipeline: Pipeline, context: ReadContext, state: PipelineState) -> Sites:
+def _sites(
+    workspace: Workspace, pipeline: Pipeline, context: ReadContext, state: PipelineState, ground: Ground
+) -> Sites:
     """What the systems say of themselves; nothing where they can only be read and written."""
     if pipeline.engine == "duckdb":
         return Sites()
     source, read = workspace.source(pipeline.source_endpoint(0)), pipeline.sources[0]
     stores = workspace.stores_of(pipeline)
     if not isinstance(source, SitedSource) or not all(isinstance(store, SitedStore) for store in stores):
-        return Sites(targets=tuple(Site() for _ in stores))
+        return Sites(targets=tuple(Site() for _ in stores), ground=ground)
     mark = state.watermarks.get(source.identity(read)[0])
     here = source.site(read, context, mark.position if mark else None)
-    return Sites(here, tuple(store.site() if isinstance(store, SitedStore) else Site() for store in stores))
+    there = tuple(store.site() if isinstance(store, SitedStore) else Site() for store in stores)
+    return Sites(here, there, ground)
 
 
 def _scan(

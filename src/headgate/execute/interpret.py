@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from headgate.core.contracts import Scan as OpenScan
-from headgate.core.contracts import SourceSchema, Window
+from headgate.core.contracts import Sifts, SourceSchema, Window
 from headgate.core.errors import Code, FatalError, RetriableError
 from headgate.core.events import Step, shortened
 from headgate.execute.audit import audit
@@ -148,7 +148,8 @@ class Interpreter:
             if stage.source is None:
                 opened = self._replayed(stage)
             else:
-                opened = self._open(run.gathered.relations[stage.relation], stage.reads)
+                opened = self._open(run.gathered.relations[stage.relation], stage.reads, stage.keeps)
+                self.counter.left_out = opened.left_out
             run.scans.append(opened)
             self.main = (stage, opened)
             _tell_query(outcome, opened)
@@ -174,14 +175,19 @@ class Interpreter:
             touched(run, affected)
             self._register_main(stage, self.again or self._read_again(stage, narrow=True))
 
-    def _open(self, relation: Relation, columns: tuple[str, ...] = ()) -> OpenScan:
+    def _open(self, relation: Relation, columns: tuple[str, ...] = (), keeps: tuple[str, ...] = ()) -> OpenScan:
         run = self.run
         read = relation.read.model_copy(update={"columns": columns}) if columns else relation.read
         window = run.window if relation.source == 0 else None
         if run.request.limit is not None and window is not None and relation.read.mode == "full":
             window = replace(window, limit=min(run.request.limit, window.limit or run.request.limit))
         source = run.workspace.source(relation.endpoint)
-        opened = source.scan(read, context_with_lookup(run, read), window or FULL)
+        context, within = context_with_lookup(run, read), window or FULL
+        if keeps and run.request.limit is None:
+            assert isinstance(source, Sifts), "a source with a ground sifts"
+            opened = source.sifted(read, context, within, keeps)
+        else:
+            opened = source.scan(read, context, within)
         run.whole = run.whole or opened.whole
         if relation.source is not None and window is not None:
             run.positions[relation.source] = window.high

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -121,6 +121,7 @@ def drain(run: Run, pour: Pour, counter: Counter) -> None:
     for name, spool in spools.items():
         with run.emitter.during(Step.SPOOL, relation=name):
             spool.register(run.session, name)
+    counter.add_left_out(run, transform, splitter)
     rows_in = counter.rows_in(run, transform, splitter)
     run.passes.append(PassResult(transform, check, rows_in, splitter.tally))
 
@@ -157,6 +158,8 @@ class Counter:
 
     extracted: int = 0
     counted: bool = False
+    left_out: Callable[[], Sequence[int]] = tuple
+    """How many rows the source left out for each of the first filters, once all are read."""
 
     def count(self, reader: pa.RecordBatchReader, limit: int | None) -> pa.RecordBatchReader:
         """The same stream, counted, cut at ``limit`` rows."""
@@ -174,6 +177,16 @@ class Counter:
                     return
 
         return pa.RecordBatchReader.from_batches(reader.schema, batches())
+
+    def add_left_out(self, run: Run, transform: Transform, splitter: Splitter) -> None:
+        """Rows that never came were read and dropped all the same: the first pass counts them at their filters."""
+        if any(earlier.transform.reads == transform.reads for earlier in run.passes):
+            return
+        counts, self.left_out = self.left_out(), tuple
+        self.extracted += sum(counts)
+        splitter.tally.seen += sum(counts)
+        for drop, count in zip(transform.verdict.drops, counts, strict=False):
+            splitter.tally.dropped[drop.code] += count
 
     def rows_in(self, run: Run, transform: Transform, splitter: Splitter) -> int:
         """How many rows went into a pass: those of the pass before, or those of the source."""

@@ -23,6 +23,7 @@ from headgate.plan.places import located
 from headgate.plan.prepare import prepared
 from headgate.plan.reading import narrowed_scan
 from headgate.plan.rules import RuleBook, alone
+from headgate.plan.sifting import sifted_scan
 from headgate.plan.stages import (
     KEY_COLUMNS,
     Acknowledge,
@@ -381,6 +382,7 @@ class _Compiler:
             placement, move = Placement("duckdb", "groups are read again, which only the engine does"), None
         if move is None and affected is None and self.inputs.resume is None:
             work = narrowed_scan(work, audit, self.pipeline.sources[0], self._bind)
+            work = sifted_scan(work, self.trails, self.inputs.sites.ground, self._bind)
         stages: tuple[Stage, ...] = (
             Claim(self.pipeline.name, stores[0]),
             *([move] if move else []),

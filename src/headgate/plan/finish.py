@@ -36,7 +36,7 @@ def fingerprint(stages: Sequence[Stage]) -> str:
         if isinstance(stage, Move):
             continue
         document = asdict(stage)
-        for told in ("note", "lineage"):
+        for told in ("note", "lineage", "keeps", "unsifted"):
             document.pop(told, None)
         documents.append([type(stage).__name__, document])
     return hashlib.sha256(json.dumps(documents, sort_keys=True, default=str).encode()).hexdigest()[:32]

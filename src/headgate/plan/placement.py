@@ -7,7 +7,7 @@ turns up that must be held back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -15,17 +15,16 @@ from sqlglot import exp
 
 from headgate.core.contracts import Column
 from headgate.core.errors import Code, FatalError
+from headgate.core.grounds import Ground
 from headgate.core.sites import Site
+from headgate.plan.derivation import Derivation, types_over
 from headgate.plan.passes import DIALECT, Bind
 from headgate.plan.sets import set_query
 from headgate.plan.stages import Audit, Check, Keep, Move, Place, Placement, Scan, Stage, Transform, Write
 from headgate.plan.trail import Step, Trail
-from headgate.plan.trees import table
-from headgate.sql.expressions import rename_columns
 from headgate.sql.postgres import Translator, Untranslatable, asks_failure, typed
-from headgate.sql.shapes import ALIVE, Branch, Call, Deduplicate, Drop, Lookup, Note, Project, Reshape, column
+from headgate.sql.shapes import ALIVE, Branch, Call, Deduplicate, Drop, Lookup, Note, Project, Reshape
 
-MAX_NODES = 20_000
 WHY: Mapping[Place, str] = {
     "duckdb": "",
     "relay": "nothing changes the rows: their bytes pass as they are",
@@ -36,10 +35,14 @@ WHY: Mapping[Place, str] = {
 
 @dataclass(frozen=True)
 class Sites:
-    """What is known of the systems: of the main source, and of each target's store."""
+    """What is known of the systems: of the main source, and of each target's store.
+
+    ``ground``: what the main source may be asked to leave out.
+    """
 
     source: Site = field(default_factory=Site)
     targets: tuple[Site, ...] = ()
+    ground: Ground = field(default_factory=Ground)
 
 
 def place(
@@ -82,8 +85,7 @@ class _Mover:
         self._check = next(stage for stage in stages if isinstance(stage, Check))
         self._audit, self._sites, self._bind = audit, sites, bind
         self._trail = trails[self._pass.relation]
-        self._values = {item.name: column(item.name) for item in self._scan.columns}
-        self._base: tuple[Column, ...] = self._scan.columns
+        self._derivation = Derivation(self._scan, bind)
 
     def move(self, wanted: str) -> Move:
         self._reachable()
@@ -91,7 +93,7 @@ class _Mover:
         if wanted == "auto" and any(rule.action == "quarantine" for rule in self._check.rules):
             raise Untranslatable("a rule holds rows back, and the engine splits them while it reads them once")
         where = self._walk()
-        columns = tuple((item.name, self._translate(self._values[item.name])) for item in self._pass.columns)
+        columns = tuple((item.name, self._translate(self._derivation.values[item.name])) for item in self._pass.columns)
         changed = bool(where) or any(sql != _quoted(name) for name, sql in columns)
         one = self._sites.source.place == self._sites.targets[0].place
         kind: Place = "server" if one else "source" if changed else "relay"
@@ -142,17 +144,15 @@ class _Mover:
         for step in self._trail.steps:
             match step.shape:
                 case Project() if step.applied < 0:
-                    # the source's casts: there its columns have their true types already
-                    types = {item.name: item.type for item in self._after(step)}
-                    self._base = tuple(Column(item.name, types[item.name]) for item in self._base)
+                    self._derivation.cast(self._after(step))
                 case Project():
                     if not all(asks_failure(flag.condition) for flag in step.shape.flags):
                         raise Untranslatable("a step finds errors in rows by itself")
-                    self._values = {name: self._over(value) for name, value in step.shape.columns}
+                    self._derivation.project(step.shape)
                 case Drop():
                     if step.shape.relations:
                         raise Untranslatable("a filter looks into another relation")
-                    where.append(f"({self._translate(self._over(step.shape.keep))}) IS TRUE")
+                    where.append(f"({self._translate(self._derivation.over(step.shape.keep))}) IS TRUE")
                 case Note():
                     pass
                 case Deduplicate() | Lookup() | Reshape() | Call() | Branch():
@@ -165,30 +165,8 @@ class _Mover:
         number = self._trail.steps.index(step) + 1
         return self._trail.steps[number].columns if number < len(self._trail.steps) else self._pass.columns
 
-    def _over(self, value: exp.Expr) -> exp.Expr:
-        found = rename_columns(
-            value,
-            {
-                name: exp.paren(known) if not isinstance(known, exp.Column) else known
-                for name, known in self._values.items()
-            },
-        )
-        if sum(1 for _ in found.walk()) > MAX_NODES:
-            raise Untranslatable("the expressions are too long when they are put into each other")
-        return found
-
     def _translate(self, value: exp.Expr) -> str:
-        return Translator(typed(value, self._types(self._scan.relation, self._base))).sql(value)
-
-    def _types(self, relation: str, columns: Sequence[Column]) -> Callable[[exp.Expr], list[str]]:
-        def bind(query: exp.Expr) -> list[str]:
-            assert isinstance(query, exp.Select)
-            try:
-                return [found.type for found in self._bind(query.from_(table(relation)), relation, columns)]
-            except FatalError as error:  # a part that means nothing by itself
-                raise Untranslatable(error.message) from None
-
-        return bind
+        return Translator(self._derivation.types(value)).sql(value)
 
     def _checking(self) -> tuple[str, ...]:
         """For each row rule, in their order, the condition of rows that break it."""
@@ -197,7 +175,7 @@ class _Mover:
             holds = rule.holds.copy().transform(
                 lambda node: exp.true() if isinstance(node, exp.Column) and node.name == ALIVE else node
             )
-            types = typed(holds, self._types(self._pass.relation, self._pass.columns))
+            types = typed(holds, types_over(self._bind, self._pass.relation, self._pass.columns))
             parts.append(f"NOT ({Translator(types).sql(holds)})")
         return tuple(parts)
 

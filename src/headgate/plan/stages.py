@@ -152,7 +152,8 @@ class Scan:
 
     ``unique``: columns that must be unique in it, checked before the main source is read. ``repeatable``: it is
     scanned more than once, so batches are kept. ``options``: a hash of what chooses its rows. ``reads``: the columns
-    that are read, where others are not needed.
+    that are read, where others are not needed. ``keeps``: conditions in the source's SQL, of the first filters in their
+    order; rows for which one is not true are left out there, and counted. ``unsifted``: why the next filter's are not.
     """
 
     relation: str
@@ -168,6 +169,8 @@ class Scan:
     note: str = ""
     affected: Affected | None = None
     reads: tuple[str, ...] = ()
+    keeps: tuple[str, ...] = ()
+    unsifted: str = ""
 
 
 Place = Literal["duckdb", "relay", "source", "server"]

@@ -98,6 +98,10 @@ def _scan(stage: Scan) -> str:
         text += f" to look rows up as {stage.relation}"
     if stage.unique:
         text += f"; {', '.join(stage.unique)} must be unique there"
+    if stage.keeps:
+        text += f"; the source leaves out all but {' AND '.join(stage.keeps)}"
+    if stage.unsifted:
+        text += f"; {stage.unsifted}"
     if stage.affected is not None:
         keys, asked = ", ".join(stage.affected.keys), ", ".join(stage.affected.pushed)
         told = f", asked of the source by {asked} if they are few" if asked else ""

@@ -18,10 +18,11 @@ from headgate.core.contracts import Interval, ReadContext, Scan, Source, SourceS
 from headgate.core.errors import Code, FatalError, nearest
 from headgate.core.models import ReadOptions
 from headgate.core.values import counted
-from headgate.io import comparing, sqlite, sqlite_rows
+from headgate.io import comparing, sqlite, sqlite_rows, sqlite_sifting
 from headgate.io.cursor import Cursor, Found
 from headgate.io.cursor_values import Value, coerce
 from headgate.io.narrowing import narrowed
+from headgate.io.sifting import obstacle
 from headgate.io.sqlite import Connection, TableColumn, told
 from headgate.io.sqlite_cursor import TimeText, bindable, comparable, find_kind, mixed
 from headgate.io.sqlite_rows import ReadColumn
@@ -145,7 +146,10 @@ class SqliteSource:
             return comparing.schema(self, read, context)
         with self._connected("schema") as connection:
             relation = self._relation(connection, read, context)
-            return _schema(relation, self._columns(connection, relation, read, None if context.interval else since))
+            columns = self._columns(connection, relation, read, None if context.interval else since)
+            found = [relation.column(column.name) for column in columns]
+            ground = sqlite_sifting.ground(found, columns, obstacle(read, context))
+            return replace(_schema(relation, columns), ground=ground)
 
     def probe(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> Window | None:
         if read.mode in comparing.COMPARED:
@@ -161,12 +165,23 @@ class SqliteSource:
     def scan(self, read: ReadOptions, context: ReadContext, window: Window) -> Scan:
         if read.mode in comparing.COMPARED:
             return comparing.scan(self, read, context, window)
+        return self.sifted(read, context, window, ())
+
+    def sifted(self, read: ReadOptions, context: ReadContext, window: Window, keeps: Sequence[str]) -> Scan:
+        """All rows of the window, or those that conditions keep."""
         connection = self._connect()
         with told("scan", self._path):
             connection.execute("BEGIN")
             relation = self._relation(connection, read, context)
             columns = self._columns(connection, relation, read, None if context.interval else window.since)
             statement, values, cursor = self._statement(connection, relation, read, columns, window, context.interval)
+            left_out: Sequence[int] = ()
+            if keeps:
+                found = [relation.column(column.name) for column in columns]
+                sifting = sqlite_sifting.sifting(keeps, found, columns)
+                counting = f"SELECT {', '.join(sifting.counts())} FROM ({statement})"
+                left_out = connection.execute(counting, values).fetchone()
+                statement = f"SELECT * FROM ({statement}) WHERE {sifting.condition()}"
         batch_size = read.batch_size or context.batch_size
         rows = connection.cursor()
         batches = sqlite_rows.read(rows, statement, values, columns, batch_size, read.table or "query")
@@ -176,7 +191,7 @@ class SqliteSource:
                 rows.close()  # else a statement that is not read to its end would keep its lock
             self._close(connection)
 
-        scan = Scan(_schema(relation, columns), batches, close=close, query=statement)
+        scan = Scan(_schema(relation, columns), batches, close=close, query=statement, left_out=lambda: left_out)
         if cursor is not None:
             delivery = cursor.deliver(batches, window)
             scan.batches, scan.position = delivery.reader, delivery.position

@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 
 from sqlglot import exp
 
@@ -20,6 +21,9 @@ _DOUBLE = SqlType("DOUBLE", "float")
 _BIGINT = SqlType("BIGINT", "integer", low=-(2**63), high=2**63 - 1)
 _TEXT = SqlType("VARCHAR", "text")
 _NULL = SqlType("NULL", "other")
+_WHOLE = re.compile(r"-?\d+")
+_NUMBER = re.compile(r"-?(\d+)(?:\.(\d+))?")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d(\.\d{1,6})?)?")
 _NUMBERS = ("integer", "decimal", "float")
 _MAX_DIGITS = 38
 
@@ -75,12 +79,16 @@ def _type(node: exp.Expr, types: dict[str, str]) -> SqlType | None:  # noqa: C90
             return _NULL
         case exp.Paren():
             return _type(node.this, types)
+        case exp.Neg() if isinstance(node.this, exp.Literal):
+            return _literal(node.this)
         case exp.TryCast():
             return parse_type(node.to.sql("duckdb")) if _type(node.this, types) else None
         case exp.Cast():
             return _converted(node, types)
         case exp.Is() if isinstance(node.expression, exp.Null):
             return _BOOLEAN if _type(node.this, types) else None
+        case exp.Is() if isinstance(node.expression, exp.Boolean):
+            return _BOOLEAN if _type(node.this, types) == _BOOLEAN else None
         case exp.Not() | exp.And() | exp.Or():
             sides = [_type(part, types) for part in node.iter_expressions()]
             return _BOOLEAN if all(side and (side.family == "boolean" or side is _NULL) for side in sides) else None
@@ -105,18 +113,31 @@ def _type(node: exp.Expr, types: dict[str, str]) -> SqlType | None:  # noqa: C90
 
 
 def _converted(node: exp.Cast, types: dict[str, str]) -> SqlType | None:
-    """A cast raises for no row if its type holds every value; a text that is a date is one."""
+    """A cast raises for no row if its type holds every value; a text that is a date, a moment or a number is one."""
     source, target = _type(node.this, types), parse_type(node.to.sql("duckdb"))
-    dated = target.family == "date" and isinstance(node.this, exp.Literal) and _is_date(node.this.name)
-    return target if dated or (source is not None and fits(source, target)) else None
+    read = isinstance(node.this, exp.Literal) and node.this.is_string and _reads(node.this.name, target)
+    return target if read or source == target or (source is not None and fits(source, target)) else None
 
 
-def _is_date(text: str) -> bool:
+def _reads(text: str, target: SqlType) -> bool:
+    """Whether a text is surely read as a value of a type."""
     try:
-        date.fromisoformat(text)
+        match target.family:
+            case "date":
+                return date.fromisoformat(text) is not None
+            case "timestamp":
+                return _MOMENT.fullmatch(text) is not None and datetime.fromisoformat(text) is not None
+            case "integer":
+                return _WHOLE.fullmatch(text) is not None and target.low <= int(text) <= target.high
+            case "decimal":
+                found = _NUMBER.fullmatch(text)
+                return (
+                    found is not None and len(found[1]) <= target.whole_digits and len(found[2] or "") <= target.scale
+                )
+            case _:
+                return False
     except ValueError:
         return False
-    return True
 
 
 def _literal(node: exp.Literal) -> SqlType | None:
@@ -137,6 +158,12 @@ def _comparison(nodes: Sequence[exp.Expr], types: dict[str, str]) -> SqlType | N
     sides = [side for side in found if side is not None and side is not _NULL]
     if None in found or not sides:
         return None
+    times = {side.name: side for side in sides if side.family in ("date", "timestamp")}
+    if len(times) == 1:  # a text beside a time is read as one
+        (moment,) = times.values()
+        texts = [node for node, side in zip(nodes, found, strict=True) if side is _TEXT]
+        if all(isinstance(node.unnest(), exp.Literal) and _reads(node.unnest().name, moment) for node in texts):
+            sides = [side for side in sides if side is not _TEXT]
     if all(side.family in _NUMBERS for side in sides):
         if any(side.family == "float" for side in sides):
             return _BOOLEAN

@@ -26,6 +26,7 @@ class DuckdbReader:
     """One file, read-only."""
 
     product = "DuckDB"
+    dialect = "duckdb"
 
     def __init__(self, path: Path, timeout: timedelta) -> None:
         self._path, self._timeout = path, timeout
@@ -74,11 +75,29 @@ class DuckdbReader:
     def before_open(self, name: str, kind: Kind) -> tuple[datetime | None, str]:  # noqa: ARG002
         return None, ""  # while we read, nobody writes
 
+    def value(self, column: ReadColumn) -> str | None:
+        """The same engine compares it, where it is handed over as it is."""
+        name = quote_name(column.name)
+        return name if column.cast is None and column.expression == name else None
+
+    def sound(self, column: ReadColumn) -> str | None:
+        name = quote_name(column.name)
+        if column.cast is not None:
+            return f"{name} IS NULL OR TRY_CAST({column.expression} AS {column.cast}) IS NOT NULL"
+        return None if column.expression == name else f"{name} IS NULL OR TRY({column.expression}) IS NOT NULL"
+
     def stream(
         self, select: str, columns: Sequence[ReadColumn], batch_rows: int, name: str
     ) -> tuple[pa.RecordBatchReader, Callable[[], None]]:
+        batches, close, _ = self.stream_counted(select, (), "", columns, batch_rows, name)
+        return batches, close
+
+    def stream_counted(
+        self, select: str, counting: Sequence[str], rest: str, columns: Sequence[ReadColumn], batch_rows: int, name: str
+    ) -> tuple[pa.RecordBatchReader, Callable[[], None], Callable[[], Sequence[int]]]:
         import pyarrow as pa
 
+        counts: list[int] = []
         schema = pa.schema([pa.field(column.name, column.arrow) for column in columns])
         connection = connect(self._path, self._timeout)
         open_: list[Any] = []
@@ -92,6 +111,8 @@ class DuckdbReader:
         self._streams.append(closing)
         try:
             with told("scan", name):
+                if counting:  # while we read, nobody writes: both statements see one state
+                    counts.extend(connection.sql(f"SELECT {', '.join(counting)} {rest}").fetchall()[0])
                 open_.append(connection.sql(select).to_arrow_reader(batch_rows))
         except BaseException:
             closing()
@@ -108,7 +129,7 @@ class DuckdbReader:
                         ]
                         yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
-        return pa.RecordBatchReader.from_batches(schema, batches()), closing
+        return pa.RecordBatchReader.from_batches(schema, batches()), closing, lambda: counts
 
     def close(self) -> None:
         while self._streams:

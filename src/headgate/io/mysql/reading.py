@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
 from headgate.core.secrets import mask
 from headgate.io.cursor_values import Kind
+from headgate.io.mysql import sifting
 from headgate.io.mysql.connection import Connection, arrow_url, encrypted, place, settings
 from headgate.io.mysql.errors import explained, told
 from headgate.io.mysql.sessions import Session, quoted
@@ -46,6 +47,7 @@ class MysqlReader:
     """One server's database, read through a session that is kept, and replaced when it has gone."""
 
     product = "MySQL"
+    dialect = "mysql"
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -123,6 +125,18 @@ class MysqlReader:
         else:
             batches, close = self._through_arrow(select, schema, batch_rows, name)
         return pa.RecordBatchReader.from_batches(schema, batches), close
+
+    value = staticmethod(sifting.value)
+    sound = staticmethod(sifting.sound)
+
+    def stream_counted(
+        self, select: str, counting: Sequence[str], rest: str, columns: Sequence[ReadColumn], batch_rows: int, name: str
+    ) -> tuple[pa.RecordBatchReader, Callable[[], None], Callable[[], Sequence[int]]]:
+        """Rows and counts are one statement, and so see one state: the counts are a row of their own."""
+        union, extended = sifting.with_counts(select, counting, rest, columns)
+        rows, close = self.stream(union, extended, batch_rows, name)
+        counts: list[int] = []
+        return sifting.without_counts(rows, len(columns), counts), close, lambda: counts
 
     def _through_arrow(
         self, select: str, schema: pa.Schema, batch_rows: int, name: str

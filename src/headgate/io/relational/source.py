@@ -7,10 +7,11 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Protocol, get_args, runtime_checkable
 
 from headgate.core.contracts import ReadContext, Scan, SourceSchema, Window
 from headgate.core.errors import Code, FatalError
+from headgate.core.grounds import Ground
 from headgate.core.models import Incremental, ReadOptions
 from headgate.io import comparing
 from headgate.io.cursor import Cursor, Found
@@ -18,6 +19,7 @@ from headgate.io.cursor_values import Kind, coerce
 from headgate.io.narrowing import narrowed
 from headgate.io.relational.columns import ReadColumn, chosen, no_column, source_schema
 from headgate.io.relational.statements import user_sql
+from headgate.io.sifting import Sifting, obstacle
 from headgate.sql.literals import quote_name
 
 if TYPE_CHECKING:
@@ -63,6 +65,24 @@ class Reader(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class SiftingReader(Protocol):
+    """A reader whose database leaves rows out, and counts them in the snapshot that it reads."""
+
+    dialect: str
+
+    def value(self, column: ReadColumn) -> str | None:
+        """SQL for the column's value in its true type, as conditions compare it; None: they cannot."""
+
+    def sound(self, column: ReadColumn) -> str | None:
+        """A condition under which a value has no error in it; None: it never has one."""
+
+    def stream_counted(
+        self, select: str, counting: Sequence[str], rest: str, columns: Sequence[ReadColumn], batch_rows: int, name: str
+    ) -> tuple[pa.RecordBatchReader, Callable[[], None], Callable[[], Sequence[int]]]:
+        """As ``stream``; and what the aggregates ``counting`` give over ``rest``, which begins with FROM."""
+
+
 class RelationalSource:
     """One database to read from."""
 
@@ -98,7 +118,16 @@ class RelationalSource:
         if read.mode in comparing.COMPARED:
             return comparing.schema(self, read, context)
         subject = Subject(self._reader, read, context)
-        return source_schema(subject.columns(), subject.keys())
+        columns = subject.columns()
+        return replace(source_schema(columns, subject.keys()), ground=self._ground(read, context, columns))
+
+    def _ground(self, read: ReadOptions, context: ReadContext, columns: Sequence[ReadColumn]) -> Ground:
+        reader = self._reader
+        if not isinstance(reader, SiftingReader):
+            return Ground()
+        values = ((column.name, reader.value(column)) for column in columns)
+        known = {name: value for name, value in values if value is not None}
+        return Ground(reader.dialect, known, obstacle(read, context))
 
     def probe(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> Window | None:
         if read.mode in comparing.COMPARED:
@@ -116,12 +145,18 @@ class RelationalSource:
     def scan(self, read: ReadOptions, context: ReadContext, window: Window) -> Scan:
         if read.mode in comparing.COMPARED:
             return comparing.scan(self, read, context, window)
+        return self.sifted(read, context, window, ())
+
+    def sifted(self, read: ReadOptions, context: ReadContext, window: Window, keeps: Sequence[str]) -> Scan:
+        """All rows of the window, or those that conditions keep."""
         subject = Subject(self._reader, read, context)
         columns = subject.columns()
         schema = source_schema(columns, subject.keys())
         batch_rows = read.batch_size or context.batch_size
 
         asked: list[str] = []
+        if keeps:
+            return self._sifted(subject, columns, batch_rows, keeps)
 
         def stream(
             condition: str = "", order: Sequence[str] = (), limit: int | None = None
@@ -147,6 +182,20 @@ class RelationalSource:
             return Scan(schema, delivery.reader, position=delivery.position, close=once(close), query=asked[0])
         return Scan(schema, batches, close=once(close), query=asked[0])
 
+    def _sifted(self, subject: Subject, columns: Sequence[ReadColumn], batch_rows: int, keeps: Sequence[str]) -> Scan:
+        reader = self._reader
+        assert isinstance(reader, SiftingReader), "only its ground has conditions asked"
+        sound = (reader.sound(column) for column in columns)
+        sifting = Sifting(tuple(keeps), tuple(condition for condition in sound if condition is not None))
+        within = subject.inside(subject.context) if subject.read.mode != "full" else ""
+        rest = f"FROM {subject.source}"
+        select = f"SELECT {select_list(columns)} {rest}{subject.where(within, sifting.condition())}"
+        batches, close, left_out = reader.stream_counted(
+            select, sifting.counts(), f"{rest}{subject.where(within)}", columns, batch_rows, subject.name
+        )
+        schema = source_schema(columns, subject.keys())
+        return Scan(schema, batches, close=once(close), query=select, left_out=left_out)
+
     def acknowledge(self, read: ReadOptions, position: Mapping[str, Any]) -> None:
         """Nothing to do: the database keeps no position for us."""
 
@@ -159,7 +208,7 @@ class Subject:
 
     def __init__(self, reader: Reader, read: ReadOptions, context: ReadContext) -> None:
         _check(reader.product, read)
-        self._reader, self.read, self._context = reader, read, context
+        self._reader, self.read, self.context = reader, read, context
         self.name = read.table or "query"
         if read.table is not None:
             self.source = reader.relation(read.table, "probe")
@@ -169,7 +218,7 @@ class Subject:
         self._columns: list[ReadColumn] | None = None
 
     def _sql(self, text: str) -> str:
-        return user_sql(text, self._context.variables, self.read.parameters, self._reader.literal)
+        return user_sql(text, self.context.variables, self.read.parameters, self._reader.literal)
 
     def _all(self) -> list[ReadColumn]:
         if self._columns is None:

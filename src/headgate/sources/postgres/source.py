@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,13 @@ from headgate.core.models import ReadOptions
 from headgate.core.sites import Outlet, Site
 from headgate.io import comparing
 from headgate.io.narrowing import narrowed
-from headgate.io.postgres import Connection, Statements, catalogue, connect
+from headgate.io.postgres import Connection, Statements, catalogue, connect, sifting
 from headgate.io.postgres.connection import place
 from headgate.io.postgres.outlet import PostgresOutlet, site_of, true_value
 from headgate.io.postgres.ranges import Ranges
 from headgate.io.postgres.reading import SNAPSHOT, Snapshot, select_list, source_schema
 from headgate.io.postgres.types import ReadColumn
+from headgate.io.sifting import obstacle
 from headgate.sources.postgres import cdc, windows
 from headgate.sources.postgres.subject import Subject
 from headgate.sources.postgres.waiting import Waiting
@@ -71,7 +73,9 @@ class PostgresSource:
         subject = Subject(self._statements("schema"), read, context, self._connection)
         if read.mode == "cdc":
             return cdc.schema(subject)
-        return source_schema(subject.columns(), subject.keys())
+        found = source_schema(subject.columns(), subject.keys())
+        hindered = obstacle(read, context) or ("several sessions read it" if subject.ranged else "")
+        return replace(found, ground=sifting.ground(subject.server_columns(), hindered))
 
     def probe(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> Window | None:
         if read.mode in comparing.COMPARED:
@@ -95,6 +99,10 @@ class PostgresSource:
     def scan(self, read: ReadOptions, context: ReadContext, window: Window) -> Scan:
         if read.mode in comparing.COMPARED:
             return comparing.scan(self, read, context, window)
+        return self.sifted(read, context, window, ())
+
+    def sifted(self, read: ReadOptions, context: ReadContext, window: Window, keeps: Sequence[str]) -> Scan:
+        """All rows of the window, or those that conditions keep."""
         subject = Subject(self._statements("scan"), read, context, self._connection)
         if read.mode == "cdc":
             waiting, self._waiting = self._waiting, None  # the scan ends it
@@ -106,9 +114,17 @@ class PostgresSource:
             return _ranges(subject, columns, schema, size)
         snapshot, asked = Snapshot(self._connection, subject.name), list[str]()
         try:
+            left_out: Sequence[int] = ()
+            if keeps:
+                wanted = sifting.sifting(keeps, subject.server_columns())
+                within = windows.interval_condition(subject) if read.mode != "full" else ""
+                counting = f"SELECT {', '.join(wanted.counts())} FROM {subject.source}{subject.where(within)}"
+                left_out = [int(count) for count in snapshot.rows(counting)[0]]
+                subject.conditions.append(wanted.condition())
             found = self._opened(
                 snapshot, subject, window, schema, partial(_stream, snapshot, subject, columns, schema, size, asked)
             )
+            found.left_out = lambda: left_out
         except BaseException:
             snapshot.close()
             raise
@@ -130,16 +146,10 @@ class PostgresSource:
     def site(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> Site:
         plain = comparing.full(read) if read.mode in comparing.COMPARED else read
         subject = Subject(self._statements("plan"), plain, context, self._connection)
-        obstacle = ""
-        if read.mode in comparing.COMPARED:
-            return site_of(self._connection, subject.server_columns(), "rows are dated or compared by the client")
-        if read.max_records is not None:
-            obstacle = "max_records cuts the rows at a position that the client must see"
-        elif read.mode == "cdc":
-            obstacle = "changes come as messages, which the client turns into rows"
-        elif read.mode == "incremental" and context.interval is None and not subject.by_xid(since):
-            obstacle = "the cursor's values must be seen by the client, which drops what was read before"
-        return site_of(self._connection, subject.server_columns(), obstacle)
+        hindered = obstacle(read, context)
+        if read.mode == "incremental" and read.max_records is None and hindered and subject.by_xid(since):
+            hindered = ""
+        return site_of(self._connection, subject.server_columns(), hindered)
 
     def outlet(self, read: ReadOptions, context: ReadContext, window: Window) -> Outlet:
         subject = Subject(self._statements("scan"), read, context, self._connection)

@@ -1,0 +1,298 @@
+"""Filters that the source applies itself: the same rows, counts and receipt as if the engine had dropped them."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psycopg
+import pytest
+import yaml
+from tests.mariadb import MariaServer
+
+from headgate.commands.handle import handle
+from headgate.commands.models import RunPipeline
+from headgate.execute.workspace import Workspace
+from headgate.plan.stages import Plan, Scan
+from headgate.queries import plans
+from headgate.queries.stages import words
+
+_SAME = ("rows", "steps", "checks", "status", "error", "warnings", "plan_hash")
+
+COLUMNS = {
+    "postgres": "id bigint, small smallint, price numeric(10,2), name text, day date, moment timestamp, flag boolean",
+    "mysql": "id bigint, small smallint, price decimal(10,2), name varchar(20), day date, moment datetime(6),"
+    " flag boolean",
+    "sqlite": "id integer, small smallint, price decimal(10,2), name text collate nocase, day date, moment timestamp,"
+    " flag boolean",
+    "duckdb": "id bigint, small smallint, price decimal(10,2), name varchar collate nocase, day date, moment timestamp,"
+    " flag boolean",
+}
+ROWS = """
+(1, 1, 1.10, 'Ann', '2024-01-31', '2024-01-31 10:00:00.123456', {true}),
+(2, -1, -0.01, 'ann', '2024-01-01', '2024-01-01 00:00:00', {false}),
+(3, 32767, 99999999.99, 'Ann ', '9999-12-31', '9999-12-31 23:59:59.999999', {true}),
+(4, 0, 0, '', '1000-01-01', '1000-01-01 00:00:00', NULL),
+(5, NULL, NULL, NULL, NULL, NULL, NULL),
+(NULL, 5, 5.00, 'é😀', '2024-02-29', '2024-02-29 23:59:59.999999', {false})
+"""
+
+
+@dataclass
+class Shop:
+    """A project that reads a table ``t`` of one kind of database into files."""
+
+    kind: str
+    root: Path
+    connection: dict[str, Any]
+    execute: Callable[..., object]
+    pipeline: dict[str, Any] | None = None
+
+    def define(self, steps: Sequence[Any], **others: Any) -> Shop:
+        self.pipeline = {"source": {"connection": "shop", "table": "t"}, "transformations": list(steps)}
+        self.pipeline["target"] = {"table": "out", "mode": "overwrite"}
+        self.pipeline |= others
+        return self.write("auto")
+
+    def write(self, engine: str) -> Shop:
+        document = {
+            "version": 1,
+            "project": "p",
+            "connections": {"shop": self.connection},
+            "pipelines": {"p": {**(self.pipeline or {}), "engine": engine}},
+        }
+        (self.root / "headgate.yml").write_text(yaml.safe_dump(document, sort_keys=False))
+        return self
+
+    def plan(self) -> Plan:
+        self.write("auto")
+        with Workspace.load(self.root) as workspace:
+            return plans.plan(workspace, "p")
+
+    @property
+    def scan(self) -> Scan:
+        return next(stage for stage in self.plan().stages if isinstance(stage, Scan))
+
+    def outcome(self, engine: str, **options: Any) -> tuple[dict[str, Any], list[str], list[str]]:
+        """What the receipt says, the rows that were loaded, and those that were held back, with reasons."""
+        self.write(engine)
+        shutil.rmtree(self.root / ".headgate", ignore_errors=True)
+        with Workspace.load(self.root) as workspace:
+            result = handle(RunPipeline(pipeline="p", **options), workspace)
+            assert result.value is not None, result
+            store = workspace.store(workspace.connection("lake"))
+            rows = _rows(store.reader("out")) if store.describe("out") is not None else []
+            entries = store.quarantine("p")
+            held = [repr(row) for entry in entries for batch in store.held(entry) for row in batch.to_pylist()]
+        receipt = result.value.as_dict()
+        return {name: receipt[name] for name in _SAME if name in receipt}, rows, sorted(held)
+
+    def same(self) -> dict[str, Any]:
+        """The receipt, once everything is the same whether the source drops rows or the engine."""
+        expected, found = self.outcome("duckdb"), self.outcome("auto")
+        assert found == expected
+        return found[0]
+
+
+def _rows(scan: Any) -> list[Any]:
+    try:
+        if scan.files is not None:
+            return sorted(map(repr, duckdb.read_parquet(list(scan.files.paths)).fetchall()))
+        return sorted(map(repr, scan.batches.read_all().to_pylist()))
+    finally:
+        scan.close()
+
+
+@pytest.fixture(params=["postgres", "mysql", "sqlite", "duckdb"])
+def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Shop:
+    kind = request.param
+    truth = {"true": "1", "false": "0"} if kind in ("sqlite", "mysql") else {"true": "true", "false": "false"}
+    made = _shop(kind, request, tmp_path)
+    made.execute(f"CREATE TABLE t ({COLUMNS[kind]})", f"INSERT INTO t VALUES {ROWS.format(**truth)}")
+    return made
+
+
+def _shop(kind: str, request: pytest.FixtureRequest, root: Path) -> Shop:
+    match kind:
+        case "postgres":
+            url = request.getfixturevalue("postgres_url")
+
+            def on_server(*statements: str) -> None:
+                with psycopg.connect(url, autocommit=True) as session:
+                    for statement in statements:
+                        session.execute(statement)
+
+            return Shop(kind, root, {"type": "postgres", "url": url}, on_server)
+        case "mysql":
+            server: MariaServer = request.getfixturevalue("mariadb_server")
+            name = request.getfixturevalue("mariadb_name")
+            return Shop(
+                kind,
+                root,
+                {"type": "mysql", "url": server.url(name)},
+                lambda *statements: server.execute(name, *statements),
+            )
+        case "sqlite":
+
+            def in_file(*statements: str) -> None:
+                connection = sqlite3.connect(root / "shop.db")
+                with connection:
+                    for statement in statements:
+                        connection.execute(statement)
+                connection.close()
+
+            return Shop(kind, root, {"type": "sqlite", "path": "shop.db"}, in_file)
+        case _:
+
+            def in_duckdb(*statements: str) -> None:
+                with duckdb.connect(root / "shop.duckdb") as connection:
+                    for statement in statements:
+                        connection.execute(statement)
+
+            return Shop(kind, root, {"type": "duckdb", "path": "shop.duckdb"}, in_duckdb)
+
+
+ONE = pytest.mark.parametrize("shop", ["sqlite"], indirect=True)
+"""What is the plan's work is the same for all of them."""
+
+CONDITIONS = (
+    *("id > 2", "id <> 2", "NOT (id = 2)", "2 < id", "id BETWEEN 2 AND 4", "id IN (1, 3, NULL)", "id IS NULL"),
+    *("id IS NOT NULL AND small >= 0", "id = 1 OR small IS NULL", "id > -2", "small < 32767.5"),
+    *("price > 1", "price = 1.10", "price <= -0.01", "price BETWEEN 0 AND 99999999.99", "price IN (0, 5)"),
+    *("name = 'Ann'", "name <> 'ann'", "name IN ('', 'é😀')", "name IS NULL OR name = 'Ann '"),
+    *("day >= '2024-01-31'", "day < DATE '2024-02-29'", "day = '9999-12-31'", "NOT (day > '1999-12-31')"),
+    *("moment >= '2024-01-31'", "moment = '2024-01-31 10:00:00.123456'", "moment < TIMESTAMP '2024-01-31 10:00:00.2'"),
+    *("moment = '2024-01-01'", "flag", "NOT flag", "flag IS NOT TRUE", "(id > 1) IS TRUE", "flag = false"),
+)
+
+
+def test_every_condition_keeps_the_same_rows_wherever_it_is_asked(shop: Shop) -> None:
+    for conditions in (CONDITIONS[start::3] for start in range(3)):
+        steps = [{"type": "filter", "condition": f"({condition}) IS NOT FALSE"} for condition in conditions]
+        scan = shop.define(steps).scan
+        assert (len(scan.keeps), scan.unsifted) == (len(conditions), "")
+        shop.same()
+
+
+@ONE
+def test_the_plan_says_what_is_asked_of_the_source_and_what_is_not_and_why(shop: Shop) -> None:
+    shop.define(
+        [
+            {"type": "filter", "condition": "id > 1 AND upper(name) = 'ANN'", "name": "few"},
+            {"type": "filter", "condition": "id > 2", "name": "fewer"},
+        ]
+    )
+    said = words(shop.scan)
+    assert "the source leaves out all but" in said
+    assert "few is the engine's work: the rest of it: UPPER(name) = 'ANN' is not compared there" in said.replace(
+        '"', ""
+    )
+    assert shop.same()["rows"]["filtered"] == 6
+
+
+@ONE
+def test_what_is_behind_a_step_that_may_hold_rows_back_is_not_asked(shop: Shop) -> None:
+    shop.define(
+        [
+            {"type": "filter", "condition": "id > 1"},
+            {"type": "calculate", "columns": {"squared": "CAST(small * 2 AS SMALLINT)"}},
+            {"type": "filter", "condition": "id > 2", "name": "later"},
+        ],
+        error_handling={"on_row_error": "quarantine"},
+    )
+    assert len(shop.scan.keeps) == 1
+    assert shop.scan.unsifted.startswith("later is the engine's work: an expression before it")
+    assert shop.same()["rows"]["quarantined"] == 1
+
+
+@ONE
+def test_a_column_that_a_step_renamed_is_known(shop: Shop) -> None:
+    shop.define([{"type": "rename", "columns": {"id": "number"}}, {"type": "filter", "condition": "number > 2"}])
+    assert len(shop.scan.keeps) == 1
+    assert shop.same()["rows"]["filtered"] == 3
+
+
+@ONE
+def test_rules_in_front_of_the_steps_see_every_row(shop: Shop) -> None:
+    rule = {"type": "range", "column": "id", "min": 2, "stage": "extract", "on_fail": "quarantine"}
+    shop.define([{"type": "filter", "condition": "id > 2"}], quality_rules=[rule])
+    assert shop.scan.keeps == ()
+    assert "a rule looks at the rows as they were read" in shop.scan.unsifted
+    assert shop.same()["rows"]["quarantined"] == 1
+
+
+@ONE
+def test_a_share_of_bad_rows_is_one_of_all_that_there_are(shop: Shop) -> None:
+    """One of six rows is bad: with those that were left out it is a share of 17 %, without them of 50 %."""
+    rule = {"type": "range", "column": "small", "max": 10, "on_fail": "quarantine"}
+    handling = {"max_error_percentage": 20}
+    shop.define([{"type": "filter", "condition": "id > 2"}], quality_rules=[rule], error_handling=handling)
+    assert len(shop.scan.keeps) == 1
+    assert shop.same()["status"] == "success"
+
+
+@ONE
+def test_a_trial_of_some_rows_is_one_of_the_first(shop: Shop) -> None:
+    shop.define([{"type": "filter", "condition": "id > 1"}])
+    found = [shop.outcome(engine, limit=2)[0]["rows"] for engine in ("duckdb", "auto")]
+    assert found[0] == found[1]
+    assert found[0]["extracted"] == 2
+
+
+@ONE
+def test_a_watermark_moves_with_rows_that_a_filter_drops(shop: Shop) -> None:
+    source = {
+        "connection": "shop",
+        "table": "t",
+        "mode": "incremental",
+        "incremental": {"column": "id", "nulls": "ignore"},
+    }
+    shop.define([{"type": "filter", "condition": "id < 4"}], source=source)
+    assert shop.scan.keeps == ()
+    assert "the cursor's values must be seen by the client" in shop.scan.unsifted
+    assert shop.same()["rows"]["filtered"] == 2
+
+
+ODD = {
+    "postgres": (
+        ["ALTER TABLE t ALTER price TYPE numeric, ALTER day TYPE date"],
+        ["UPDATE t SET price = 'NaN' WHERE id = 1", "UPDATE t SET price = 0.12345678901 WHERE id = 2"],
+    ),
+    "mysql": (
+        ["ALTER TABLE t MODIFY flag tinyint(1)"],
+        [
+            "SET SESSION sql_mode = 'ALLOW_INVALID_DATES'",
+            "UPDATE t SET day = '0000-00-00' WHERE id = 1",
+            "UPDATE t SET day = '2024-02-31' WHERE id = 2",
+            "UPDATE t SET flag = 7 WHERE id = 3",
+        ],
+    ),
+    "sqlite": (
+        [],
+        [
+            "UPDATE t SET id = 'one' WHERE id = 1",
+            "UPDATE t SET day = '31.1.2024' WHERE id = 2",
+            "UPDATE t SET price = 1.005 WHERE id = 3",
+            "UPDATE t SET flag = 7 WHERE id = 4",
+        ],
+    ),
+    "duckdb": (
+        ["ALTER TABLE t ALTER small TYPE hugeint"],
+        ["UPDATE t SET small = 170141183460469231731687303715884105727"],
+    ),
+}
+"""Values that become row errors when the engine casts them: changes of the table, and of its rows."""
+
+
+@pytest.mark.parametrize("handling", ["quarantine", "null"])
+def test_a_row_in_error_is_held_back_though_a_filter_would_drop_it(shop: Shop, handling: str) -> None:
+    for statements in ODD[shop.kind]:
+        shop.execute(*statements)
+    shop.define([{"type": "filter", "condition": "id > 4"}], error_handling={"on_row_error": handling})
+    assert len(shop.scan.keeps) == 1
+    assert shop.same()["status"] == "success"
