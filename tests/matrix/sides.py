@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +26,16 @@ from headgate.execute.intervals import read_context
 from headgate.execute.workspace import Workspace
 from headgate.testing.place import Place, load
 from headgate.testing.rows import arrow_schema, arrow_table, canonical, read_all
-from headgate.testing.store_types import TYPES
+from headgate.testing.store_types import TYPES as STORED
 
+MOMENT = datetime(2024, 2, 29, 23, 59, 59, 999999, UTC)
+LISTS: dict[str, tuple[pa.DataType, list[Any]]] = {
+    "list_string": (pa.list_(pa.string()), [["", "a,b", None, "NULL", '"{}\\', "ü ☃"], []]),
+    "list_decimal": (pa.list_(pa.decimal128(38, 10)), [[Decimal("0.0000000001"), None, Decimal(-(10**28) + 1)], []]),
+    "list_instant": (pa.list_(pa.timestamp("us", "UTC")), [[MOMENT, None], []]),
+    "list_list": (pa.list_(pa.list_(pa.int64())), [[[1, None], [], None], []]),
+}
+TYPES = {**STORED, **LISTS}
 SIDES = ("lake", "folder", "sqlite", "postgres", "mariadb", "duckdb", "alchemy")
 """The last is SQLAlchemy's way to the same PostgreSQL, in a schema of its own."""
 VALUES_ONLY = ("infinity", "nan", "minus_zero", "digits", "nul")
@@ -38,7 +48,22 @@ NATIVE: dict[str, dict[str, tuple[str, str, str]]] = {
         "json": ("jsonb", "'{\"a\": 1}'", '{"a": 1}'),
         "enum": ("mood", "'sad'", "sad"),
         "range": ("int4range", "'[1,5)'", "[1,5)"),
-        "array": ("integer[]", "'{1,2}'", "[1, 2]"),
+        "numbers": ("numrange", "'(1.50,)'", "(1.50,)"),
+        "span": (
+            "tstzrange",
+            "'[2024-01-01 00:00+02,2024-06-01 12:00:00.000001Z)'",
+            '["2023-12-31 22:00:00+00","2024-06-01 12:00:00.000001+00")',
+        ),
+        "array": ("integer[]", "'{1,2,NULL}'", "[1, 2, None]"),
+        "free": ("numeric[]", "'{1.50,NULL,-0.0000000001}'", "[1.5000000000, None, -0.0000000001]"),
+        "money": ("numeric(12,2)[]", "'{1.5,-9999999999.99}'", "[1.50, -9999999999.99]"),
+        "bytes": ("bytea[]", r"ARRAY['\x00ff'::bytea, '']", r"[b'\x00\xff', b'']"),
+        "doubles": ("float8[]", "'{0.1,5e-324}'", "[0.1, 5e-324]"),
+        "days": ("date[]", "'{2024-02-29}'", "[2024-02-29]"),
+        "clocks": ("time[]", "'{23:59:59.999999}'", "[23:59:59.999999]"),
+        "uuids": ("uuid[]", f"'{{{UUID}}}'", f"{{{UUID}}}"),
+        "moods": ("mood[]", "'{sad,NULL}'", "{sad,NULL}"),
+        "ranges": ("int4range[]", """'{"[1,5)"}'""", '{"[1,5)"}'),
     },
     "mariadb": {
         "uuid": ("UUID", f"'{UUID}'", UUID),
@@ -53,11 +78,18 @@ NATIVE: dict[str, dict[str, tuple[str, str, str]]] = {
         "enum": ("ENUM('happy','sad')", "'sad'", "sad"),
         "hugeint": ("HUGEINT", str(10**38 - 1), str(10**38 - 1)),
         "array": ("INTEGER[]", "[1, 2]", "[1, 2]"),
+        "fixed": ("INTEGER[2]", "[1, 2]", "[1, 2]"),
+        "uuids": ("UUID[]", f"['{UUID}']", f"[{UUID}]"),
+        "days": ("DATE[]", "['2024-02-29']", "[2024-02-29]"),
     },
 }
 NATIVE["alchemy"] = {
     **NATIVE["postgres"],
     "interval": ("interval", "'1 mon 1 day 02:00:00.5'", "1 mon 1 day 02:00:00.5"),
+    "free": ("numeric[]", "'{1.50,NULL,-0.0000000001}'", "[1.50, None, -0.0000000001]"),
+    "uuids": ("uuid[]", f"'{{{UUID}}}'", f"[{UUID}]"),
+    "moods": ("mood[]", "'{sad,NULL}'", "[sad, None]"),
+    "ranges": ("int4range[]", """'{"[1,5)"}'""", "[[1,5)]"),
 }
 """Types that only some have: DDL, a literal, and the text by which the value is told."""
 
@@ -114,7 +146,7 @@ class World:
             pq.write_table(table, self.root / "inbox" / "origin.parquet")
         else:
             self._load(side, table)
-        self._native(side)
+        self.native(side)
         return names
 
     def _load(self, side: str, table: pa.Table) -> None:
@@ -122,7 +154,8 @@ class World:
             place = Place(lambda: workspace.store(workspace.connection(side)), self.root / "_runs" / side)
             place.run(1, [(load("origin", schema=table.schema), table)])
 
-    def _native(self, side: str) -> None:
+    def native(self, side: str) -> None:
+        """Make the side's table of the types that only some have."""
         columns = NATIVE.get(side, {})
         if not columns:
             return
@@ -167,7 +200,7 @@ class World:
             cells[refusal[0]] = f"refused: {refusal[1]}"
             left.remove(refusal[0])
         if left:
-            cells |= self._run(target, table, left, goal)
+            cells |= self._run(source, target, table, left, goal)
         return cells
 
     def write(self, source: str, target: str, table: str, names: Sequence[str], goal: str) -> None:
@@ -199,12 +232,12 @@ class World:
         assert told, f"a refusal names the column: {refusal.message}"
         return told[0], refusal.message
 
-    def _run(self, target: str, table: str, names: Sequence[str], goal: str) -> dict[str, str]:
+    def _run(self, source: str, target: str, table: str, names: Sequence[str], goal: str) -> dict[str, str]:
         with Workspace.load(self.root) as workspace:
             handle(RunPipeline(pipeline="p"), workspace).unwrap()
         with Workspace.load(self.root) as workspace:
             back = read_all(workspace.store(workspace.connection(target)).reader(goal))
-        return {name: _judged(back[name], name, table) for name in names}
+        return {name: _judged(back[name], name, source, table) for name in names}
 
 
 def alchemy_url(postgres_url: str) -> str:
@@ -221,21 +254,28 @@ def origin(names: Sequence[str]) -> pa.Table:
     return arrow_table(schema, [[*TYPES[name][1], *[None] * (rows - len(TYPES[name][1]))] for name in names])
 
 
-def _judged(column: Any, name: str, table: str) -> str:
+def _judged(column: Any, name: str, source: str, table: str) -> str:
     if table == "native":
-        expected = next(texts[name[2:]][2] for texts in NATIVE.values() if _is(texts, name, column))
-        assert [str(value) for value in column.to_pylist()] == [expected], name
-        return f"exact, as {column.type}"
+        assert [_told(value) for value in column.to_pylist()] == [NATIVE[source][name[2:]][2]], name
+        return f"exact, as {_named(column.type)}"
     type_, values = TYPES[name]
     expected_values = sorted(repr(canonical(value)) for value in arrow_list(type_, values))
     typed = column if column.type == type_ else column.cast(type_)
     found = sorted(repr(canonical(value)) for value in typed.to_pylist() if value is not None)
     assert found == expected_values, f"{name} came back as {column.type}: {found} instead of {expected_values}"
-    return "exact" if column.type == type_ else f"exact, as {column.type}"
+    return "exact" if column.type == type_ else f"exact, as {_named(column.type)}"
 
 
-def _is(texts: dict[str, tuple[str, str, str]], name: str, column: Any) -> bool:
-    return name[2:] in texts and str(column.to_pylist()[0]) == texts[name[2:]][2]
+def _told(value: Any) -> str:
+    """A value as NATIVE tells it: decimals with all their places."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_told, value))}]"
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+def _named(type_: Any) -> str:
+    """A type as the page has it: the names that stores give to the elements of lists say nothing."""
+    return f"list<{_named(type_.value_type)}>" if pa.types.is_list(type_) else str(type_)
 
 
 def arrow_list(type_: pa.DataType, values: Sequence[Any]) -> list[Any]:
@@ -245,17 +285,25 @@ def arrow_list(type_: pa.DataType, values: Sequence[Any]) -> list[Any]:
 
 
 def lines(matrix: dict[tuple[str, str], dict[str, str]]) -> Iterator[str]:
-    """The page: a table for each source, and the reasons below."""
+    """The page: how refusals read, and a table for each source."""
+    yield "## How a refusal reads\n"
+    yield "| into | the plan's message |"
+    yield "|---|---|"
+    for target in SIDES:
+        found = [cell for source in SIDES for cell in matrix[source, target].values() if cell.startswith("refused")]
+        yield from [f"| {target} | {cell.partition(': ')[2]} |" for cell in found[:1]]
+    yield ""
     for source in SIDES:
         yield f"## From {source}\n"
         yield f"| type | {' | '.join(SIDES)} |"
         yield f"|---|{'---|' * len(SIDES)}"
         names = list(dict.fromkeys(name for target in SIDES for name in matrix[source, target]))
         for name in names:
-            cells = [matrix[source, target].get(name, "").partition(":")[0] for target in SIDES]
+            found = [matrix[source, target].get(name, "") for target in SIDES]
+            cells = ["refused" if cell.startswith("refused") else cell for cell in found]
             yield f"| {_title(name, source)} | {' | '.join(cells)} |"
         yield ""
 
 
 def _title(name: str, source: str) -> str:
-    return f"`{NATIVE[source][name[2:]][0]}`" if name.startswith("c_") else f"`{TYPES[name][0]}`"
+    return f"`{NATIVE[source][name[2:]][0]}`" if name.startswith("c_") else f"`{_named(TYPES[name][0])}`"

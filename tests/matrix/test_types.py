@@ -16,8 +16,14 @@ HEAD = """<!-- Written by the test of the matrix (make types): it shows what was
 
 Every cell is a run through the engine, of edge values (the smallest, the largest, NULL …), on real servers. *exact*:
 the same type came back with the same values. *exact, as …*: the values came back in a type that holds them. *refused*:
-the plan says so before anything is read, with the cast that helps. An empty cell: no such type there. Values that some
-stores lack (NaN, NUL in texts) are refused when they are met; the tests of each store tell which.
+the plan says so before anything is read and names the column and the cast that helps. An empty cell: no such type
+there. Values that some stores lack (NaN, NUL in texts) are refused when they are met; the tests of each store tell
+which.
+
+What Arrow has no type for travels as the text that the database itself writes and reads: UUIDs, JSON, enumerations,
+ranges, and PostgreSQL's arrays of these. Nothing is lost: loaded into a column of that type, the text is the value
+again. All other arrays are lists of their elements' own type. One that is an array of arrays, or is not counted from 1,
+ends the run with a message that names it; a `numeric` without a scale that has more than ten places is a row error.
 
 """
 

@@ -77,6 +77,16 @@ class TestTypes:
             kept = engine.sql("SELECT TRY_CAST(n AS DECIMAL(38, 10)) FROM t").fetchall()
         assert kept == [(Decimal("1.5000000000"),), (None,), (None,)], "rows that do not fit are row errors"
 
+    def test_a_list_of_numerics_without_a_scale_is_never_rounded(self, database: Database) -> None:
+        values = "('{1.50,NULL,-7}'), ('{}'), (NULL)"
+        database.execute("CREATE TABLE t (n numeric[])", f"INSERT INTO t VALUES {values}")
+        found, _ = new_rows(database, Read(table="t"), None)
+        assert found is not None
+        assert found["n"].to_pylist() == [[Decimal("1.5"), None, Decimal(-7)], [], None]
+        database.execute("INSERT INTO t VALUES ('{2,0.12345678901}')")
+        with pytest.raises(duckdb.ConversionException, match="has more than 10 decimal places"):
+            new_rows(database, Read(table="t"), None)
+
     @pytest.mark.parametrize(
         "value",
         ["'infinity'::date", "'-infinity'::date", "'infinity'::timestamp", "'-infinity'::timestamptz"],
@@ -88,7 +98,8 @@ class TestTypes:
         assert "isfinite" in refusal.value.hint
 
     @pytest.mark.parametrize(
-        "value", ["ARRAY[[1,2],[3,4]]", "'[2:3]={5,6}'::int[]", "ARRAY[[1.5,2.5]]::numeric(5,2)[]"]
+        "value",
+        ["ARRAY[[1,2],[3,4]]", "'[2:3]={5,6}'::int[]", "ARRAY[[1.5,2.5]]::numeric(5,2)[]", "ARRAY[[1.5]]::numeric[]"],
     )
     def test_arrays_of_arrays_are_refused_rather_than_flattened(self, database: Database, value: str) -> None:
         with pytest.raises(FatalError, match="array of arrays") as refusal:

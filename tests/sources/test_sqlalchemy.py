@@ -125,6 +125,12 @@ class TestPostgres(Through):
     def url(self, postgres_url: str) -> str:
         return postgres_url.replace("postgresql://", "postgresql+psycopg://")
 
+    @pytest.mark.parametrize("value", ["{{1,2},{3,4}}", "[2:3]={5,6}"])
+    def test_arrays_of_arrays_are_refused_rather_than_flattened(self, place: Any, value: str) -> None:
+        place.execute("CREATE TABLE lists (id int, a int[])", f"INSERT INTO lists VALUES (1, '{value}')")
+        with pytest.raises(HeadgateError, match="array of arrays"):
+            new_rows(place, Read(table="lists"), None)
+
 
 def test_the_pool_is_as_documented_and_closed_with_the_source(tmp_path: Path) -> None:
     made = engine(Connection(url=Secret("sqlite:///shop.db")), tmp_path)

@@ -55,6 +55,12 @@ def test_text_becomes_the_integer_it_spells_or_the_row_is_held(execute: Any, tex
         assert found == int(number)
 
 
+def test_a_list_with_an_element_that_does_not_convert_is_held(execute: Any) -> None:
+    assert one(execute, ["1", None, "-2"], "VARCHAR[]", "INTEGER[]") == [1, None, -2]
+    assert one(execute, ["1", "x"], "VARCHAR[]", "INTEGER[]") == "held"
+    assert one(execute, [1.5], "DOUBLE[]", "INTEGER[]") == "held"
+
+
 @for_all(TEXTS)
 def test_text_becomes_a_decimal_only_if_no_digit_is_lost(execute: Any, text: str | None) -> None:
     found = one(execute, text, "VARCHAR", "DECIMAL(8, 2)")

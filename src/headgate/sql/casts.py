@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from headgate.sql.types import DIALECT, SqlType
+from headgate.sql.cast_parts import has_parts, wrong_part
+from headgate.sql.types import DIALECT, SqlType, parse_type
 
 _INTEGER_TEXT = r"[\s\v]*[+-]?([0-9]+([.]0*)?|[.]0+)[\s\v]*"
 _NUMBER_TEXT = r"[\s\v]*[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)[\s\v]*"
@@ -69,6 +70,8 @@ def exact_cast(value: exp.Expr, source: SqlType, target: SqlType, *, rounded: bo
         return Cast(value.copy(), None)
     if fits(source, target):
         return Cast(_cast(value, target), None)
+    if has_parts(target.name):
+        return _nested(value, source, target, rounded=rounded)
     whole = rounded and source.family == "float" and target.family == "integer"
     tried = _try(exp.func("ROUND", value.copy()) if whole else value, target)
     missing = exp.and_(_is_null(tried), exp.Not(this=_is_null(value)))
@@ -80,6 +83,16 @@ def exact_cast(value: exp.Expr, source: SqlType, target: SqlType, *, rounded: bo
     if source.family != "text":
         return Cast(tried, wrong)
     return Cast(tried, wrong, _clear(value, tried, target), _plain(value, tried, target))
+
+
+def _nested(value: exp.Expr, source: SqlType, target: SqlType, *, rounded: bool) -> Cast:
+    def wrong(part: exp.Expr, given: str, wanted: str) -> exp.Expr | None:
+        return exact_cast(part, parse_type(given), parse_type(wanted), rounded=rounded).wrong
+
+    tried = _try(value, target)
+    missing = exp.and_(_is_null(tried), exp.Not(this=_is_null(value)))
+    lost = wrong_part(value, source.name, target.name, wrong)
+    return Cast(tried, missing if lost is None else exp.or_(missing, lost))
 
 
 def _clear(value: exp.Expr, tried: exp.Expr, target: SqlType) -> exp.Expr | None:

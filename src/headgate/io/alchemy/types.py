@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from headgate.io.cursor_values import Kind
+from headgate.io.postgres.types import one_dimension
 from headgate.io.relational.columns import ReadColumn, TableColumn, refused
 from headgate.sql.literals import quote_name
 
@@ -35,10 +36,27 @@ def read_column(name: str, type_: Any, dialect: str = "") -> ReadColumn:
         return ReadColumn(name, quoted, pa.float64(), kind="float")
     if isinstance(type_, t._Binary):
         return ReadColumn(name, quoted, pa.binary())
+    if isinstance(type_, t.ARRAY) and dialect == "postgresql":
+        return _array(name, type_)
     if dialect == "postgresql" and not isinstance(type_, formed):
         # a driver's objects would lose what they cannot say: months of intervals, digits of JSON, bounds of ranges
         return ReadColumn(name, f"CAST({quoted} AS TEXT)", pa.string())
     return ReadColumn(name, quoted, pa.string(), *_by_text(type_))
+
+
+def _array(name: str, type_: Any) -> ReadColumn:
+    """An array of PostgreSQL's: what has a form of its own as texts, which the plan casts."""
+    import pyarrow as pa
+    from sqlalchemy import types as t
+    from sqlalchemy.dialects import postgresql
+
+    item = type_.item_type
+    element = read_column("element", item, "postgresql")
+    known = (t.Boolean, t.Integer, t.Float, t.Numeric, t._Binary, t.DateTime, t.Date, t.Time)
+    dialect: Any = postgresql.dialect  # without annotations
+    sql = item.compile(dialect()) if isinstance(item, known) else "text"
+    cast = f"{element.cast}[]" if element.cast else None
+    return ReadColumn(name, one_dimension(quote_name(name), f"{sql}[]"), pa.list_(element.arrow), cast)
 
 
 def _by_text(type_: Any) -> tuple[str | None, Kind | None]:
@@ -84,7 +102,7 @@ def cell(value: Any) -> Any:
             sign = "-" if value < timedelta(0) else ""
             return f"{sign}{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{micros:06}"
         case dict() | list():
-            return json.dumps(value, default=str)
+            return json.dumps(value, default=cell)
         case float() if "e" in repr(value):
             return format(Decimal(repr(value)), "f")
         case bytes() | memoryview():
@@ -101,6 +119,8 @@ def array(cells: Any, type_: Any, column: str) -> Any:
 
     if pa.types.is_string(type_):
         return pa.array([cell(value) for value in cells], type_)
+    if pa.types.is_list(type_):
+        return _lists(cells, type_, column)
     try:
         if pa.types.is_boolean(type_):
             return pa.array([None if value is None else bool(value) for value in cells], type_)
@@ -115,6 +135,20 @@ def array(cells: Any, type_: Any, column: str) -> Any:
             object=column,
             hint="read a query that casts the column to text",
         ) from None
+
+
+def _lists(cells: Any, type_: Any, column: str) -> Any:
+    import pyarrow as pa
+
+    ends: list[int] = [0]
+    flat: list[Any] = []
+    for value in cells:
+        flat += value or ()
+        ends.append(len(flat))
+    missing: Any = pa.array([value is None for value in cells], pa.bool_())
+    offsets: Any = pa.array(ends, pa.int32())
+    elements: Any = array(flat, type_.value_type, column)
+    return pa.ListArray.from_arrays(offsets, elements, type=type_, mask=missing)
 
 
 def table_column(name: str, type_: Any, dialect: str) -> TableColumn:
@@ -142,6 +176,8 @@ def table_column(name: str, type_: Any, dialect: str) -> TableColumn:
             found = pa.date32()
         case t.Time():
             found = pa.time64("us") if fine == "us" else pa.time32("s")
+        case t.ARRAY() if dialect == "postgresql":
+            found = pa.list_(table_column(name, type_.item_type, dialect).arrow)
     return TableColumn(name, sql, found, text_like=bool(found == pa.string()))
 
 

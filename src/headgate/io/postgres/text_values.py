@@ -78,7 +78,7 @@ def _lists(column: ServerColumn, read: ReadColumn, values: Sequence[Value]) -> p
             flat += _elements(value)
     element = replace(column, oid=ELEMENTS[column.oid])
     kind: Any = read.arrow
-    within = ReadColumn(column.name, "", kind.value_type)
+    within = ReadColumn(column.name, "", kind.value_type, read.cast)
     found = _converted(NAMES[element.oid], element, within, flat)
     ends = pa.array([*offsets, len(flat)], pa.int32())
     return pa.ListArray.from_arrays(ends, found.cast(kind.value_type)).cast(kind)

@@ -128,22 +128,32 @@ def _array(column: ServerColumn, name: str) -> ReadColumn:
     element = ELEMENTS[column.oid]
     if NAMES[element] == "numeric":
         found = decimal(column.typmod)
-        if found is None or numeric(column.typmod) is None:
+        if found is None:
             return ReadColumn(column.name, f"{name}::text", pa.string())
-        return ReadColumn(
-            column.name,
-            _one_dimension(name, "text[]"),
-            pa.list_(pa.string()),
-            f"DECIMAL({found[0]}, {found[1]})[]",
-        )
+        precision, scale = found
+        given = name if numeric(column.typmod) is not None else _free_elements(name, scale)
+        cast = f"DECIMAL({precision}, {scale})[]"
+        return ReadColumn(column.name, one_dimension(name, "text[]", given), pa.list_(pa.string()), cast)
     type_ = "text[]" if NAMES[element] == "bpchar" else f"{NAMES[element]}[]"
-    return ReadColumn(column.name, _one_dimension(name, type_), pa.list_(_plain(element) or pa.string()))
+    return ReadColumn(column.name, one_dimension(name, type_), pa.list_(_plain(element) or pa.string()))
 
 
-def _one_dimension(name: str, type_: str) -> str:
-    """The array, or the server's error: the driver would flatten an array of arrays without a word."""
+def one_dimension(name: str, type_: str, given: str = "") -> str:
+    """The array (``given`` if that is another expression of it), or the server's error for what is no plain list.
+
+    Drivers would flatten an array of arrays, or count another from 1, without a word.
+    """
     wrong = f"(array_dims({name}) || ' is an array of arrays, or does not start at 1')::{type_}"
-    return f"CASE WHEN array_ndims({name}) > 1 OR array_lower({name}, 1) <> 1 THEN {wrong} ELSE {name}::{type_} END"
+    ends = f"array_ndims({name}) > 1 OR array_lower({name}, 1) <> 1"
+    return f"CASE WHEN {ends} THEN {wrong} ELSE CAST({given or name} AS {type_}) END"
+
+
+def _free_elements(name: str, scale: int) -> str:
+    """The texts of decimals that declare no places; one with more than fit is marked, so that its row is held back."""
+    more = f"v::text || ' has more than {scale} decimal places'"
+    text = f"CASE WHEN min_scale(v) > {scale} THEN {more} ELSE trim_scale(v)::text END"
+    texts = f"ARRAY(SELECT {text} FROM unnest({name}) WITH ORDINALITY AS each(v, n) ORDER BY n)"
+    return f"CASE WHEN {name} IS NULL THEN NULL ELSE {texts} END"
 
 
 def _plain(oid: int) -> pa.DataType | None:
