@@ -178,3 +178,9 @@ def test_everything_public_is_there_and_import_is_cheap() -> None:
         _ = hg.nonsense
     code = "import sys, headgate; assert not [n for n in sys.modules if n.startswith(('headgate.', 'pydantic'))]"
     subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603 - our own code
+
+
+def test_arguments_that_make_no_sense_are_our_errors(project: hg.Project) -> None:
+    with pytest.raises(hg.RunError, match="limit") as raised:
+        project.run("orders", limit=0)
+    assert (raised.value.code, raised.value.receipt) == (hg.Code.USAGE, None)

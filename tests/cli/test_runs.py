@@ -127,6 +127,7 @@ def test_a_staged_run_is_published_later(headgate: Call) -> None:
     published = headgate("publish", staged["run_id"][:10], "-o", "json")
     assert published.status == 0
     assert published.json["status"] == "success"
+    assert all(target["commit"] for target in published.json["targets"])
     assert headgate("query", "SELECT COUNT(*) AS n FROM orders", "-o", "json").json["rows"] == [[2]]
     again = headgate("publish", staged["run_id"])
     assert again.status == 2
@@ -135,8 +136,11 @@ def test_a_staged_run_is_published_later(headgate: Call) -> None:
 
 def test_a_staged_run_is_forgotten(headgate: Call) -> None:
     staged = headgate("run", "orders", "--no-publish", "-o", "json").json["run_id"]
-    assert headgate("discard", staged, "-o", "json").json["status"] == "discarded"
-    assert "orders: discarded" in headgate("show", staged).out
+    discarded = headgate("discard", staged, "-o", "json").json
+    assert (discarded["status"], discarded["targets"]) == ("discarded", [])
+    shown = headgate("show", staged).out
+    assert "orders: discarded" in shown
+    assert "headgate publish" not in shown
     assert headgate("run", "orders", "-o", "json").json["status"] == "success"
 
 

@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from headgate.api.tables import Table
 from headgate.commands.models import Command, InitProject, RunPipeline
 from headgate.core.errors import Code, FatalError, HeadgateError
@@ -103,8 +105,8 @@ class Project:
         Raises:
             RunError: when the run failed or was refused; it carries code, message and receipt.
         """
-        result = self.execute(
-            RunPipeline(
+        try:
+            command = RunPipeline(
                 pipeline=name,
                 date=date,
                 start=start,
@@ -115,7 +117,12 @@ class Project:
                 force=force,
                 variables={**self._variables, **(variables or {})},
             )
-        )
+        except ValidationError as error:
+            wrong = error.errors()[0]
+            about = ".".join(str(part) for part in wrong["loc"])
+            said = str(wrong["msg"]).removeprefix("Value error, ")
+            raise RunError(FatalError(Code.USAGE, f"{about}: {said}", operation="run", object=name), None) from None
+        result = self.execute(command)
         if result.failure is not None and (raise_on_failure or result.value is None):
             raise RunError(result.failure, result.value) from result.failure
         receipt: Receipt | None = result.value

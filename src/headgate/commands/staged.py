@@ -12,7 +12,7 @@ from headgate.core.errors import Code, FatalError
 from headgate.core.events import Emitter, Step
 from headgate.core.ledger import LedgerRecord
 from headgate.core.results import Result
-from headgate.core.runs import PipelineKey, Receipt, Status
+from headgate.core.runs import PipelineKey, Receipt, Status, TableCommit
 from headgate.execute.workspace import Workspace
 
 
@@ -39,7 +39,7 @@ def settle(command: PublishRun | DiscardRun, workspace: Workspace) -> Result[Any
 def _publish(workspace: Workspace, key: PipelineKey, stores: Mapping[str, Store], staged: Receipt) -> Receipt:
     """The authoritative store first, then the others; those that have it already are left alone."""
     emitter = Emitter(staged.run_id, staged.pipeline, workspace.listeners, workspace.clock)
-    done = staged
+    done, commits = staged, dict[tuple[str, str], TableCommit]()
     for place, store in enumerate(stores.values()):
         if _landed(store, key, staged):
             continue
@@ -57,11 +57,13 @@ def _publish(workspace: Workspace, key: PipelineKey, stores: Mapping[str, Store]
         if place == 0:
             _check_current(workspace, store, record, staged)
         with emitter.during(Step.PUBLISH, store=store.name):
-            transaction.publish(replace(record, claim=claim))
+            made = transaction.publish(replace(record, claim=claim))
+        commits |= {(store.name, commit.table): replace(commit, connection=store.name) for commit in made}
     landed = next(iter(stores.values())).published(key, staged.execution_id)
     if landed is not None:
         done = Receipt.from_dict(landed.receipt)
-    return done.with_(status=Status.SUCCESS, published=True, ended_at=workspace.clock())
+    targets = tuple(commits.get((target.connection, target.table), target) for target in done.targets)
+    return done.with_(status=Status.SUCCESS, message="", targets=targets, published=True, ended_at=workspace.clock())
 
 
 def _discard(workspace: Workspace, key: PipelineKey, stores: Mapping[str, Store], staged: Receipt) -> Receipt:
@@ -71,7 +73,9 @@ def _discard(workspace: Workspace, key: PipelineKey, stores: Mapping[str, Store]
         parked = store.resume(claim, staged.run_id, emitter, workspace.state / "work" / staged.run_id)
         if parked is not None:
             parked[0].rollback()
-    return staged.with_(status=Status.DISCARDED, published=False, ended_at=workspace.clock())
+    message = "discarded: nothing was published"
+    ended = workspace.clock()
+    return staged.with_(status=Status.DISCARDED, message=message, targets=(), published=False, ended_at=ended)
 
 
 def _landed(store: Store, key: PipelineKey, staged: Receipt) -> bool:
