@@ -106,7 +106,7 @@ class History:
             "the history is kept in SQLite or PostgreSQL",
             operation="history",
             object=self._url.split(":", 1)[0],
-            hint="state: {url: sqlite:///.headgate/state.db} or postgresql://…",
+            hint="leave state: out for a file in .headgate, or give a URL that begins with sqlite:/// or postgresql://",
         )
 
     def test(self) -> None:
