@@ -45,7 +45,8 @@ def asked(run: Run, transform: Transform, check: Check, keeps: Sequence[Keep]) -
     reads = quote_name(transform.reads)
     beside = threading.Thread(target=_ready, name="headgate-imports", daemon=True)
     beside.start()
-    where = " OR ".join(f"({sql})" for sql in _broken(run.session, transform, check, known)) or "FALSE"
+    broken = _broken(run.session, transform, check, known)
+    where = " OR ".join(f"({sql})" for _, sql in broken) or "FALSE"
     # the condition stands beside the source's rows, where a reader can use it
     reader = run.session.stream(_narrowed(transform, where), ENGINE_ROWS)
     names = [item.name for item in transform.columns]
@@ -64,13 +65,15 @@ def asked(run: Run, transform: Transform, check: Check, keeps: Sequence[Keep]) -
     tally.good += rows - tally.seen
     tally.seen = rows
     tally.nulls = Counter({name: nulls[name] - held_nulls[name] for name in names if nulls[name] - held_nulls[name]})
-    alive = "" if not tally.held else f" WHERE {' AND '.join(f'{name} = 0' for name in transform.verdict.mask_columns)}"
+    holding = {flag.name for flag in transform.verdict.holds}
+    good = " AND ".join(f"({sql}) IS NOT TRUE" for name, sql in broken if name in holding) or "TRUE"
     for keep in keeps:
         columns = [quote_name(name) for name in (*keep.columns, *keep.notes)]
         columns += [f"{quote_name(name)} IS NULL AS {NULLS}{index}" for index, name in enumerate(keep.missing)]
-        judged = f"({transform.sql})" if alive or keep.notes else reads
-        run.session.define(keep.spool, f"SELECT {', '.join(columns)} FROM {judged}{alive}")
-    run.passes.append(PassResult(transform, check, rows, tally))
+        # what holds rows stands beside the source's rows here, too: the masks of all rules would be computed for each
+        judged = _narrowed(transform, good) if keep.notes else f"SELECT * FROM {reads} WHERE {good}"
+        run.session.define(keep.spool, f"SELECT {', '.join(columns)} FROM ({judged})")
+    run.passes.append(PassResult(transform, check, rows, tally, within=transform.reads))
     return True
 
 
@@ -94,8 +97,8 @@ def _ready() -> None:
         import pyarrow.compute  # noqa: F401
 
 
-def _broken(session: EngineSession, transform: Transform, check: Check, known: Known) -> list[str]:
-    """The conditions that some row breaks, found in as few statements as memory allows.
+def _broken(session: EngineSession, transform: Transform, check: Check, known: Known) -> list[tuple[str, str]]:
+    """The rules that some row breaks, with their conditions, found in as few statements as memory allows.
 
     What the engine cannot tell from statistics is computed for each value instead of each row, where a column has few:
     a condition gives the same for equal values, so a value breaks it if and only if its rows do.
@@ -112,7 +115,7 @@ def _broken(session: EngineSession, transform: Transform, check: Check, known: K
         asked.append(f"SELECT {place} AS place, COUNT(*) AS broken FROM {rows} WHERE {sql}")
     parts = [asked[start : start + TOGETHER] for start in range(0, len(asked), TOGETHER)]
     found = {place for part in parts for place, count in session.rows(" UNION ALL ".join(part)) if count}
-    return [sql for place, (_, sql) in enumerate(check.broken) if place in found]
+    return [rule for place, rule in enumerate(check.broken) if place in found]
 
 
 def _exact(type_: str) -> bool:

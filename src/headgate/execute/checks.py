@@ -149,8 +149,10 @@ class Results:
     def set(self, check: SetCheck) -> None:
         """A rule with a query of its own."""
         answered = self.run.observed.get(check.rule.place)
-        if answered is None and unrepeated(self.session, check):
-            answered = (0, UNREPEATED)
+        if answered is None:
+            done = self._pass(check.spool)
+            if unrepeated(self.session, check, done.within if done is not None else ""):
+                answered = (0, UNREPEATED)
         failed, observed = answered or self.session.rows(check.sql)[0]
         sample = head(self.session, check.offending) if failed and check.offending and not answered else ()
         if check.rows:

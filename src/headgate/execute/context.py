@@ -56,12 +56,16 @@ class RunRequest:
 
 @dataclass
 class PassResult:
-    """What one pass did: its stage, its check, how many rows went in and what became of them."""
+    """What one pass did: its stage, its check, how many rows went in and what became of them.
+
+    ``within``: a relation that has the good rows with all their columns, and perhaps others, where there is one.
+    """
 
     transform: Transform
     check: Check
     rows_in: int
     tally: Tally
+    within: str = ""
 
 
 @dataclass
