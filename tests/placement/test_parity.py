@@ -195,3 +195,94 @@ def test_a_trial_asks_the_server_for_no_more_rows_than_it_shows(movers: Movers) 
     movers.define(source={"connection": "shop", "query": "SELECT 1 / (101 - g) AS n FROM generate_series(1, 1000) g"})
     assert movers.run(limit=5).rows.extracted == 5
     assert movers.attempt().is_failure
+
+
+GROUPED = {
+    "type": "aggregate",
+    "group_by": ["name", "month", "flag"],
+    "metrics": {
+        "rows": "COUNT(*)",
+        "filled": "COUNT(price)",
+        "smalls": "COUNT(DISTINCT small)",
+        "names": "COUNT(DISTINCT code)",
+        "bigs": "SUM(small)",
+        "paid": "SUM(price * 2)",
+        "first": "MIN(day)",
+        "last": "MAX(at)",
+        "least": "MIN(name)",
+        "positive": "SUM(price) FILTER (WHERE price > 0)",
+        "both": "SUM(price) + COUNT(*)",
+    },
+}
+MONTH = {"type": "calculate", "columns": {"month": "date_trunc('month', at)"}}
+KEPT: dict[str, Any] = {"type": "filter", "condition": "small IS NULL OR small <> 1"}
+GROUP_RULES = [{"type": "range", "column": "rows", "min": 1}, {"type": "unique", "columns": ["name", "month", "flag"]}]
+
+
+@pytest.fixture
+def grouped(filled: Movers) -> Movers:
+    """Groups of several rows: texts that a collation may take for the same, decimals that a double does not hold."""
+    more = (
+        "SELECT id + 10, small, 1, price + 0.01, loose, flag, real, double, {name}, code, fixed, day, at, zoned, clock,"
+        " data, ref, doc, tags FROM t WHERE id < 10 AND price < 1000"
+    )
+    filled.shop(*(f"INSERT INTO t {more.format(name=name)}" for name in ("upper(name)", "name || ' '", "name")))
+    return filled
+
+
+@pytest.mark.parametrize("steps", [[MONTH, GROUPED], [KEPT, MONTH, GROUPED]], ids=["groups", "a filter, groups"])
+@pytest.mark.usefixtures("undecoded")
+def test_groups_are_the_same_wherever_they_are_made(grouped: Movers, steps: list[Any]) -> None:
+    grouped.define(steps, GROUP_RULES)
+    assert grouped.plan().placement.place == "source", grouped.plan().placement.reason
+    found = same(grouped, ["auto", "source"])
+    assert found.receipt["rows"]["aggregated"] > 0
+    grouped.target = grouped.source
+    assert grouped.define(steps, GROUP_RULES).plan().placement.place == "server"
+    assert same(grouped, ["server"]).rows == found.rows
+
+
+@pytest.mark.usefixtures("undecoded")
+def test_all_rows_are_one_group_also_when_there_are_none(grouped: Movers) -> None:
+    total = {"type": "aggregate", "metrics": {"rows": "COUNT(*)", "total": "SUM(price)", "most": "MAX(id)"}}
+    assert same(grouped.define([total]), ["source"]).rows != []
+    grouped.shop("DELETE FROM t")
+    assert same(grouped, ["source"]).rows == [("(0,,)",)]
+
+
+@pytest.mark.parametrize(
+    ("metric", "reason"),
+    [
+        ("SUM(double)", "a sum of DOUBLE is the engine's work"),
+        ("AVG(price)", "AVG(price) is the engine's work"),
+        ("MEDIAN(id)", "MEDIAN(id) is the engine's work"),
+        ("MAX(upper(name))", "UPPER(name)"),
+    ],
+)
+def test_what_may_differ_in_a_digit_is_the_engines_work(grouped: Movers, metric: str, reason: str) -> None:
+    placement = grouped.define([{"type": "aggregate", "group_by": ["flag"], "metrics": {"m": metric}}]).plan().placement
+    assert (placement.place, placement.reason.replace('"', "")) == ("duckdb", reason)
+
+
+def test_rules_in_front_of_groups_see_the_single_rows(grouped: Movers) -> None:
+    named = {**MONTH, "name": "months"}
+    rule = {"type": "not_null", "columns": ["id"], "step": "months", "severity": "warning"}
+    placement = grouped.define([named, GROUPED], [rule]).plan().placement
+    assert placement.reason == "a rule looks at the single rows, before groups are made of them"
+
+
+@pytest.mark.parametrize(
+    "steps", [[MONTH, GROUPED], [{"type": "filter", "condition": "id = 2"}]], ids=["groups", "filter"]
+)
+def test_a_value_that_the_engine_cannot_hold_is_found_though_nothing_looks_at_it(
+    grouped: Movers, steps: list[Any]
+) -> None:
+    grouped.shop("UPDATE t SET loose = 'NaN' WHERE id = 1")
+    grouped.define(steps, error_handling={"on_row_error": "quarantine"})
+    assert same(grouped, ["source"]).receipt["rows"]["quarantined"] == 1
+
+
+def test_a_sum_that_overflows_ends_the_same_way(grouped: Movers) -> None:
+    grouped.define([{"type": "aggregate", "metrics": {"total": "SUM(big)"}}])
+    grouped.shop("UPDATE t SET big = 9223372036854775807")
+    assert same(grouped, ["source"]).receipt["status"] == "failed"

@@ -198,8 +198,8 @@ def _integer() -> Any:
         ({"transformations": [{"type": "deduplicate", "keys": ["id"], "order_by": "id"}]}, "deduplication"),
         ({"transformations": [{"type": "calculate", "columns": {"n": "upper(name)"}}]}, "UPPER"),
         (
-            {"transformations": [{"type": "aggregate", "group_by": ["id"], "metrics": {"n": "COUNT(*)"}}]},
-            "sets of rows",
+            {"transformations": [{"type": "aggregate", "group_by": ["id"], "metrics": {"n": "AVG(id)"}}]},
+            "AVG",
         ),
         ({"quality_rules": [{"type": "not_null", "columns": ["id"], "on_fail": "quarantine"}]}, "holds rows back"),
         ({"source": {"connection": "shop", "table": "t", "max_records": 5}}, "max_records"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,8 +35,9 @@ class _Undecided(Exception):  # noqa: N818 - no error: the engine does it
 
 @dataclass(frozen=True)
 class _Parts:
-    """The stages that a move stands for."""
+    """The stages that a move stands for; ``before``: a pass over single rows in front of the groups."""
 
+    before: tuple[Transform, Check] | None
     transform: Transform
     check: Check
     write: Write
@@ -92,36 +94,47 @@ def _moved(run: Run, stage: Move, parts: _Parts, outlet: Outlet) -> None:
         intake.close()
         outcome["rows"] = rows
     with run.emitter.during(Step.AUDIT, relation=stage.relation):
-        tally = Tally(seen=int(counted[0]) if counted else rows, good=rows, measured=False)
-        for drop, count in zip(parts.transform.verdict.drops, counted[1:], strict=True):
-            tally.dropped[drop.code] = int(count)
-        tally.noted = _noted(stage, parts, intake, rows)
+        passes = _results(stage, parts, counted, rows)
+        passes[-1].tally.noted = _noted(stage, parts, intake, rows)
         for index, sql in stage.sets:
             failed, observed = intake.rows(sql, stage.relation)[0]
             rule = parts.audit.sets[index].rule
             if int(failed or 0) and rule.action == "fail":
                 raise _Undecided(f"rule {rule.name}")
             run.observed[rule.place] = (int(failed or 0), str(observed))
-    run.passes.append(PassResult(parts.transform, parts.check, tally.seen, tally))
+    run.passes += passes
+
+
+def _results(stage: Move, parts: _Parts, counted: Sequence[object], rows: int) -> list[PassResult]:
+    """What became of the rows of each pass: of all that there are, and where groups were made, of those."""
+    seen, *dropped = [int(str(number)) for number in counted[: 1 + len(stage.where)]] or [rows]
+    tally = Tally(seen=seen, good=seen - sum(dropped), measured=False)
+    tally.dropped = Counter({code: count for code, count in enumerate(dropped, 1) if count})
+    if stage.groups is None:
+        tally.good = rows
+        return [PassResult(parts.transform, parts.check, seen, tally)]
+    before = [PassResult(*parts.before, seen, tally)] if parts.before is not None else []
+    groups = Tally(seen=rows, good=rows, grouped=tally.good, measured=False)
+    return [*before, PassResult(parts.transform, parts.check, tally.good, groups)]
 
 
 def _select(stage: Move, intake: Intake) -> str:
     """The rows as the target's server takes them, in its columns' order."""
     values, types = dict(stage.columns), intake.types()
     columns = ", ".join(f"CAST({values[name]} AS {type_}) AS {quote_name(name)}" for name, type_ in types.items())
-    where = f" WHERE {' AND '.join(stage.where)}" if stage.where else ""
-    return f"SELECT {columns} FROM {quote_name(SOURCE)}{where}"
+    return f"SELECT {columns} FROM {quote_name(SOURCE)}{stage.clauses}"
 
 
 def _counting(stage: Move) -> str:
-    """How many rows there are, and how many leave at each drop: each at the first whose condition it fails."""
-    if not stage.where:
+    """How many rows there are, and how many leave at each drop: each at the first whose condition it fails; and proofs
+    that the engine could hold what nobody else looks at."""
+    if not stage.where and not stage.proofs and stage.groups is None:
         return ""
-    counts = []
+    counts = ["count(*)"]
     for number, condition in enumerate(stage.where):
         before = "".join(f"{earlier} AND " for earlier in stage.where[:number])
         counts.append(f"count(*) FILTER (WHERE {before}NOT ({condition}))")
-    return f"SELECT count(*), {', '.join(counts)} FROM {quote_name(SOURCE)}"
+    return f"SELECT {', '.join([*counts, *stage.proofs])} FROM {quote_name(SOURCE)}"
 
 
 def _noted(stage: Move, parts: _Parts, intake: Intake, rows: int) -> Counter[int]:
@@ -161,8 +174,14 @@ def _flags(parts: _Parts) -> list[tuple[str, str, int | None]]:
 
 def _parts(run: Run, stage: Move) -> _Parts:
     stages = run.plan.stages
+    transform = next(s for s in stages if isinstance(s, Transform) and s.relation == stage.relation)
+    before = None
+    if transform.reads != stage.reads:
+        first = next(s for s in stages if isinstance(s, Transform) and s.relation == transform.reads)
+        before = first, next(s for s in stages if isinstance(s, Check) and s.relation == first.relation)
     return _Parts(
-        next(s for s in stages if isinstance(s, Transform) and s.relation == stage.relation),
+        before,
+        transform,
         next(s for s in stages if isinstance(s, Check) and s.relation == stage.relation),
         next(s for s in stages if isinstance(s, Write) and s.relation == stage.relation),
         next(s for s in stages if isinstance(s, Audit)),

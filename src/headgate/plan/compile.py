@@ -377,11 +377,12 @@ class _Compiler:
         work: tuple[Stage, ...] = (main, *self.inputs.scans[1:], *with_replayability(self.stages))
         audit = self.rules.audits.stage(self.pipeline.error_handling.max_error_percentage)
         wanted = self.pipeline.engine if self.inputs.resume is None else "duckdb"
+        if affected is None and self.inputs.resume is None:
+            work = narrowed_scan(work, audit, self.pipeline.sources[0], self._bind)
         placement, move = place(work, audit, self.trails, self.inputs.sites, wanted, self._bind)
         if move is not None and affected is not None:
             placement, move = Placement("duckdb", "groups are read again, which only the engine does"), None
         if move is None and affected is None and self.inputs.resume is None:
-            work = narrowed_scan(work, audit, self.pipeline.sources[0], self._bind)
             work = sifted_scan(work, self.trails, self.inputs.sites.ground, self._bind)
         stages: tuple[Stage, ...] = (
             Claim(self.pipeline.name, stores[0]),

@@ -24,13 +24,13 @@ class Derivation:
 
     def __init__(self, scan: Scan, bind: Bind) -> None:
         self._relation, self._bind = scan.relation, bind
+        self.base: tuple[Column, ...] = scan.columns
         self.values: dict[str, exp.Expr] = {item.name: column(item.name) for item in scan.columns}
-        self._base = scan.columns
 
     def cast(self, after: Sequence[Column]) -> None:
         """The source's casts: there its columns have their true types already."""
         types = {item.name: item.type for item in after}
-        self._base = tuple(Column(item.name, types[item.name]) for item in self._base)
+        self.base = tuple(Column(item.name, types[item.name]) for item in self.base)
 
     def project(self, shape: Project) -> None:
         self.values = {name: self.over(value) for name, value in shape.columns}
@@ -47,7 +47,7 @@ class Derivation:
 
     def types(self, value: exp.Expr) -> dict[str, SqlType]:
         """The types of all parts of an expression over the source's columns."""
-        return typed(value, types_over(self._bind, self._relation, self._base))
+        return typed(value, types_over(self._bind, self._relation, self.base))
 
 
 def types_over(bind: Bind, relation: str, columns: Sequence[Column]) -> Callable[[exp.Expr], list[str]]:

@@ -18,13 +18,17 @@ from headgate.core.errors import Code, FatalError
 from headgate.core.grounds import Ground
 from headgate.core.sites import Site
 from headgate.plan.derivation import Derivation, types_over
+from headgate.plan.grouping import Groups, grouped
 from headgate.plan.passes import DIALECT, Bind
 from headgate.plan.sets import set_query
 from headgate.plan.stages import Audit, Check, Keep, Move, Place, Placement, Scan, Stage, Transform, Write
 from headgate.plan.trail import Step, Trail
 from headgate.sql.postgres import Translator, Untranslatable, asks_failure, typed
 from headgate.sql.shapes import ALIVE, Branch, Call, Deduplicate, Drop, Lookup, Note, Project, Reshape
+from headgate.sql.types import parse_type
 
+_CONFINED = {"decimal", "date", "timestamp", "timestamptz"}
+"""Families of which a server may hold values that the engine cannot: NaN, infinity, too many digits."""
 WHY: Mapping[Place, str] = {
     "duckdb": "",
     "relay": "nothing changes the rows: their bytes pass as they are",
@@ -81,11 +85,14 @@ class _Mover:
     def __init__(
         self, stages: Sequence[Stage], audit: Audit, trails: Mapping[str, Trail], sites: Sites, bind: Bind
     ) -> None:
-        self._scan, self._pass, self._write = _parts(stages)
-        self._check = next(stage for stage in stages if isinstance(stage, Check))
+        self._scan, self._passes, self._write = _parts(stages)
+        self._pass = self._passes[-1]
+        self._check = next(s for s in stages if isinstance(s, Check) and s.relation == self._pass.relation)
         self._audit, self._sites, self._bind = audit, sites, bind
-        self._trail = trails[self._pass.relation]
+        self._steps = [step for each in self._passes for step in trails[each.relation].steps]
+        self._rules = trails[self._pass.relation].rules
         self._derivation = Derivation(self._scan, bind)
+        self._groups: Groups | None = None
 
     def move(self, wanted: str) -> Move:
         self._reachable()
@@ -93,8 +100,9 @@ class _Mover:
         if wanted == "auto" and any(rule.action == "quarantine" for rule in self._check.rules):
             raise Untranslatable("a rule holds rows back, and the engine splits them while it reads them once")
         where = self._walk()
-        columns = tuple((item.name, self._translate(self._derivation.values[item.name])) for item in self._pass.columns)
-        changed = bool(where) or any(sql != _quoted(name) for name, sql in columns)
+        columns = self._columns()
+        groups = self._groups.keys if self._groups is not None else None
+        changed = bool(where) or groups is not None or any(sql != _quoted(name) for name, sql in columns)
         one = self._sites.source.place == self._sites.targets[0].place
         kind: Place = "server" if one else "source" if changed else "relay"
         match wanted:
@@ -115,7 +123,31 @@ class _Mover:
             tuple(where),
             self._checking(),
             tuple((index, set_query(check, self._pass.relation)) for index, check in enumerate(self._audit.sets)),
+            groups,
+            self._proofs(where),
         )
+
+    def _columns(self) -> tuple[tuple[str, str], ...]:
+        """Each column that is written, with its SQL over the source's."""
+        if self._groups is not None:
+            return tuple((item.name, self._groups.columns[item.name]) for item in self._pass.columns)
+        return tuple((item.name, self._translate(self._derivation.values[item.name])) for item in self._pass.columns)
+
+    def _proofs(self, where: Sequence[str]) -> tuple[str, ...]:
+        """The engine would read every value; the server looks at those it needs: these look at the others."""
+        written = {found.name for value in self._derivation.values.values() for found in value.find_all(exp.Column)}
+        proofs = []
+        for item in self._derivation.base:
+            if not self._is_read(item.name) or parse_type(item.type).family not in _CONFINED:
+                continue
+            if self._groups is not None or item.name not in written:
+                proofs.append(f"count({_quoted(item.name)})")
+            elif where:
+                proofs.append(f"count({_quoted(item.name)}) FILTER (WHERE NOT ({' AND '.join(where)}))")
+        return tuple(proofs)
+
+    def _is_read(self, name: str) -> bool:
+        return not self._scan.reads or name in self._scan.reads
 
     def _countable(self) -> None:
         """Rules must be about single rows of the pass, about counts, or about sets in SQL that servers share."""
@@ -124,7 +156,7 @@ class _Mover:
             raise Untranslatable("a rule looks at rows that only the engine sees")
         if any(rule.gate != "transform" for rule in self._check.rules):
             raise Untranslatable("a rule stands at the gate of extraction")
-        if any(shape.relations for _, shape in self._trail.rules):
+        if any(shape.relations for _, shape in self._rules):
             raise Untranslatable("a rule looks into another relation")
 
     def _reachable(self) -> None:
@@ -134,14 +166,16 @@ class _Mover:
                 raise Untranslatable(site.obstacle or f"{name} is not a server that moves rows by itself")
         if source.dialect != target.dialect:
             raise Untranslatable("source and target speak different SQL")
-        closed = [item.name for item in self._scan.columns if item.name not in source.columns]
+        closed = [c.name for c in self._scan.columns if c.name not in source.columns and self._is_read(c.name)]
         if closed:
             raise Untranslatable(f'column "{closed[0]}" of the source is of a type that only the engine converts')
 
-    def _walk(self) -> list[str]:
+    def _walk(self) -> list[str]:  # noqa: C901 - one case a shape
         """Every column as an expression over the source's, and the conditions under which rows stay."""
         where: list[str] = []
-        for step in self._trail.steps:
+        for step in self._steps:
+            if self._groups is not None and not isinstance(step.shape, Note):
+                raise Untranslatable("a step after the groups is the engine's work")
             match step.shape:
                 case Project() if step.applied < 0:
                     self._derivation.cast(self._after(step))
@@ -155,15 +189,18 @@ class _Mover:
                     where.append(f"({self._translate(self._derivation.over(step.shape.keep))}) IS TRUE")
                 case Note():
                     pass
-                case Deduplicate() | Lookup() | Reshape() | Call() | Branch():
+                case Reshape():
+                    after = self._after(step)
+                    self._groups = grouped(step.shape, step.columns, after, self._derivation, self._bind)
+                case Deduplicate() | Lookup() | Call() | Branch():
                     raise Untranslatable(f"{_NAMES[type(step.shape)]} is the engine's work")
                 case _:
                     assert_never(step.shape)
         return where
 
     def _after(self, step: Step) -> tuple[Column, ...]:
-        number = self._trail.steps.index(step) + 1
-        return self._trail.steps[number].columns if number < len(self._trail.steps) else self._pass.columns
+        number = next(place for place, each in enumerate(self._steps, 1) if each is step)
+        return self._steps[number].columns if number < len(self._steps) else self._pass.columns
 
     def _translate(self, value: exp.Expr) -> str:
         return Translator(self._derivation.types(value)).sql(value)
@@ -171,7 +208,7 @@ class _Mover:
     def _checking(self) -> tuple[str, ...]:
         """For each row rule, in their order, the condition of rows that break it."""
         parts = []
-        for _, rule in self._trail.rules:
+        for _, rule in self._rules:
             holds = rule.holds.copy().transform(
                 lambda node: exp.true() if isinstance(node, exp.Column) and node.name == ALIVE else node
             )
@@ -183,28 +220,32 @@ class _Mover:
 _NAMES = {
     Deduplicate: "deduplication",
     Lookup: "a join",
-    Reshape: "a step over sets of rows",
     Call: "a Python step",
     Branch: "a second output",
 }
 
 
-def _parts(stages: Sequence[Stage]) -> tuple[Scan, Transform, Write]:
+def _parts(stages: Sequence[Stage]) -> tuple[Scan, list[Transform], Write]:
     scans = [stage for stage in stages if isinstance(stage, Scan)]
     passes = [stage for stage in stages if isinstance(stage, Transform)]
     writes = [stage for stage in stages if isinstance(stage, Write)]
     if len(scans) != 1 or scans[0].source != 0:
         raise Untranslatable("more than one relation is read" if len(scans) > 1 else "held rows are replayed")
-    if len(passes) != 1:
-        raise Untranslatable("the steps need more than one pass")
     if len(writes) != 1:
         raise Untranslatable("there is more than one target")
     if not writes[0].plain:
         raise Untranslatable("the target's mode adds columns to the rows, or looks at each")
-    spooled = [stage for stage in stages if isinstance(stage, Keep) and not stage.spool.endswith("_audit")]
-    if passes[0].counted != "rows" or spooled:
+    kept = [stage.spool for stage in stages if isinstance(stage, Keep) and not stage.spool.endswith("_audit")]
+    *before, last = passes
+    if before and last.counted == "groups" and len(before) == 1 and before[0].counted == "rows":
+        ruled = any(stage.rules for stage in stages if isinstance(stage, Check) and stage.relation == kept[0])
+        if ruled or kept != [before[0].relation] or last.reads != kept[0]:
+            raise Untranslatable("a rule looks at the single rows, before groups are made of them")
+    elif before:
+        raise Untranslatable("the steps need more than one pass")
+    elif last.counted == "reshaped" or kept:
         raise Untranslatable("a step is over sets of rows")
-    return scans[0], passes[0], writes[0]
+    return scans[0], passes, writes[0]
 
 
 def _quoted(name: str) -> str:

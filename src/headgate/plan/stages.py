@@ -199,6 +199,9 @@ class Move:
         target: the index of the target.
         columns: each column that is written, with its SQL over ``source``.
         where: conditions of which all rows that are good fulfil all; one a drop, in its order.
+        groups: what makes a group of rows one; None: rows stay rows.
+        proofs: aggregates over ``source`` that raise for a value which the engine could not hold, where the rest would
+            not look at it.
         checking: a SELECT over ``relation`` that counts the rows that break each rule: held ones, then noted ones.
         sets: rules over all rows, as index in the audit's and SQL over ``relation``.
     """
@@ -211,13 +214,20 @@ class Move:
     where: tuple[str, ...]
     checking: tuple[str, ...]
     sets: tuple[tuple[int, str], ...]
+    groups: tuple[str, ...] | None = None
+    proofs: tuple[str, ...] = ()
+
+    @property
+    def clauses(self) -> str:
+        """What follows FROM."""
+        where = "\nWHERE " + "\n  AND ".join(self.where) if self.where else ""
+        return where + ("\nGROUP BY " + ", ".join(self.groups) if self.groups else "")
 
     @property
     def sql(self) -> str:
         """What the source's server is asked, for people; the target's types are put around it when the run begins."""
         columns = ",\n  ".join(f'{value} AS "{name}"' for name, value in self.columns)
-        where = "\nWHERE " + "\n  AND ".join(self.where) if self.where else ""
-        return f'SELECT\n  {columns}\nFROM "{self.reads}"{where}'
+        return f'SELECT\n  {columns}\nFROM "{self.reads}"{self.clauses}'
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ _COMPARED: dict[type[exp.Expr], str] = {
     exp.LTE: "<=",
 }
 _SAFE: dict[type[exp.Expr], str] = {exp.NullSafeEQ: "IS NOT DISTINCT FROM", exp.NullSafeNEQ: "IS DISTINCT FROM"}
-_BYTEWISE = ' COLLATE "C"'
+BYTEWISE = ' COLLATE "C"'
 _ARITHMETIC: dict[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*"}
 
 
@@ -183,14 +183,21 @@ class Translator:
         if node.args.get("query") or not node.expressions:
             raise Untranslatable("IN another relation")
         self._alike(node.this, *node.expressions)
-        return f"({self.sql(node.this)} IN ({', '.join(self._beside(item, node.this) for item in node.expressions)}))"
+        listed = ", ".join(self._beside(item, node.this) for item in node.expressions)
+        return f"({self._exact(node.this)} IN ({listed}))"
 
     def _compared(self, left: exp.Expr, operator: str, right: exp.Expr) -> str:
         self._alike(left, right)
         one, other = self._beside(left, right), self._beside(right, left)
         known = [node for node in (left, right) if not isinstance(node.unnest(), exp.Null)]
-        ordered = operator in {"<", "<=", ">", ">="} and all(self.type_of(node).family == "text" for node in known)
-        return f"({one} {operator} {other}{_BYTEWISE if ordered else ''})"
+        texts = bool(known) and all(self.type_of(node).family == "text" for node in known)
+        return f"({one} {operator} {other}{BYTEWISE if texts else ''})"
+
+    def _exact(self, node: exp.Expr) -> str:
+        """A text is compared byte by byte, whatever the collation of its column takes for equal."""
+        text = self.sql(node)
+        is_text = not isinstance(node.unnest(), exp.Null) and self.type_of(node).family == "text"
+        return f"({text}{BYTEWISE})" if is_text else text
 
     def _beside(self, node: exp.Expr, other: exp.Expr) -> str:
         """A text literal beside a date is one."""
@@ -271,7 +278,7 @@ class Translator:
             case exp.Coalesce():
                 return f"coalesce({', '.join(self._as(item, node) for item in (node.this, *node.expressions))})"
             case exp.Nullif() if self.type_of(node.this) == self.type_of(node.expression):
-                return f"nullif({self.sql(node.this)}, {self.sql(node.expression)})"
+                return f"nullif({self._exact(node.this)}, {self.sql(node.expression)})"
             case exp.Greatest() | exp.Least() if result.family not in {"text", "other"}:
                 name = "greatest" if isinstance(node, exp.Greatest) else "least"
                 return f"{name}({', '.join(self._as(item, node) for item in (node.this, *node.expressions))})"
@@ -282,7 +289,7 @@ class Translator:
             case exp.DPipe() if {self.type_of(node.this).family, self.type_of(node.expression).family} == {"text"}:
                 return f"({self.sql(node.this)} || {self.sql(node.expression)})"
             case exp.Like() if _is_text_literal(node.expression) and self.type_of(node.this).family == "text":
-                return f"({self.sql(node.this)} LIKE {self.sql(node.expression)} ESCAPE '')"
+                return f"({self._exact(node.this)} LIKE {self.sql(node.expression)} ESCAPE '')"
             case exp.DateTrunc() | exp.TimestampTrunc() if self._moment(node.this):
                 unit = node.args.get("unit")
                 if unit is not None and str(unit.name).upper() in _TRUNCATED:

@@ -164,7 +164,8 @@ class PostgresSource:
                 return windows.read_xid(statements.query, subject, window)[1]
             return window.high
 
-        values = [f"{true_value(column)} AS {quote_name(column.name)}" for column in subject.server_columns()]
+        known = ((column.name, true_value(column)) for column in subject.server_columns())
+        values = [f"{value} AS {quote_name(name)}" for name, value in known if value is not None]
         relation = f"SELECT {', '.join(values)} FROM {subject.source}{subject.where(condition)}"
         return PostgresOutlet(self._connection, subject.name, relation, position)
 
