@@ -67,11 +67,13 @@ def asked(run: Run, transform: Transform, check: Check, keeps: Sequence[Keep]) -
     tally.nulls = Counter({name: nulls[name] - held_nulls[name] for name in names if nulls[name] - held_nulls[name]})
     holding = {flag.name for flag in transform.verdict.holds}
     good = " AND ".join(f"({sql}) IS NOT TRUE" for name, sql in broken if name in holding) or "TRUE"
+    noting = any(name not in holding for name, _ in broken)
     for keep in keeps:
-        columns = [quote_name(name) for name in (*keep.columns, *keep.notes)]
+        columns = [quote_name(name) for name in keep.columns]
+        # what nobody breaks is not computed again for each row: the engine would not leave it out
+        columns += [quote_name(name) if noting else f"0::BIGINT AS {quote_name(name)}" for name in keep.notes]
         columns += [f"{quote_name(name)} IS NULL AS {NULLS}{index}" for index, name in enumerate(keep.missing)]
-        # what holds rows stands beside the source's rows here, too: the masks of all rules would be computed for each
-        judged = _narrowed(transform, good) if keep.notes else f"SELECT * FROM {reads} WHERE {good}"
+        judged = _narrowed(transform, good) if keep.notes and noting else f"SELECT * FROM {reads} WHERE {good}"
         run.session.define(keep.spool, f"SELECT {', '.join(columns)} FROM ({judged})")
     run.passes.append(PassResult(transform, check, rows, tally, within=transform.reads))
     return True
