@@ -24,8 +24,8 @@ def receipt_of(project: SmallProject, **options: Any) -> Receipt:
 
 
 def test_rows_that_vanish_refuse_the_run(project: SmallProject, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A planted fault: the splitter forgets to count dropped rows."""
-    project.define(steps=[{"type": "filter", "condition": "id > 2"}])
+    """A planted fault: the splitter forgets to count dropped rows. The source would have left them out."""
+    project.define(steps=[{"type": "filter", "condition": "id > 2"}], engine="duckdb")
     real = Splitter.split
 
     def forget(self: Splitter, batch: Any) -> Any:

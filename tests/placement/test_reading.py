@@ -1,4 +1,4 @@
-"""Columns that no step looks at are not read where groups are made: a column that cannot be read shows it."""
+"""Columns that no step looks at and that are left behind are not read: a column that cannot be read shows it."""
 
 from __future__ import annotations
 
@@ -100,6 +100,39 @@ def test_groups_are_made_without_reading_what_they_do_not_need(
     assert receipt.rows.extracted == 4
     last = 30 if len(steps) == 2 else 29
     assert [(row[0], row[-1]) for row in out(tmp_path)] == [(5, 30), (6, last)]
+
+
+CHOSEN = [
+    {"type": "sql", "query": "SELECT q, n FROM input WHERE n > 0"},
+    {"type": "map", "columns": {"group": "q", "n": "n"}},
+]
+
+
+@pytest.mark.parametrize("last", CHOSEN, ids=["sql", "map"])
+def test_what_is_left_behind_is_not_read(tmp_path: Path, shop: dict[str, Any], last: dict[str, Any]) -> None:
+    receipt = run(tmp_path, shop, [FILTER, last]).unwrap()
+    assert receipt.rows.extracted == 4
+    assert [sorted(row) for row in out(tmp_path)] == [[5, 10], [5, 20], [6, 30]]
+
+
+ALL = [
+    "SELECT DISTINCT q FROM (SELECT DISTINCT q, note FROM input)",
+    "SELECT q, m FROM (SELECT q, id, max(n) AS m FROM input GROUP BY ALL)",
+    "SELECT q, m FROM (SELECT id, q, max(n) AS m FROM input GROUP BY 1, 2)",
+    "SELECT q FROM (SELECT q, note FROM input UNION SELECT n, note FROM input)",
+    "SELECT q, hash(input) AS h FROM input",
+]
+
+
+@pytest.mark.parametrize("query", ALL)
+def test_a_query_with_a_word_for_all_columns_gets_them(tmp_path: Path, query: str) -> None:
+    with duckdb.connect(tmp_path / "shop.duckdb") as database:
+        for statement in statements("duckdb"):
+            database.execute(statement)
+        database.execute("CREATE TABLE w AS SELECT id, q, n, note FROM t")
+        expected = sorted(database.execute(query.replace("input", "w")).fetchall())
+    run(tmp_path, {"type": "duckdb", "path": "shop.duckdb"}, [{"type": "sql", "query": query}], table="w").unwrap()
+    assert out(tmp_path) == expected
 
 
 def test_a_column_that_goes_to_the_target_is_read(tmp_path: Path, shop: dict[str, Any]) -> None:

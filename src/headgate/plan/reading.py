@@ -1,7 +1,8 @@
-"""Which columns of a source a plan needs: those that no step looks at, up to where groups are made, are not read.
+"""Which columns of a source a plan needs: those that no step looks at before they are left behind are not read.
 
-Before groups rows are handed on whole, so such columns stand in the passes as themselves and nothing else; they are
-taken out there too. Rows that may be held back are kept as they were, and need all their columns.
+Where groups are made, columns mapped or chosen by SQL, the others end. Before that rows are handed on whole, so such
+columns stand in the passes as themselves and nothing else; they are taken out there too. Rows that may be held back
+are kept as they were, and need all their columns.
 """
 
 from __future__ import annotations
@@ -32,13 +33,15 @@ def narrowed_scan(stages: Sequence[Stage], audit: Audit, read: ReadOptions, bind
     scan = stages[0]
     assert isinstance(scan, Scan), "a plan begins with what it reads"
     whole = read.mode in ("full", "incremental") and read.columns is None and bool(read.table or read.query)
-    chain = _to_groups(scan, stages, audit) if whole else []
+    chain = _until_left(scan, stages, audit) if whole else []
     if not chain:
         return tuple(stages)
     queries = [sqlglot.parse_one(each.sql or "", read=DIALECT) for each in chain]
     cursor = read.incremental
     kept = (cursor.column, *(cursor.key or ())) if cursor else ()
     named = {name.lower() for name in kept}.union(*(_looked_at(query) for query in queries))
+    if chain[-1].counted != "groups":
+        named |= {item.name.lower() for item in chain[-1].columns}
     idle = {item.name.lower() for item in scan.columns} - named
     if len(idle) == len(scan.columns):
         idle.discard(scan.columns[0].name.lower())  # rows are counted by something
@@ -51,20 +54,21 @@ def narrowed_scan(stages: Sequence[Stage], audit: Audit, read: ReadOptions, bind
     return tuple(_rewritten(stage, changed, idle) for stage in stages) if changed else tuple(stages)
 
 
-def _to_groups(scan: Scan, stages: Sequence[Stage], audit: Audit) -> list[Transform]:
-    """The passes from the scan to the first that makes groups; none if somebody else wants their rows."""
+def _until_left(scan: Scan, stages: Sequence[Stage], audit: Audit) -> list[Transform]:
+    """The passes from the scan to the first that leaves columns behind: that makes groups, or whose rows go elsewhere.
+
+    None if rows of a pass may be held back, or somebody else wants those of the source.
+    """
     chain: list[Transform] = []
     reads, asked = scan.relation, set(_asked(stages, audit))
-    while not chain or chain[-1].counted != "groups":
+    while not chain or (chain[-1].counted == "rows" and reads not in asked):
         found = [stage for stage in stages if isinstance(stage, Transform) and stage.reads == reads]
-        if len(found) != 1 or not found[0].sql or found[0].counted == "reshaped" or found[0].verdict.holds:
+        if len(found) != 1 or not found[0].sql or found[0].verdict.holds:
             return []
         if any(flag.held for flag in found[0].verdict.notes) or scan.relation in found[0].sides:
             return []
         chain.append(found[0])
         reads = found[0].relation
-        if chain[-1].counted != "groups" and reads in asked:
-            return []
     return chain
 
 
@@ -92,10 +96,24 @@ def _looked_at(query: exp.Expr) -> set[str]:
 
 
 def _looks_at_all(query: exp.Expr) -> bool:
-    """Whether a query has a word for all columns, whatever they are."""
+    """Whether a query has a word for all columns, whatever they are, or one for a column by its place."""
+    for clause in (*query.find_all(exp.Group), *query.find_all(exp.Order)):
+        items = _by(clause)
+        placed = any(isinstance(item, exp.Literal) for item in items)
+        if placed or clause.args.get("all") or any(item.name.lower() == "all" for item in items):
+            return True
+    tables = {each.alias_or_name.lower() for each in query.find_all(exp.Table)}
+    rows = any(column.name.lower() in tables for column in query.find_all(exp.Column))
     stars = (star for star in query.find_all(exp.Star) if isinstance(star.parent, exp.Select | exp.Column))
     distinct = (select for select in query.find_all(exp.Select) if select.args.get("distinct"))
-    return query.find(exp.Pivot) is not None or any(True for _ in (*stars, *distinct))
+    natural = (join for join in query.find_all(exp.Join) if join.args.get("method"))
+    sets = query.find(exp.Pivot, exp.SetOperation)
+    return rows or sets is not None or any(True for _ in (*stars, *distinct, *natural))
+
+
+def _by(clause: exp.Expr) -> list[exp.Expr]:
+    """What a clause groups or sorts by."""
+    return [item.this if isinstance(item, exp.Ordered) else item for item in clause.expressions]
 
 
 def _handed(item: exp.Expr) -> bool:
