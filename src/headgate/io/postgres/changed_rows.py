@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from headgate.core.contracts import Lookup
 from headgate.core.errors import Code, FatalError
 from headgate.io.postgres.catalogue import ServerColumn
-from headgate.io.postgres.pgoutput import UNCHANGED, Change, Described, Value
+from headgate.io.postgres.pgoutput import SHORT, UNCHANGED, Change, Decoder, Described, Kind, Value, heads, with_nulls
 from headgate.io.postgres.text_values import text_array
 from headgate.io.postgres.types import NAMES, read_column
 
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 CHANGE, ORDER = "_change", "_order"
 """What was done (insert, update, delete), and where it stands among the changes of the run."""
-ROWS = 32_768
+ROWS = 8_192
+_FIRST = b"\0"
+"""What stands before each value until Arrow takes it off: in the server's messages that is a text's length."""
 LARGE = 96
 """Bytes from which on a value may be one that later updates leave unsent."""
 
@@ -36,7 +38,9 @@ class ChangedRows:
     def __init__(self, columns: Sequence[ServerColumn], keys: Sequence[str], table: str, lookup: Lookup | None) -> None:
         self._columns, self._keys, self._table, self._lookup = list(columns), list(keys), table, lookup
         self._reads = [read_column(column) for column in columns]
+        self._sent: Described | None = None
         self._here: list[int | None] = []
+        self._as_sent = False
         self._large = _LargeValues()
         self._order = 0
         self._key_numbers = [[column.name for column in columns].index(key) for key in keys]
@@ -50,36 +54,48 @@ class ChangedRows:
     def close(self) -> None:
         self._large.close()
 
-    def batches(self, changes: Iterator[Change]) -> Iterator[pa.RecordBatch]:
-        rows: list[list[Value]] = []
-        kinds: list[str] = []
-        table: Described | None = None
-        for change in changes:
-            if change.table is not table:
-                table = change.table
-                self._here = self._place(table)
-                as_sent = self._here == list(range(len(table.columns)))
-            new = change.new
-            if new is not None and as_sent and change.old is None and _plain(new, change.size):
-                rows.append(new)
-                kinds.append(change.kind)
-            elif new is None and as_sent and change.old is not None:
-                rows.append(change.old)
-                kinds.append("delete")
+    def batches(self, decoder: Decoder, messages: Iterable[bytes]) -> Iterator[pa.RecordBatch]:
+        """Every change as a row, in their order.
+
+        A row of short texts and NULLs is taken apart at once; what else there is goes the long way, value by value.
+        The parts of all rows stand in one list, since so many small lists would be work for the garbage collector.
+        """
+        flat: list[bytes | None] = []
+        kinds: list[Kind] = []
+        short: dict[bytes, Kind] = {}
+        width = len(self._columns) + 1
+        for data in messages:
+            parts = data.split(SHORT)
+            kind = short.get(parts[0])
+            row: Sequence[bytes | None] | None = None
+            if kind is not None and (len(data) < LARGE or max(map(len, parts)) <= LARGE):
+                row = parts if len(parts) == width else with_nulls(parts)
+            if row is not None and kind is not None:
+                flat += row
+                kinds.append(kind)
             else:
-                for kind, row in self._rows(change):
-                    rows.append(row)
-                    kinds.append(kind)
-            if len(rows) >= ROWS:
-                yield self._batch(rows, kinds)
-                rows, kinds = [], []
-        if rows:
-            yield self._batch(rows, kinds)
+                change = decoder.read(data)
+                if change is None:
+                    short = {}  # the table may be another now, or its rows may not count
+                    continue
+                for each, values in self._rows(change):
+                    flat += (b"", *(_FIRST + value if isinstance(value, bytes) else None for value in values))
+                    kinds.append(each)
+                if self._as_sent and kind is None:
+                    short |= heads(change.table)
+            if len(kinds) >= ROWS:
+                yield self._batch(flat, kinds)
+                flat, kinds = [], []
+        if kinds:
+            yield self._batch(flat, kinds)
 
     # ----------------------------------------------------------------------------------------------- one change
 
-    def _rows(self, change: Change) -> Iterator[tuple[str, list[Value]]]:
+    def _rows(self, change: Change) -> Iterator[tuple[Kind, list[Value]]]:
         """The change as rows: an update of the key deletes one row and inserts another."""
+        if change.table is not self._sent:
+            self._sent, self._here = change.table, self._place(change.table)
+            self._as_sent = self._here == list(range(len(change.table.columns)))
         places = self._here
         old = None if change.old is None else [None if p is None else change.old[p] for p in places]
         if change.kind == "delete":
@@ -151,23 +167,20 @@ class ChangedRows:
 
     # ----------------------------------------------------------------------------------------------- many rows
 
-    def _batch(self, rows: list[list[Value]], kinds: list[str]) -> pa.RecordBatch:
+    def _batch(self, flat: Sequence[bytes | None], kinds: Sequence[Kind]) -> pa.RecordBatch:
         import pyarrow as pa
+        import pyarrow.compute as pc
 
         arrays: list[pa.Array[Any]] = []
-        for column, read, values in zip(self._columns, self._reads, zip(*rows, strict=True), strict=True):
-            arrays.append(text_array(column, read, values, self._table))
+        width = len(self._columns) + 1
+        for number, (column, read) in enumerate(zip(self._columns, self._reads, strict=True), 1):
+            values = flat[number::width]
+            texts = pc.binary_replace_slice(pa.array(values, pa.binary()), 0, 1, b"")
+            arrays.append(text_array(column, read, texts, self._table))
         arrays.append(pa.array(kinds, pa.string()))
         arrays.append(pa.array(range(self._order, self._order + len(kinds)), pa.int64()))
         self._order += len(kinds)
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema())
-
-
-def _plain(row: list[Value], size: int) -> bool:
-    """Whether all of a row was sent, and none of it is large."""
-    if size >= LARGE and any(value and len(value) >= LARGE for value in row):
-        return False
-    return UNCHANGED not in row
 
 
 class _LargeValues:

@@ -7,7 +7,7 @@ server writes them; a large value that an update left alone is not sent, and sta
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -17,16 +17,20 @@ Value = bytes | None | Literal[False]
 UNCHANGED: Final = False
 """A value that the server did not send, because the update left it alone."""
 
-Kind = Literal["insert", "update", "delete", "truncate"]
+Kind = Literal["insert", "update", "delete"]
+SHORT: Final = b"t\0\0\0"
+"""What stands before a text of less than 256 bytes and its length: no text has zeros in it, so nothing else is it.
+
+A message with as many of these as its row has columns, behind its first eight bytes, has short texts only.
+"""
+_NULLS = b"n" * 2000
+"""More than a table has columns."""
 _LENGTH = struct.Struct(">i")
 _SHORT = struct.Struct(">h")
-_VALUE = struct.Struct(">Bi")
-"""The kind of a value and its length; where there is no value, what follows it is read and not looked at."""
-_AFTER = b"\0\0\0\0"
 _BEGIN = struct.Struct(">qqi")
 _COMMIT = struct.Struct(">Bqqq")
 _NULL, _TEXT, _SAME = ord("n"), ord("t"), ord("u")
-_INSERT, _UPDATE, _NEW = ord("I"), ord("U"), ord("N")
+_INSERT, _UPDATE, _NEW, _TRUNCATE = ord("I"), ord("U"), ord("N"), ord("T")
 _ROWS = frozenset(b"IUD")
 
 
@@ -46,7 +50,6 @@ class Change:
 
     Args:
         kind: what was done.
-        lsn: where its transaction's commit begins: before all positions that lie behind it.
         size: bytes of its message.
     """
 
@@ -54,70 +57,94 @@ class Change:
     table: Described
     new: list[Value] | None
     old: list[Value] | None
-    lsn: int
     size: int
 
 
 class Decoder:
-    """Turns messages into changes. Those of a transaction carry the place of its commit, which Begin tells.
+    """Turns messages into changes.
 
     Args:
         low: changes of transactions whose commit begins before it are left out.
     """
 
     def __init__(self, low: int = 0) -> None:
-        self.tables: dict[int, Described] = {}
+        self._tables: dict[int, Described] = {}
         self._low = low
+        self.skipping = False
+        """Whether the transaction that is being told is left out."""
         self.end = 0
         """Where the last commit that was seen ends."""
-        self._lsn = 0
 
-    def changes(self, messages: Iterable[bytes]) -> Iterator[Change]:  # noqa: C901 - one case a message
-        """Raises FatalError for messages that version 1 of the protocol does not have."""
-        skipped, tables, number = False, self.tables, _LENGTH.unpack_from
-        for data in messages:
-            kind = data[0]
-            if kind in _ROWS:
-                if skipped:
-                    continue
-                old = new = None
-                table = tables[number(data, 1)[0]]
-                if kind == _INSERT:
-                    new, _ = _values(data, 6)
-                    yield Change("insert", table, new, None, self._lsn, len(data))
-                elif kind == _UPDATE:
-                    place = 5
-                    if data[5] != _NEW:
-                        old, place = _values(data, 6)
-                    new, _ = _values(data, place + 1)
-                    yield Change("update", table, new, old, self._lsn, len(data))
-                else:
-                    old, _ = _values(data, 6)
-                    yield Change("delete", table, None, old, self._lsn, len(data))
-                continue
-            match data[:1]:
-                case b"B":
-                    self._lsn = _BEGIN.unpack_from(data, 1)[0]
-                    skipped = self._lsn < self._low
-                case b"C":
-                    self.end = _COMMIT.unpack_from(data, 1)[2]
-                case b"R":
-                    described = _described(data)
-                    self.tables[described.oid] = described
-                case b"T":
-                    for place in range(6, 6 + 4 * number(data, 1)[0], 4):
-                        oid = number(data, place)[0]
-                        if oid in self.tables:
-                            yield Change("truncate", self.tables[oid], None, None, self._lsn, len(data))
-                case b"Y" | b"O" | b"M":
-                    pass  # names of types, origins, messages of others
-                case strange:
-                    raise FatalError(
-                        Code.EXTRACTION_FAILED,
-                        f"the server sent a message {strange!r} that this version does not know",
-                        operation="scan",
-                        object="pgoutput",
-                    )
+    def read(self, data: bytes) -> Change | None:
+        """The change that a message tells; None if it tells of something else, or of one that is left out.
+
+        Raises FatalError for messages that version 1 of the protocol does not have.
+        """
+        kind = data[0]
+        if kind not in _ROWS:
+            self._learn(data)
+            return None
+        if self.skipping:
+            return None
+        table = self._tables[_LENGTH.unpack_from(data, 1)[0]]
+        if kind == _INSERT:
+            return Change("insert", table, _values(data, 6)[0], None, len(data))
+        if kind != _UPDATE:
+            return Change("delete", table, None, _values(data, 6)[0], len(data))
+        old, place = (None, 5) if data[5] == _NEW else _values(data, 6)
+        return Change("update", table, _values(data, place + 1)[0], old, len(data))
+
+    def _learn(self, data: bytes) -> None:
+        match data[:1]:
+            case b"B":
+                self.skipping = _BEGIN.unpack_from(data, 1)[0] < self._low
+            case b"C":
+                self.end = _COMMIT.unpack_from(data, 1)[2]
+            case b"R":
+                described = _described(data)
+                self._tables[described.oid] = described
+            case b"T" | b"Y" | b"O" | b"M":
+                pass  # tables that were emptied, names of types, origins, messages of others
+            case strange:
+                raise FatalError(
+                    Code.EXTRACTION_FAILED,
+                    f"the server sent a message {strange!r} that this version does not know",
+                    operation="scan",
+                    object="pgoutput",
+                )
+
+
+def heads(table: Described) -> dict[bytes, Kind]:
+    """The first eight bytes of messages about one row of the table: a new one, or a deleted one."""
+    oid, count = _LENGTH.pack(table.oid), _SHORT.pack(len(table.columns))
+    kinds: dict[bytes, Kind] = {b"IN": "insert", b"UN": "update", b"DK": "delete", b"DO": "delete"}
+    return {mark[:1] + oid + mark[1:] + count: kind for mark, kind in kinds.items()}
+
+
+def with_nulls(parts: Sequence[bytes]) -> list[bytes | None] | None:
+    """A message that was split at :data:`SHORT`, a part a value, those behind it that are NULL as None.
+
+    None if it has other values. Each part but the first begins with the length of its text.
+    """
+    found: list[bytes | None] = [parts[0]]
+    for part in parts[1:]:
+        end = part[0] + 1
+        found.append(part[:end])
+        nulls = len(part) - end
+        if nulls:
+            if part[end:] != _NULLS[:nulls]:
+                return None
+            found += [None] * nulls
+    return found
+
+
+def since_emptied(messages: Iterable[bytes], times: int) -> Iterator[bytes]:
+    """The messages without the rows before the table was emptied for the last of so many times."""
+    for data in messages:
+        if data[0] == _TRUNCATE:
+            times -= 1
+        if times <= 0 or data[0] not in _ROWS:
+            yield data
 
 
 def _values(data: bytes, place: int) -> tuple[list[Value], int]:
@@ -125,13 +152,12 @@ def _values(data: bytes, place: int) -> tuple[list[Value], int]:
     found: list[Value] = []
     (count,) = _SHORT.unpack_from(data, place)
     place += 2
-    unpack, append = _VALUE.unpack_from, found.append
-    data += _AFTER
+    length, append = _LENGTH.unpack_from, found.append
     for _ in range(count):
-        kind, size = unpack(data, place)
+        kind = data[place]
         if kind == _TEXT:
             start = place + 5
-            place = start + size
+            place = start + length(data, place + 1)[0]
             append(data[start:place])
         elif kind == _NULL:
             append(None)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import time
 from typing import TYPE_CHECKING, Any
 
 from headgate.core.errors import Code, FatalError
 from headgate.io.postgres.catalogue import ServerColumn
-from headgate.io.postgres.pgoutput import Value
 from headgate.io.postgres.types import ELEMENTS, FREE_SCALE, NAMES, ReadColumn, numeric
 
 if TYPE_CHECKING:
@@ -23,8 +21,8 @@ _SPAN = re.compile(
 )
 
 
-def text_array(column: ServerColumn, read: ReadColumn, values: Sequence[Value], table: str) -> pa.Array[Any]:
-    """A column of changes. Raises FatalError for what Arrow cannot hold."""
+def text_array(column: ServerColumn, read: ReadColumn, values: pa.Array[Any], table: str) -> pa.Array[Any]:
+    """A column of changes, of which Arrow has the bytes. Raises FatalError for what Arrow cannot hold."""
     import pyarrow as pa
 
     kind = NAMES.get(column.oid, "array")
@@ -42,56 +40,62 @@ def text_array(column: ServerColumn, read: ReadColumn, values: Sequence[Value], 
         ) from None
 
 
-def _converted(kind: str, column: ServerColumn, read: ReadColumn, values: Sequence[Value]) -> pa.Array[Any]:
+def _converted(kind: str, column: ServerColumn, read: ReadColumn, values: pa.Array[Any]) -> pa.Array[Any]:
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     match kind:
         case "bool":
-            return pa.array([None if v is None else v == b"t" for v in values], pa.bool_())
+            return pa.array([None if v is None else v == b"t" for v in _bytes(values)], pa.bool_())
         case "bytea":
-            return pa.array([bytes.fromhex(v[2:].decode()) if v else None for v in values], pa.binary())
+            return pa.array([bytes.fromhex(v[2:].decode()) if v else None for v in _bytes(values)], pa.binary())
         case "timestamptz":
-            return _utc(_text(values)).cast(pa.timestamp("us")).cast(read.arrow)
+            return _utc(values.cast(pa.string())).cast(pa.timestamp("us")).cast(read.arrow)
         case "time":
-            return pa.array([time.fromisoformat(v.decode()) if v else None for v in values], read.arrow)
+            return pa.array([time.fromisoformat(v.decode()) if v else None for v in _bytes(values)], read.arrow)
         case "interval":
-            return pa.array([_span(v) if v else None for v in values], read.arrow)
+            return pa.array([_span(v) if v else None for v in _bytes(values)], read.arrow)
         case "bpchar":
-            return _text([v.rstrip(b" ") if v else v for v in values])
+            return pc.utf8_rtrim(values.cast(pa.string()), " ")
         case "numeric" if numeric(column.typmod) is None and read.cast:
-            return _text([_free(v) for v in values])
+            return pa.array([_free(v) for v in _bytes(values)], pa.binary()).cast(pa.string())
         case "array" if pa.types.is_list(read.arrow):
             return _lists(column, read, values)
         case _:
-            found = _text(values)
+            found = values.cast(pa.string())
             return found if found.type == read.arrow else found.cast(read.arrow)
 
 
-def _lists(column: ServerColumn, read: ReadColumn, values: Sequence[Value]) -> pa.Array[Any]:
+def _bytes(values: pa.Array[Any]) -> list[bytes | None]:
+    found: list[bytes | None] = values.to_pylist()
+    return found
+
+
+def _lists(column: ServerColumn, read: ReadColumn, values: pa.Array[Any]) -> pa.Array[Any]:
     import pyarrow as pa
 
     offsets: list[int | None] = []
-    flat: list[Value] = []
-    for value in values:
+    flat: list[bytes | None] = []
+    for value in _bytes(values):
         offsets.append(len(flat) if value else None)
         if value:
             flat += _elements(value)
     element = replace(column, oid=ELEMENTS[column.oid])
     kind: Any = read.arrow
     within = ReadColumn(column.name, "", kind.value_type, read.cast)
-    found = _converted(NAMES[element.oid], element, within, flat)
+    found = _converted(NAMES[element.oid], element, within, pa.array(flat, pa.binary()))
     ends = pa.array([*offsets, len(flat)], pa.int32())
     return pa.ListArray.from_arrays(ends, found.cast(kind.value_type)).cast(kind)
 
 
-def _elements(text: bytes) -> list[Value]:
+def _elements(text: bytes) -> list[bytes | None]:
     """The elements of an array of one dimension that is counted from 1; ValueError for any other."""
     if text[:1] != b"{" or (text.find(b"{", 1) >= 0 and b"{" in _ELEMENT.sub(b"", text[1:])):
         raise ValueError(f"{text[:40]!r} is no plain array")
     inside = text[1:-1]
     if b'"' not in inside:
         return [None if v == b"NULL" else v for v in inside.split(b",")] if inside else []
-    found: list[Value] = []
+    found: list[bytes | None] = []
     for match in _ELEMENT.finditer(inside):
         quoted, bare = match.groups()
         found.append(_ESCAPED.sub(rb"\1", quoted) if quoted is not None else None if bare == b"NULL" else bare)
@@ -109,12 +113,6 @@ def _span(text: bytes) -> tuple[int, int, int]:
     return years * 12 + months, days, (hours * 60 + minutes) * 60 * 10**9 + (-part if sign else part)
 
 
-def _text(values: Sequence[Value]) -> pa.Array[Any]:
-    import pyarrow as pa
-
-    return pa.array(values, pa.binary()).cast(pa.string())
-
-
 def _utc(values: pa.Array[Any]) -> pa.Array[Any]:
     """The times of a session in UTC, without its zone."""
     import pyarrow.compute as pc
@@ -124,7 +122,7 @@ def _utc(values: pa.Array[Any]) -> pa.Array[Any]:
     return pc.utf8_slice_codeunits(values, 0, -3)
 
 
-def _free(value: Value) -> Value:
+def _free(value: bytes | None) -> bytes | None:
     """As a scan reads a numeric that declares no scale: with too many places it is marked, so that it is no decimal."""
     if not value:
         return value

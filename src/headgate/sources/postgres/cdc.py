@@ -15,7 +15,7 @@ from headgate.core.contracts import Scan, SourceSchema, Window
 from headgate.core.errors import Code, FatalError
 from headgate.io.postgres import Connection, slots
 from headgate.io.postgres.changed_rows import CHANGE, ORDER, ChangedRows
-from headgate.io.postgres.pgoutput import Change, Decoder
+from headgate.io.postgres.pgoutput import Decoder, since_emptied
 from headgate.io.postgres.reading import Snapshot, select_list, source_schema
 from headgate.io.postgres.types import ReadColumn, read_column
 from headgate.sources.postgres.subject import Subject
@@ -128,9 +128,9 @@ def _changes(subject: Subject, window: Window, waiting: Waiting | None) -> Scan:
         waiting.count()
     rows = ChangedRows(subject.server_columns(), subject.keys(), subject.name, subject.context.lookup)
     decoder = Decoder(low)
-    changes = decoder.changes(waiting.messages())
-    if waiting.emptied:
-        changes = _after(changes, waiting.emptied)
+    messages = waiting.messages()
+    if waiting.emptied:  # what was done before is void
+        messages = since_emptied(messages, waiting.emptied)
 
     def close() -> None:
         rows.close()
@@ -140,17 +140,8 @@ def _changes(subject: Subject, window: Window, waiting: Waiting | None) -> Scan:
         lsn = max(high, decoder.end)
         return {"lsn": lsn, "slot": slot, "value": slots.text(lsn)}
 
-    reader = pa.RecordBatchReader.from_batches(rows.schema(), rows.batches(changes))
+    reader = pa.RecordBatchReader.from_batches(rows.schema(), rows.batches(decoder, messages))
     return Scan(schema(subject), reader, position=position, close=close, whole=bool(waiting.emptied))
-
-
-def _after(changes: Iterator[Change], emptied: int) -> Iterator[Change]:
-    """What was done before the table was last emptied is void."""
-    for change in changes:
-        if change.kind == "truncate":
-            emptied -= 1
-        elif emptied <= 0:
-            yield change
 
 
 # --------------------------------------------------------------------------------------------------------- parts
