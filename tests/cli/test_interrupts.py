@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from headgate.cli.interrupts import ended_by_signals
 from headgate.execute.interpret import Interpreter
 
 if TYPE_CHECKING:
@@ -41,6 +44,33 @@ def test_an_interrupt_waits_until_duckdb_is_imported() -> None:
         [sys.executable, "-c", PRESSED_IN_THE_IMPORT], capture_output=True, text=True, timeout=50, check=False
     )
     assert (child.returncode, child.stdout) == (0, "(42,)\n"), child.stderr
+
+
+def test_an_interrupt_waits_until_the_machinery_of_imports_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Raised within, it left the lock of all imports held, and the run waited for ever."""
+    told = []
+
+    class Presses:
+        def find_spec(self, name: str, *_: Any) -> None:
+            if name == "headgate_has_no_such_module":
+                frame = sys._getframe(1)
+                assert frame.f_code.co_filename.startswith("<frozen importlib")
+                handler = signal.getsignal(signal.SIGINT)
+                assert callable(handler)
+                handler(signal.SIGINT, frame)
+                told.append(name)
+
+    monkeypatch.setattr(sys, "meta_path", [Presses(), *sys.meta_path])
+    with pytest.raises(KeyboardInterrupt):
+        pressed_while_importing("headgate_has_no_such_module")
+    assert told == ["headgate_has_no_such_module"]
+
+
+def pressed_while_importing(name: str) -> None:
+    with ended_by_signals():
+        with suppress(ModuleNotFoundError):  # an interrupt would go through here
+            importlib.import_module(name)
+        time.sleep(20)
 
 
 def test_an_interrupt_that_a_library_dropped_ends_the_run_at_its_next_step(

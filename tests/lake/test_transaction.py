@@ -293,14 +293,14 @@ def test_columns_added_by_two_runs_at_once_never_share_an_id(place: Place) -> No
 # ------------------------------------------------------------------------------------------- the answer to COMMIT
 
 
-def failing(after: bool) -> Callable[[Session], None]:
+def failing(after: bool, error: BaseException | None = None) -> Callable[[Session], None]:
     """COMMIT that raises, before or after it has happened."""
     whole = Session.commit
 
     def commit(session: Session) -> None:
         if after:
             whole(session)
-        raise sqlite3.OperationalError("disk I/O error")
+        raise error or sqlite3.OperationalError("disk I/O error")
 
     return commit
 
@@ -326,6 +326,22 @@ def test_a_commit_that_did_not_happen_is_an_error_and_leaves_nothing(
     assert refusal.value.code in {Code.STORAGE_FAILED, Code.STATE_INVALID}
     transaction.rollback()
     assert place.pairs("t") == []
+
+
+@pytest.mark.parametrize("after", [True, False], ids=["after", "before"])
+def test_a_ctrl_c_at_the_commit_removes_nothing_that_may_be_published(
+    place: Place, monkeypatch: pytest.MonkeyPatch, after: bool
+) -> None:
+    """It came between COMMIT and the note of it, and took away the metadata that the catalogue pointed at since."""
+    claim, transaction = staged(place, "run-1", 1, load("t"), rows((1, "a")))
+    monkeypatch.setattr(Session, "commit", failing(after, KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        transaction.publish(record(claim))
+    monkeypatch.undo()
+    transaction.rollback()
+    assert place.pairs("t") == ([(1, "a")] if after else [])
+    place.run(2, [(load("t"), rows((2, "b")))])
+    assert place.pairs("t") == ([(1, "a"), (2, "b")] if after else [(2, "b")])
 
 
 def test_when_nobody_can_tell_the_outcome_is_unknown_and_nothing_is_removed(

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from headgate.core.events import Event
 
 _PRESSED = threading.Event()
@@ -27,10 +29,9 @@ SENSITIVE = "duckdb"
 def ended_by_signals() -> Iterator[None]:
     """SIGTERM ends a run as Ctrl-C does, so that it rolls back; neither in the middle of a sensitive import."""
 
-    def interrupt(number: int, _frame: object) -> None:
+    def interrupt(number: int, frame: FrameType | None) -> None:
         _PRESSED.set()
-        module = sys.modules.get(SENSITIVE)
-        if module is not None and getattr(module.__spec__, "_initializing", False):
+        if _importing(frame):
             again = threading.Timer(0.02, os.kill, (os.getpid(), number))
             again.daemon = True
             again.start()
@@ -51,6 +52,14 @@ def ended_by_signals() -> Iterator[None]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+def _importing(frame: FrameType | None) -> bool:
+    """Whether an exception would do harm here: it can leave a lock of Python's imports held for ever."""
+    if frame is not None and frame.f_code.co_filename.startswith("<frozen importlib"):
+        return True
+    module = sys.modules.get(SENSITIVE)
+    return module is not None and bool(getattr(module.__spec__, "_initializing", False))
 
 
 def insist(event: Event) -> None:

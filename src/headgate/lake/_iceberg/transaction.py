@@ -181,11 +181,11 @@ class LakeTransaction:
                     if version.new and not session.swap(version.change.load.table, version.old, version.new):
                         raise _PointerMovedError(version.change)
             with self._emitter.during(Step.COMMIT):
+                self._settled = True  # a Ctrl-C from here on does not say whether COMMIT was carried out
                 try:
                     session.commit()
                 except sqlite3.Error as error:
                     self._ask(session, record, error)
-                self._settled = True
 
     def _in_ledger(self, session: Session, record: LedgerRecord) -> None:
         ledger.record(session, record)
@@ -202,7 +202,6 @@ class LakeTransaction:
                 claim = record.claim
                 found = ledger.published(asked, claim.key, claim.execution_id) if asked else None
         except (HeadgateError, sqlite3.Error, OSError) as silence:
-            self._settled = True
             raise FatalError(
                 Code.OUTCOME_UNKNOWN,
                 f"the commit failed ({error}), and the catalogue does not answer since ({silence})",
@@ -211,6 +210,7 @@ class LakeTransaction:
                 hint="nothing is removed; make the catalogue readable again and run once more: it will know",
             ) from error
         if found is None or found.run_id != record.claim.run_id:
+            self._settled = False
             raise explain(error, "publish", self._catalogue.path) from error
 
     def _rebase(self, change: TableChange) -> None:
