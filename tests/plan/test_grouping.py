@@ -41,6 +41,7 @@ METRICS = (
     *("MIN(i)", "MAX(b)", "MIN(d)", "MAX(w)", "MIN(t)", "MAX(t)", "MIN(y)", "MAX(m)", "MAX(y - DATE '2000-01-01')"),
     *("SUM(d) FILTER (WHERE i > 0)", "COUNT(*) FILTER (WHERE f > 1)", "COUNT(*) FILTER (WHERE t = 'a')"),
     *("SUM(d) - SUM(i)", "COUNT(*) - COUNT(i)", "COALESCE(SUM(d), 0)", "CAST(SUM(i) AS DECIMAL(38, 0))"),
+    *("SUM(i) > 3", "SUM(k) BETWEEN 1 AND COUNT(*)", "CASE WHEN SUM(i) > 0 THEN MAX(t) END"),
 )
 REFUSED = (
     "AVG(i)",

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from headgate.core.contracts import ReadContext, Window
 from headgate.core.models import ReadOptions
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SOURCE = "source"
 """What statements for an outlet call the rows of its window."""
@@ -43,6 +46,9 @@ class Outlet(Protocol):
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Run one SELECT that gives few rows."""
+
+    def batches(self, sql: str, schema: pa.Schema, batch_rows: int) -> Iterator[pa.RecordBatch]:
+        """The rows of one SELECT, whose columns have the types of the schema."""
 
     def stream(self, sql: str) -> Iterator[memoryview]:
         """The rows of one SELECT in the server's binary format, in pieces of whole messages of its protocol."""

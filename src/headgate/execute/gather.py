@@ -183,7 +183,9 @@ def _sites(
         return Sites()
     source, read = workspace.source(pipeline.source_endpoint(0)), pipeline.sources[0]
     stores = workspace.stores_of(pipeline)
-    if not isinstance(source, SitedSource) or not all(isinstance(store, SitedStore) for store in stores):
+    sited = all(isinstance(store, SitedStore) for store in stores)
+    grouped = any(step.type == "aggregate" for step in pipeline.transformations)
+    if not isinstance(source, SitedSource) or not (sited or grouped):
         return Sites(targets=tuple(Site() for _ in stores), ground=ground)
     mark = state.watermarks.get(source.identity(read)[0])
     here = source.site(read, context, mark.position if mark else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
@@ -11,6 +12,7 @@ from headgate.core.errors import Code, FatalError, RetriableError
 from headgate.core.events import Step, shortened
 from headgate.execute.audit import audit
 from headgate.execute.context import Run
+from headgate.execute.fetch import fetch
 from headgate.execute.gather import Relation
 from headgate.execute.held import HeldRows, held_batches
 from headgate.execute.lookups import context_with_lookup
@@ -21,12 +23,14 @@ from headgate.execute.publish import acknowledge, clean, publish
 from headgate.execute.regroup import again, touched
 from headgate.execute.replay import entry_of
 from headgate.io.ledger import fenced
+from headgate.plan.fetching import FETCHED
 from headgate.plan.stages import (
     Acknowledge,
     Audit,
     Check,
     Claim,
     Clean,
+    Fetch,
     Keep,
     Move,
     Publish,
@@ -49,6 +53,7 @@ class Interpreter:
     pour: Pour | None = None
     rejected: int = 0
     moved: bool = False
+    fetched: Fetch | None = None
     main: tuple[Scan, OpenScan] | None = None
     again: OpenScan | None = None
     regrouped: bool = False
@@ -69,8 +74,12 @@ class Interpreter:
                 self._claim()
             case Move():
                 self.moved = move(run, stage)
-            case Scan() | Transform() | Check() | Write() | Keep() if self.moved:
+            case Fetch():
+                self._fetch(stage)
+            case Scan() | Transform() | Check() | Write() | Keep() if self.moved or self._is_fetched(stage):
                 pass  # done
+            case Transform() if self.fetched is not None and stage.relation == self.fetched.relation:
+                self.pour = Pour(replace(stage, sql=self.fetched.over))
             case Scan():
                 self._scan(stage)
             case Transform():
@@ -206,22 +215,48 @@ class Interpreter:
         rest = (batch for group in ([first], batches) for batch in group)
         return OpenScan(SourceSchema(first.schema), batches=pa.RecordBatchReader.from_batches(first.schema, rest))
 
+    def _fetch(self, stage: Fetch) -> None:
+        """Groups of the source's server, if it can make them, are where the engine starts."""
+        found = fetch(self.run, stage)
+        if found is None:
+            return
+        groups, rows = found
+        self.fetched = stage
+        self.counter.extracted, self.counter.counted = rows, True
+        self._open_session([str(self.run.workdir)])
+        assert self.run.session is not None
+        self.run.session.register(FETCHED, groups)
+
+    def _is_fetched(self, stage: Stage) -> bool:
+        """Whether a stage is about single rows of which groups were fetched."""
+        fetched = self.fetched
+        if fetched is None:
+            return False
+        return isinstance(stage, Scan) or (
+            isinstance(stage, Transform | Check | Keep) and stage.relation == fetched.before
+        )
+
     def _start_session(self, opened: OpenScan) -> None:
         """The engine starts when the main source is open; it may read that source's files and nothing else."""
         run = self.run
         paths = [str(run.workdir)]
         for scan in (opened, *([self.again] if self.again else []), *self._side_files()):
             paths += scan.files.paths if scan.files else ()
-        run.workdir.mkdir(parents=True, exist_ok=True)
-        defaults = run.workspace.project.defaults
-        run.session = run.workspace.engine().session(
-            run.workdir / "engine", memory=defaults.memory, threads=defaults.threads, paths=paths
-        )
+        self._open_session(paths)
+        assert run.session is not None
         assert self.main is not None
         if self.main[0].affected is not None:
             run.session.register(self.main[0].relation, opened)
         else:
             self._register_main(self.main[0], opened)
+
+    def _open_session(self, paths: Sequence[str]) -> None:
+        run = self.run
+        run.workdir.mkdir(parents=True, exist_ok=True)
+        defaults = run.workspace.project.defaults
+        run.session = run.workspace.engine().session(
+            run.workdir / "engine", memory=defaults.memory, threads=defaults.threads, paths=paths
+        )
 
     def _side_files(self) -> list[OpenScan]:
         """The other scans are opened first, so that the engine knows all files that it may read."""
@@ -305,8 +340,9 @@ class Interpreter:
     def _finish_reading(self) -> None:
         if self.moved:
             return
-        self._reject()
-        self._finish_scans()
+        if self.fetched is None:
+            self._reject()
+            self._finish_scans()
         assert self.run.held is not None
         self.run.held.close()
 

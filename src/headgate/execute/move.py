@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _log = logging.getLogger("headgate.move")
-_ROWS_AT_FAULT = (Code.EXTRACTION_FAILED, Code.LOAD_EXECUTION_FAILED, Code.TRANSFORMATION_FAILED, Code.UNSUPPORTED)
+ROWS_AT_FAULT = (Code.EXTRACTION_FAILED, Code.LOAD_EXECUTION_FAILED, Code.TRANSFORMATION_FAILED, Code.UNSUPPORTED)
 
 
 _PIECES = 8
@@ -55,7 +55,7 @@ def move(run: Run, stage: Move) -> bool:
     source = run.workspace.source(run.pipeline.source_endpoint(0))
     assert isinstance(source, SitedSource)
     assert run.window is not None
-    with run.emitter.during(Step.SCAN, relation=stage.reads, object=_scanned(run, stage)):
+    with run.emitter.during(Step.SCAN, relation=stage.reads, object=scanned(run, stage.reads)):
         outlet = source.outlet(run.pipeline.sources[0], run.context, run.window)
     try:
         _moved(run, stage, parts, outlet)
@@ -64,7 +64,7 @@ def move(run: Run, stage: Move) -> bool:
         _begin_again(run, parts.write.store)
         return False
     except FatalError as error:
-        if error.code not in _ROWS_AT_FAULT:
+        if error.code not in ROWS_AT_FAULT:
             raise
         _log.info("the engine takes over, because the server refused: %s", error.message)
         _begin_again(run, parts.write.store)
@@ -75,8 +75,9 @@ def move(run: Run, stage: Move) -> bool:
     return True
 
 
-def _scanned(run: Run, stage: Move) -> str:
-    return next(scan.object for scan in run.plan.stages if isinstance(scan, Scan) and scan.relation == stage.reads)
+def scanned(run: Run, relation: str) -> str:
+    """What a relation is called in the source."""
+    return next(scan.object for scan in run.plan.stages if isinstance(scan, Scan) and scan.relation == relation)
 
 
 def _moved(run: Run, stage: Move, parts: _Parts, outlet: Outlet) -> None:
@@ -126,15 +127,17 @@ def _select(stage: Move, intake: Intake) -> str:
 
 
 def _counting(stage: Move) -> str:
+    return counting(stage.where, stage.proofs) if stage.where or stage.proofs or stage.groups is not None else ""
+
+
+def counting(where: Sequence[str], proofs: Sequence[str]) -> str:
     """How many rows there are, and how many leave at each drop: each at the first whose condition it fails; and proofs
     that the engine could hold what nobody else looks at."""
-    if not stage.where and not stage.proofs and stage.groups is None:
-        return ""
     counts = ["count(*)"]
-    for number, condition in enumerate(stage.where):
-        before = "".join(f"{earlier} AND " for earlier in stage.where[:number])
+    for number, condition in enumerate(where):
+        before = "".join(f"{earlier} AND " for earlier in where[:number])
         counts.append(f"count(*) FILTER (WHERE {before}NOT ({condition}))")
-    return f"SELECT {', '.join([*counts, *stage.proofs])} FROM {quote_name(SOURCE)}"
+    return f"SELECT {', '.join([*counts, *proofs])} FROM {quote_name(SOURCE)}"
 
 
 def _noted(stage: Move, parts: _Parts, intake: Intake, rows: int) -> Counter[int]:

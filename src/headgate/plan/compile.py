@@ -32,6 +32,7 @@ from headgate.plan.stages import (
     Clean,
     Counted,
     Keep,
+    Move,
     Placement,
     Plan,
     Publish,
@@ -382,7 +383,7 @@ class _Compiler:
         placement, move = place(work, audit, self.trails, self.inputs.sites, wanted, self._bind)
         if move is not None and affected is not None:
             placement, move = Placement("duckdb", "groups are read again, which only the engine does"), None
-        if move is None and affected is None and self.inputs.resume is None:
+        if not isinstance(move, Move) and affected is None and self.inputs.resume is None:
             work = sifted_scan(work, self.trails, self.inputs.sites.ground, self._bind)
         stages: tuple[Stage, ...] = (
             Claim(self.pipeline.name, stores[0]),

@@ -12,7 +12,7 @@ from headgate.core.contracts import Registry
 from headgate.core.errors import Code, FatalError, nearest
 from headgate.core.models import StepOptions
 from headgate.plan.places import located
-from headgate.plan.stages import Move, Stage, Transform
+from headgate.plan.stages import Fetch, Move, Stage, Transform
 
 
 def with_replayability(stages: Sequence[Stage]) -> list[Stage]:
@@ -33,7 +33,7 @@ def fingerprint(stages: Sequence[Stage]) -> str:
     """Hash of what the stages do. Notes for people, and when and where it is done, are no part of it."""
     documents = []
     for stage in stages:
-        if isinstance(stage, Move):
+        if isinstance(stage, Move | Fetch):
             continue
         document = asdict(stage)
         for told in ("note", "lineage", "keeps", "unsifted"):

@@ -5,7 +5,7 @@ Sums of doubles depend on the order of the rows, and means are computed in doubl
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -21,6 +21,7 @@ from headgate.sql.types import DIALECT, SqlType, parse_type
 _KEYS = {"integer", "decimal", "date", "timestamp", "boolean", "text"}
 _ORDERED = {"integer", "decimal", "date", "timestamp", "text"}
 _SUMMED = {"integer", "decimal"}
+_COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between)
 
 
 @dataclass(frozen=True)
@@ -86,10 +87,13 @@ class _Writer:
         outer = node.copy().transform(named)
         bound = types_over(self._bind, "groups", self._before)
         kinds = bound(exp.select(*(exp.alias_(part.copy(), name) for name, (part, _) in aggregates.items())))
-        columns = [Column(name, kind) for name, kind in zip(aggregates, kinds, strict=True)]
-        types = typed(outer, types_over(self._bind, "groups", columns))
+        found = dict(zip(aggregates, kinds, strict=True))
+        types = typed(outer, self._types({**found, **_compared_only(outer, found)}))
         text = Translator(types, lambda name: aggregates[name][1]).sql(outer)
         return f"CAST({text} AS {declared(wanted)})"
+
+    def _types(self, found: Mapping[str, str]) -> Callable[[exp.Expr], list[str]]:
+        return types_over(self._bind, "groups", [Column(name, kind) for name, kind in found.items()])
 
     def _aggregate(self, node: exp.Expr) -> str:  # noqa: C901 - one case an aggregate
         if isinstance(node, exp.Filter):
@@ -122,6 +126,20 @@ class _Writer:
         value = self._found.over(node)
         writer = Translator(self._found.types(value))
         return writer.sql(value), writer.type_of(value)
+
+
+def _compared_only(outer: exp.Expr, found: Mapping[str, str]) -> dict[str, str]:
+    """Sums of whole numbers that are only compared with literals, as decimals: servers have no wider whole numbers."""
+    wide = {name for name, kind in found.items() if kind == "HUGEINT"}
+    for column in outer.find_all(exp.Column):
+        above = column.parent
+        while isinstance(above, exp.Paren):
+            above = above.parent
+        parts = [part.unnest() for part in above.iter_expressions()] if isinstance(above, _COMPARISONS) else []
+        whole = all(isinstance(p, exp.Column) or (isinstance(p, exp.Literal) and p.name.isdigit()) for p in parts)
+        if column.name in wide and not (parts and whole):
+            wide.discard(column.name)
+    return dict.fromkeys(wide, "DECIMAL(38,0)")
 
 
 def _shown(node: exp.Expr) -> str:

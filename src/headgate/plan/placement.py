@@ -9,26 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import assert_never
 
 from sqlglot import exp
 
-from headgate.core.contracts import Column
 from headgate.core.errors import Code, FatalError
 from headgate.core.grounds import Ground
 from headgate.core.sites import Site
-from headgate.plan.derivation import Derivation, types_over
-from headgate.plan.grouping import Groups, grouped
+from headgate.plan.derivation import types_over
+from headgate.plan.fetching import fetch, refuse_closed
 from headgate.plan.passes import DIALECT, Bind
 from headgate.plan.sets import set_query
-from headgate.plan.stages import Audit, Check, Keep, Move, Place, Placement, Scan, Stage, Transform, Write
-from headgate.plan.trail import Step, Trail
-from headgate.sql.postgres import Translator, Untranslatable, asks_failure, typed
-from headgate.sql.shapes import ALIVE, Branch, Call, Deduplicate, Drop, Lookup, Note, Project, Reshape
-from headgate.sql.types import parse_type
+from headgate.plan.stages import Audit, Check, Fetch, Keep, Move, Place, Placement, Scan, Stage, Transform, Write
+from headgate.plan.trail import Trail
+from headgate.plan.translation import Translation
+from headgate.sql.postgres import Translator, Untranslatable, typed
+from headgate.sql.shapes import ALIVE
 
-_CONFINED = {"decimal", "date", "timestamp", "timestamptz"}
-"""Families of which a server may hold values that the engine cannot: NaN, infinity, too many digits."""
+FETCHED = "its server makes the groups as the engine would, and the engine does the rest"
 WHY: Mapping[Place, str] = {
     "duckdb": "",
     "relay": "nothing changes the rows: their bytes pass as they are",
@@ -51,7 +48,7 @@ class Sites:
 
 def place(
     stages: Sequence[Stage], audit: Audit, trails: Mapping[str, Trail], sites: Sites, wanted: str, bind: Bind
-) -> tuple[Placement, Move | None]:
+) -> tuple[Placement, Move | Fetch | None]:
     """Decide.
 
     Args:
@@ -69,7 +66,13 @@ def place(
         return Placement("duckdb", "the pipeline says engine: duckdb"), None
     try:
         move = _Mover(stages, audit, trails, sites, bind).move(wanted)
-    except Untranslatable as reason:
+    except Untranslatable as unmoved:
+        reason = unmoved
+        if wanted in ("auto", "source") and any(s.counted == "groups" for s in stages if isinstance(s, Transform)):
+            try:
+                return Placement("source", FETCHED), fetch(stages, audit, trails, sites.source, bind)
+            except Untranslatable as unfetched:
+                reason = unfetched
         if wanted == "auto":
             return Placement("duckdb", str(reason)), None
         raise FatalError(
@@ -91,18 +94,16 @@ class _Mover:
         self._audit, self._sites, self._bind = audit, sites, bind
         self._steps = [step for each in self._passes for step in trails[each.relation].steps]
         self._rules = trails[self._pass.relation].rules
-        self._derivation = Derivation(self._scan, bind)
-        self._groups: Groups | None = None
 
     def move(self, wanted: str) -> Move:
         self._reachable()
         self._countable()
         if wanted == "auto" and any(rule.action == "quarantine" for rule in self._check.rules):
             raise Untranslatable("a rule holds rows back, and the engine splits them while it reads them once")
-        where = self._walk()
-        columns = self._columns()
-        groups = self._groups.keys if self._groups is not None else None
-        changed = bool(where) or groups is not None or any(sql != _quoted(name) for name, sql in columns)
+        found = Translation(self._scan, self._steps, self._pass.columns, self._bind)
+        columns = found.columns()
+        groups = found.groups.keys if found.groups is not None else None
+        changed = bool(found.where) or groups is not None or any(sql != _quoted(name) for name, sql in columns)
         one = self._sites.source.place == self._sites.targets[0].place
         kind: Place = "server" if one else "source" if changed else "relay"
         match wanted:
@@ -120,34 +121,12 @@ class _Mover:
             self._scan.relation,
             self._write.target,
             columns,
-            tuple(where),
+            tuple(found.where),
             self._checking(),
             tuple((index, set_query(check, self._pass.relation)) for index, check in enumerate(self._audit.sets)),
             groups,
-            self._proofs(where),
+            found.proofs(),
         )
-
-    def _columns(self) -> tuple[tuple[str, str], ...]:
-        """Each column that is written, with its SQL over the source's."""
-        if self._groups is not None:
-            return tuple((item.name, self._groups.columns[item.name]) for item in self._pass.columns)
-        return tuple((item.name, self._translate(self._derivation.values[item.name])) for item in self._pass.columns)
-
-    def _proofs(self, where: Sequence[str]) -> tuple[str, ...]:
-        """The engine would read every value; the server looks at those it needs: these look at the others."""
-        written = {found.name for value in self._derivation.values.values() for found in value.find_all(exp.Column)}
-        proofs = []
-        for item in self._derivation.base:
-            if not self._is_read(item.name) or parse_type(item.type).family not in _CONFINED:
-                continue
-            if self._groups is not None or item.name not in written:
-                proofs.append(f"count({_quoted(item.name)})")
-            elif where:
-                proofs.append(f"count({_quoted(item.name)}) FILTER (WHERE NOT ({' AND '.join(where)}))")
-        return tuple(proofs)
-
-    def _is_read(self, name: str) -> bool:
-        return not self._scan.reads or name in self._scan.reads
 
     def _countable(self) -> None:
         """Rules must be about single rows of the pass, about counts, or about sets in SQL that servers share."""
@@ -166,44 +145,7 @@ class _Mover:
                 raise Untranslatable(site.obstacle or f"{name} is not a server that moves rows by itself")
         if source.dialect != target.dialect:
             raise Untranslatable("source and target speak different SQL")
-        closed = [c.name for c in self._scan.columns if c.name not in source.columns and self._is_read(c.name)]
-        if closed:
-            raise Untranslatable(f'column "{closed[0]}" of the source is of a type that only the engine converts')
-
-    def _walk(self) -> list[str]:  # noqa: C901 - one case a shape
-        """Every column as an expression over the source's, and the conditions under which rows stay."""
-        where: list[str] = []
-        for step in self._steps:
-            if self._groups is not None and not isinstance(step.shape, Note):
-                raise Untranslatable("a step after the groups is the engine's work")
-            match step.shape:
-                case Project() if step.applied < 0:
-                    self._derivation.cast(self._after(step))
-                case Project():
-                    if not all(asks_failure(flag.condition) for flag in step.shape.flags):
-                        raise Untranslatable("a step finds errors in rows by itself")
-                    self._derivation.project(step.shape)
-                case Drop():
-                    if step.shape.relations:
-                        raise Untranslatable("a filter looks into another relation")
-                    where.append(f"({self._translate(self._derivation.over(step.shape.keep))}) IS TRUE")
-                case Note():
-                    pass
-                case Reshape():
-                    after = self._after(step)
-                    self._groups = grouped(step.shape, step.columns, after, self._derivation, self._bind)
-                case Deduplicate() | Lookup() | Call() | Branch():
-                    raise Untranslatable(f"{_NAMES[type(step.shape)]} is the engine's work")
-                case _:
-                    assert_never(step.shape)
-        return where
-
-    def _after(self, step: Step) -> tuple[Column, ...]:
-        number = next(place for place, each in enumerate(self._steps, 1) if each is step)
-        return self._steps[number].columns if number < len(self._steps) else self._pass.columns
-
-    def _translate(self, value: exp.Expr) -> str:
-        return Translator(self._derivation.types(value)).sql(value)
+        refuse_closed(self._scan, source)
 
     def _checking(self) -> tuple[str, ...]:
         """For each row rule, in their order, the condition of rows that break it."""
@@ -215,14 +157,6 @@ class _Mover:
             types = typed(holds, types_over(self._bind, self._pass.relation, self._pass.columns))
             parts.append(f"NOT ({Translator(types).sql(holds)})")
         return tuple(parts)
-
-
-_NAMES = {
-    Deduplicate: "deduplication",
-    Lookup: "a join",
-    Call: "a Python step",
-    Branch: "a second output",
-}
 
 
 def _parts(stages: Sequence[Stage]) -> tuple[Scan, list[Transform], Write]:

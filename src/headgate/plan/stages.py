@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -220,14 +220,56 @@ class Move:
     @property
     def clauses(self) -> str:
         """What follows FROM."""
-        where = "\nWHERE " + "\n  AND ".join(self.where) if self.where else ""
-        return where + ("\nGROUP BY " + ", ".join(self.groups) if self.groups else "")
+        return clauses(self.where, self.groups)
 
     @property
     def sql(self) -> str:
         """What the source's server is asked, for people; the target's types are put around it when the run begins."""
         columns = ",\n  ".join(f'{value} AS "{name}"' for name, value in self.columns)
         return f'SELECT\n  {columns}\nFROM "{self.reads}"{self.clauses}'
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """Groups that the source makes, in place of the scan and of what makes them of its rows.
+
+    If the server finds a value that the engine could not hold, or a sum overflows, the stages that follow do it all.
+
+    Args:
+        relation: the pass that makes groups, and starts from what is fetched.
+        reads: the main scan's relation.
+        before: the pass over single rows that is left out; empty: there is none.
+        columns: each column of the groups, with its SQL over ``source`` and its type.
+        where: conditions of which all rows that are good fulfil all; one a drop of ``before``, in its order.
+        groups: what makes a group.
+        proofs: aggregates that raise for a value which the engine could not hold.
+        over: the SQL of the pass from the groups on.
+    """
+
+    relation: str
+    reads: str
+    before: str
+    columns: tuple[tuple[str, str, str], ...]
+    where: tuple[str, ...]
+    groups: tuple[str, ...]
+    proofs: tuple[str, ...]
+    over: str
+
+    @property
+    def clauses(self) -> str:
+        """What follows FROM."""
+        return clauses(self.where, self.groups)
+
+    @property
+    def sql(self) -> str:
+        """What the source's server is asked, for people."""
+        columns = ",\n  ".join(f'{value} AS "{name}"' for name, value, _ in self.columns)
+        return f'SELECT\n  {columns}\nFROM "{self.reads}"{self.clauses}'
+
+
+def clauses(where: Sequence[str], groups: Sequence[str] | None) -> str:
+    kept = "\nWHERE " + "\n  AND ".join(where) if where else ""
+    return kept + ("\nGROUP BY " + ", ".join(groups) if groups else "")
 
 
 @dataclass(frozen=True)
@@ -448,7 +490,7 @@ class Clean:
     stores: tuple[str, ...]
 
 
-Stage = Claim | Scan | Move | Transform | Check | Keep | Write | Audit | Publish | Acknowledge | Clean
+Stage = Claim | Scan | Move | Fetch | Transform | Check | Keep | Write | Audit | Publish | Acknowledge | Clean
 
 
 @dataclass(frozen=True)
@@ -472,9 +514,9 @@ class Plan:
     def sql(self) -> str:
         """The SQL of all passes, for people."""
         return ";\n\n".join(
-            f"-- {stage.relation}{', in PostgreSQL' if isinstance(stage, Move) else ''}\n{stage.sql}"
+            f"-- {stage.relation}{', in PostgreSQL' if isinstance(stage, Move | Fetch) else ''}\n{stage.sql}"
             for stage in self.stages
-            if isinstance(stage, Transform | Move)
+            if isinstance(stage, Transform | Move | Fetch)
         )
 
     @property

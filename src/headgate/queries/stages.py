@@ -13,6 +13,7 @@ from headgate.plan.stages import (
     Check,
     Claim,
     Clean,
+    Fetch,
     Keep,
     Move,
     Plan,
@@ -52,6 +53,12 @@ def words(stage: Stage) -> str:  # noqa: C901 - one case a stage
             return _scan(stage)
         case Move():
             return _move(stage)
+        case Fetch():
+            without = f" of {counted(len(stage.where), 'filter')} and" if stage.where else " of"
+            return (
+                f"fetch the groups{without} {stage.relation}, made by the source's server of {stage.reads};"
+                " if that cannot be done, as follows"
+            )
         case Transform():
             return _transform(stage)
         case Check():

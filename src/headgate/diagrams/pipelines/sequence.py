@@ -16,6 +16,7 @@ from headgate.plan.stages import (
     Check,
     Claim,
     Clean,
+    Fetch,
     Keep,
     Move,
     Plan,
@@ -96,6 +97,8 @@ class _Drawing:
                 return self._scan(stage)
             case Move():
                 return [Note((RUN,), f"{stage.reads} is moved without being decoded, if no row must be held back")]
+            case Fetch():
+                return [Note((RUN,), f"{stage.reads} is grouped by its server, if no row must be held back")]
             case Transform():
                 return [Message(RUN, ENGINE, self._transform(stage))]
             case Check():

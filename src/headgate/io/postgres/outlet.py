@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headgate.core.errors import Code
 from headgate.core.sites import SOURCE, Site
@@ -11,9 +11,12 @@ from headgate.io.postgres import Connection, Statements, connect, wire
 from headgate.io.postgres.catalogue import ServerColumn
 from headgate.io.postgres.connection import parameters
 from headgate.io.postgres.link import hang_up
-from headgate.io.postgres.reading import SNAPSHOT
+from headgate.io.postgres.reading import SNAPSHOT, Snapshot
 from headgate.io.postgres.types import FREE_SCALE, NAMES, ReadColumn, decimal, numeric, read_column
 from headgate.sql.literals import quote_name
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 DIALECT = "postgres"
 _ENDLESS = {"date", "timestamp", "timestamptz"}
@@ -66,7 +69,7 @@ class PostgresOutlet:
         relation: str,
         position: Callable[[Statements], Mapping[str, Any]],
     ) -> None:
-        self._name, self._relation = name, relation
+        self._connection, self._name, self._relation = connection, name, relation
         self._session = connect(connection, autocommit=False, settings=SNAPSHOT)
         try:
             self._statements = Statements(self._session, "scan", name, Code.EXTRACTION_FAILED)
@@ -77,6 +80,14 @@ class PostgresOutlet:
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         return self._statements.query(self.statement(sql))
+
+    def batches(self, sql: str, schema: pa.Schema, batch_rows: int) -> Iterator[pa.RecordBatch]:
+        """By a session of its own, which sees the same state."""
+        snapshot = Snapshot(self._connection, self._name, str(self._statements.value("SELECT pg_export_snapshot()")))
+        try:
+            yield from snapshot.stream(self.statement(sql), schema, batch_rows)
+        finally:
+            snapshot.close()
 
     def stream(self, sql: str) -> Iterator[memoryview]:
         return wire.copy_out(self._session, f"COPY ({self.statement(sql)}) TO STDOUT (FORMAT binary)", self._name)

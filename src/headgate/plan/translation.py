@@ -1,0 +1,91 @@
+"""Steps in the SQL of the source's server: every column as an expression there, and which rows stay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from sqlglot import exp
+
+from headgate.core.contracts import Column
+from headgate.plan.derivation import Derivation
+from headgate.plan.grouping import Groups, grouped
+from headgate.plan.passes import Bind
+from headgate.plan.stages import Scan
+from headgate.plan.trail import Step
+from headgate.sql.literals import quote_name
+from headgate.sql.postgres import Translator, Untranslatable, asks_failure
+from headgate.sql.shapes import Branch, Call, Deduplicate, Drop, Lookup, Note, Project, Reshape
+from headgate.sql.types import parse_type
+
+_CONFINED = {"decimal", "date", "timestamp", "timestamptz"}
+"""Families of which a server may hold values that the engine cannot: NaN, infinity, too many digits."""
+_NAMES = {Deduplicate: "deduplication", Lookup: "a join", Call: "a Python step", Branch: "a second output"}
+
+
+class Translation:
+    """What a chain of steps does to the rows of a scan. Raises Untranslatable for what is the engine's work.
+
+    Args:
+        scan: what is read.
+        steps: all of them, of one pass after the other.
+        last: the columns after the last.
+        bind: gives the types of a SELECT over one relation.
+    """
+
+    def __init__(self, scan: Scan, steps: Sequence[Step], last: Sequence[Column], bind: Bind) -> None:
+        self._scan, self._steps, self._last, self._bind = scan, steps, last, bind
+        self._derivation = Derivation(scan, bind)
+        self.where: list[str] = []
+        """Conditions that rows which stay fulfil, one a drop."""
+        self.groups: Groups | None = None
+        for number, step in enumerate(steps, 1):
+            self._see(step, steps[number].columns if number < len(steps) else last)
+
+    def is_read(self, name: str) -> bool:
+        return not self._scan.reads or name in self._scan.reads
+
+    def columns(self) -> tuple[tuple[str, str], ...]:
+        """Each column after the last step, with its SQL over the source's."""
+        if self.groups is not None:
+            return tuple((item.name, self.groups.columns[item.name]) for item in self._last)
+        return tuple((item.name, self._translate(self._derivation.values[item.name])) for item in self._last)
+
+    def proofs(self) -> tuple[str, ...]:
+        """The engine would read every value; the server looks at those it needs: these look at the others."""
+        written = {found.name for value in self._derivation.values.values() for found in value.find_all(exp.Column)}
+        proofs = []
+        for item in self._derivation.base:
+            if not self.is_read(item.name) or parse_type(item.type).family not in _CONFINED:
+                continue
+            if self.groups is not None or item.name not in written:
+                proofs.append(f"count({quote_name(item.name)})")
+            elif self.where:
+                proofs.append(f"count({quote_name(item.name)}) FILTER (WHERE NOT ({' AND '.join(self.where)}))")
+        return tuple(proofs)
+
+    def _see(self, step: Step, after: Sequence[Column]) -> None:
+        if self.groups is not None and not isinstance(step.shape, Note):
+            raise Untranslatable("a step after the groups is the engine's work")
+        match step.shape:
+            case Project() if step.applied < 0:
+                self._derivation.cast(after)
+            case Project():
+                if not all(asks_failure(flag.condition) for flag in step.shape.flags):
+                    raise Untranslatable("a step finds errors in rows by itself")
+                self._derivation.project(step.shape)
+            case Drop():
+                if step.shape.relations:
+                    raise Untranslatable("a filter looks into another relation")
+                self.where.append(f"({self._translate(self._derivation.over(step.shape.keep))}) IS TRUE")
+            case Note():
+                pass
+            case Reshape():
+                self.groups = grouped(step.shape, step.columns, after, self._derivation, self._bind)
+            case Deduplicate() | Lookup() | Call() | Branch():
+                raise Untranslatable(f"{_NAMES[type(step.shape)]} is the engine's work")
+            case _:
+                assert_never(step.shape)
+
+    def _translate(self, value: exp.Expr) -> str:
+        return Translator(self._derivation.types(value)).sql(value)
