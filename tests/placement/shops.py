@@ -83,7 +83,7 @@ class Shop:
 def _rows(scan: Any) -> list[Any]:
     try:
         if scan.files is not None:
-            return sorted(map(repr, duckdb.read_parquet(list(scan.files.paths)).fetchall()))
+            return sorted(map(repr, duckdb.read_parquet(list(scan.files.paths)).to_arrow_table().to_pylist()))
         return sorted(map(repr, scan.batches.read_all().to_pylist()))
     finally:
         scan.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -176,3 +177,31 @@ def test_a_row_in_error_is_held_back_though_a_filter_would_drop_it(shop: Shop, h
     shop.define([{"type": "filter", "condition": "id > 4"}], error_handling={"on_row_error": handling})
     assert len(shop.scan.keeps) == 1
     assert shop.same()["status"] == "success"
+
+
+@ONE
+def test_a_query_is_run_once(shop: Shop) -> None:
+    shop.define([{"type": "filter", "condition": "id > 1"}], source={"connection": "shop", "query": "SELECT * FROM t"})
+    assert shop.scan.keeps == ()
+    assert "a query would be run twice" in shop.scan.unsifted
+
+
+@pytest.mark.parametrize("shop", ["mysql", "postgres"], indirect=True)
+def test_rows_are_counted_in_the_state_that_is_read(shop: Shop) -> None:
+    """Rows that come and go while a run reads are in both its counts or in none: it writes as often as it reads."""
+    shop.execute(*(f"INSERT INTO t (id) VALUES ({number})" for number in range(100, 130)))
+    shop.define([{"type": "filter", "condition": "id < 3"}]).write("auto")
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            shop.execute("UPDATE t SET id = id + 1000 WHERE id = 1", "UPDATE t SET id = 1 WHERE id = 1001")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        rows = [shop.outcome("auto")[0]["rows"] for _ in range(3)]
+    finally:
+        stop.set()
+        writer.join()
+    assert [row["extracted"] for row in rows] == [36, 36, 36]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from headgate.core.contracts import FileScan, Scan, SourceSchema
@@ -42,10 +43,9 @@ def fetch(run: Run, stage: Fetch) -> tuple[Scan, int] | None:
         try:
             statement = _select(stage)
             outcome["query"] = shortened(outlet.statement(statement))
-            seen, *dropped = (
-                int(count) for count in outlet.rows(counting(stage.where, stage.proofs))[0][: 1 + len(stage.where)]
-            )
-            file = _written(run, stage, outlet, statement)
+            counts: Sequence[int] = outlet.rows(counting(stage.where, stage.proofs))[0] if stage.where else ()
+            file, grouped = _written(run, stage, outlet, statement)
+            seen, *dropped = [int(count) for count in counts[: 1 + len(stage.where)]] or [grouped]
             outcome["rows"] = file.rows
         except FatalError as error:
             if error.code not in ROWS_AT_FAULT:
@@ -62,7 +62,8 @@ def fetch(run: Run, stage: Fetch) -> tuple[Scan, int] | None:
 
 def _select(stage: Fetch) -> str:
     columns = ", ".join(f"{_wire(value, type_)} AS {quote_name(name)}" for name, value, type_ in stage.columns)
-    return f"SELECT {columns}, count(*) AS {quote_name(GROUP)} FROM {quote_name(SOURCE)}{stage.clauses}"
+    proofs = "" if stage.where else "".join(f", {proof}" for proof in stage.proofs)  # else they are counted apart
+    return f"SELECT {columns}, count(*) AS {quote_name(GROUP)}{proofs} FROM {quote_name(SOURCE)}{stage.clauses}"
 
 
 def _wire(value: str, type_: str) -> str:
@@ -72,18 +73,26 @@ def _wire(value: str, type_: str) -> str:
     return f"CAST({text} AS text)" if wanted.family == "decimal" else text
 
 
-def _written(run: Run, stage: Fetch, outlet: Outlet, statement: str) -> ParquetFile:
+def _written(run: Run, stage: Fetch, outlet: Outlet, statement: str) -> tuple[ParquetFile, int]:
+    """The groups in a file, and of how many rows they are."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    schema, rows = _schema(run, stage), 0
+    proofs = () if stage.where else range(len(stage.proofs))
+    given = pa.schema([*schema, *(pa.field(f"count_{number}", pa.int64()) for number in proofs)])
     folder = run.workdir / "fetched"
     folder.mkdir(parents=True, exist_ok=True)
-    file = ParquetFile(folder / "groups.parquet", _schema(run, stage), compression="lz4")
+    file = ParquetFile(folder / "groups.parquet", schema, compression="lz4")
     try:
-        for batch in outlet.batches(statement, file.schema, _BATCH_ROWS):
-            file.write(batch)
+        for batch in outlet.batches(statement, given, _BATCH_ROWS):
+            file.write(batch.select(schema.names))
+            rows += pc.sum(batch.column(GROUP)).as_py() or 0
     except BaseException:
         file.abort()
         raise
     file.close()
-    return file
+    return file, rows
 
 
 def _schema(run: Run, stage: Fetch) -> pa.Schema:

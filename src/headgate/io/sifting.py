@@ -41,6 +41,13 @@ class Sifting:
 
 def obstacle(read: ReadOptions, context: ReadContext) -> str:
     """Why no row of a read may be left out; empty if some may."""
+    if read.query is not None:
+        return "a query would be run twice, to count what is left out: filter in it"
+    return unseen(read, context)
+
+
+def unseen(read: ReadOptions, context: ReadContext) -> str:
+    """Why the client must see the rows of a read; empty if it need not."""
     if read.max_records is not None:
         return "max_records cuts the rows at a position that the client must see"
     if read.mode in ("snapshot", "delta"):

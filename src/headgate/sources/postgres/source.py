@@ -22,7 +22,7 @@ from headgate.io.postgres.outlet import PostgresOutlet, site_of, true_value
 from headgate.io.postgres.ranges import Ranges
 from headgate.io.postgres.reading import SNAPSHOT, Snapshot, select_list, source_schema
 from headgate.io.postgres.types import ReadColumn
-from headgate.io.sifting import obstacle
+from headgate.io.sifting import obstacle, unseen
 from headgate.sources.postgres import cdc, windows
 from headgate.sources.postgres.subject import Subject
 from headgate.sources.postgres.waiting import Waiting
@@ -146,7 +146,7 @@ class PostgresSource:
     def site(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> Site:
         plain = comparing.full(read) if read.mode in comparing.COMPARED else read
         subject = Subject(self._statements("plan"), plain, context, self._connection)
-        hindered = obstacle(read, context)
+        hindered = unseen(read, context)
         if read.mode == "incremental" and read.max_records is None and hindered and subject.by_xid(since):
             hindered = ""
         return site_of(self._connection, subject.server_columns(), hindered)
