@@ -44,12 +44,20 @@ def about(kind: bytes, row: Sequence[Any], oid: int = OIDS[0]) -> bytes:
     return kind + struct.pack(">i", oid) + mark + values([row[0], None, None, None] if kind == b"D" else row)
 
 
+def unsent(row: Sequence[Any], oid: int = OIDS[0]) -> bytes:
+    """An update that leaves the second column alone, which the server keeps elsewhere."""
+    told = values(row)
+    place = told.index(b"t", 3 + 4 + len(str(row[0])))
+    end = place + 5 + len(str(row[1]).encode())
+    return b"U" + struct.pack(">i", oid) + b"N" + told[:place] + b"u" + told[end:]
+
+
 def begin(lsn: int) -> bytes:
     return b"B" + struct.pack(">qqi", lsn, 0, 1)
 
 
 def read(messages: Sequence[bytes], low: int = 0) -> list[dict[str, Any]]:
-    rows = ChangedRows(COLUMNS, ["id"], "t", None)
+    rows = ChangedRows(COLUMNS, ["id"], "t", None, lambda: (Decoder(low), messages))
     try:
         return [row for batch in rows.batches(Decoder(low), messages) for row in batch.to_pylist()]
     finally:
@@ -97,3 +105,14 @@ def test_rows_before_the_table_was_emptied_are_void() -> None:
     emptied = b"T" + struct.pack(">ibi", 1, 0, OIDS[0])
     messages = [described(), begin(1), rows[0], emptied, rows[1], emptied, rows[2]]
     assert [row["id"] for row in read(list(since_emptied(messages, 2)))] == [2]
+
+
+@given(ROWS.filter(lambda changes: len({row[0] for _, row in changes}) == len(changes)), st.integers(1, 20))
+def test_a_value_that_an_update_leaves_unsent_is_the_last_that_was_sent(
+    changes: list[tuple[bytes, Row]], length: int
+) -> None:
+    known = [row for kind, row in changes if kind != b"D" and row[1] is not None]
+    again = [(row[0], row[1], "n" * length, None) for row in known]
+    first = [about(kind, row) for kind, row in changes]
+    found = read([described(), begin(1), *first, *map(unsent, again), *map(unsent, again)])
+    assert [tuple(row.values())[:4] for row in found[len(changes) :]] == again * 2

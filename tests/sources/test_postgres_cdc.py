@@ -194,6 +194,24 @@ def test_what_the_target_committed_is_not_read_again_when_the_source_was_not_tol
     assert follower.agrees()
 
 
+def test_small_values_of_a_wide_row_that_an_update_left_alone(database: Database) -> None:
+    """The server keeps even these elsewhere where a row has many, and then leaves them unsent."""
+    names = [f"c{number}" for number in range(60)]
+    database.execute(
+        f"CREATE TABLE t (id int PRIMARY KEY, n int, {', '.join(f'{name} text' for name in names)})",
+        *(f"ALTER TABLE t ALTER {name} SET STORAGE EXTERNAL" for name in names),
+        f"INSERT INTO t VALUES (1, 1, {', '.join(['repeat($$a$$, 50)'] * len(names))})",
+    )
+    follower = Follower(database)
+    follower.run()
+    stale = "a" * 50
+    follower.context = replace(follower.context, lookup=lambda _, keys, __: dict.fromkeys(keys, stale))
+    changes = ", ".join(f"{name} = repeat($$b$$, 50)" for name in names)
+    database.execute(f"UPDATE t SET {changes}", "UPDATE t SET n = 2")
+    follower.run()
+    assert follower.agrees()
+
+
 def test_a_run_that_fails_reads_the_same_again(follower: Follower) -> None:
     follower.run()
     follower.database.execute("INSERT INTO t VALUES (30, 'a', 0)")

@@ -129,7 +129,11 @@ class Defaults(Model):
 
     batch_size: int = Field(default=100_000, ge=1, le=1_000_000, description="Rows a batch.")
     timezone: Timezone = Field(default="UTC", description="IANA name; schedules and dates mean this zone.")
-    memory: Size | None = Field(default=None, ge=64_000_000, description="What the engine may take, such as 512MB.")
+    memory: Size | None = Field(
+        default=None,
+        ge=64_000_000,
+        description="What the engine may take; default 512MB, of changes (mode: cdc) 256MB.",
+    )
     threads: int | None = Field(default=None, ge=1, le=1024, description="Default: one a processor.")
 
 

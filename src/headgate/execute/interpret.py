@@ -42,6 +42,8 @@ from headgate.plan.stages import (
 from headgate.sql.literals import quote_name
 
 FULL = Window(None)
+CHANGES_MEMORY = 256 * 1024**2
+"""What the engine may take where it keeps the last change of each key: all waits for the last message anyway."""
 
 
 @dataclass
@@ -254,8 +256,9 @@ class Interpreter:
         run = self.run
         run.workdir.mkdir(parents=True, exist_ok=True)
         defaults = run.workspace.project.defaults
+        memory = defaults.memory or (CHANGES_MEMORY if run.pipeline.sources[0].mode == "cdc" else None)
         run.session = run.workspace.engine().session(
-            run.workdir / "engine", memory=defaults.memory, threads=defaults.threads, paths=paths
+            run.workdir / "engine", memory=memory, threads=defaults.threads, paths=paths
         )
 
     def _side_files(self) -> list[OpenScan]:

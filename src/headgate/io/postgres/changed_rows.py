@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import collections
+import itertools
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from headgate.core.contracts import Lookup
 from headgate.core.errors import Code, FatalError
 from headgate.io.postgres.catalogue import ServerColumn
-from headgate.io.postgres.pgoutput import SHORT, UNCHANGED, Change, Decoder, Described, Kind, Value, heads, with_nulls
+from headgate.io.postgres.pgoutput import (
+    HEAD,
+    SHORT,
+    UNCHANGED,
+    Change,
+    Decoder,
+    Described,
+    Kind,
+    Value,
+    heads,
+    taken_apart,
+)
 from headgate.io.postgres.text_values import text_array
 from headgate.io.postgres.types import NAMES, read_column
+
+Again = Callable[[], tuple[Decoder, Iterable[bytes]]]
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,8 +36,12 @@ CHANGE, ORDER = "_change", "_order"
 ROWS = 8_192
 _FIRST = b"\0"
 """What stands before each value until Arrow takes it off: in the server's messages that is a text's length."""
-LARGE = 96
-"""Bytes from which on a value may be one that later updates leave unsent."""
+_FIXED = frozenset(
+    {"bool", "int2", "int4", "int8", "float4", "float8", "date", "time", "timestamp", "timestamptz", "interval"}
+)
+"""Types whose values are always sent: the server stores them within the row."""
+KEPT = 8_192
+"""Values that wait in memory to be kept."""
 
 
 class ChangedRows:
@@ -33,15 +52,19 @@ class ChangedRows:
         keys: names of the columns that identify a row.
         table: for errors.
         lookup: asks the target for values that the stream leaves out; None if it cannot be asked.
+        again: gives the messages once more, from the first, with a decoder for them.
     """
 
-    def __init__(self, columns: Sequence[ServerColumn], keys: Sequence[str], table: str, lookup: Lookup | None) -> None:
+    def __init__(
+        self, columns: Sequence[ServerColumn], keys: Sequence[str], table: str, lookup: Lookup | None, again: Again
+    ) -> None:
+        self._again, self._keeping, self._told = again, False, 0
         self._columns, self._keys, self._table, self._lookup = list(columns), list(keys), table, lookup
         self._reads = [read_column(column) for column in columns]
         self._sent: Described | None = None
         self._here: list[int | None] = []
         self._as_sent = False
-        self._large = _LargeValues()
+        self._kept = _KeptValues([n for n, each in enumerate(columns) if NAMES.get(each.oid) not in _FIXED])
         self._order = 0
         self._key_numbers = [[column.name for column in columns].index(key) for key in keys]
 
@@ -52,24 +75,25 @@ class ChangedRows:
         return pa.schema([*fields, pa.field(CHANGE, pa.string()), pa.field(ORDER, pa.int64())])
 
     def close(self) -> None:
-        self._large.close()
+        self._kept.close()
 
     def batches(self, decoder: Decoder, messages: Iterable[bytes]) -> Iterator[pa.RecordBatch]:
         """Every change as a row, in their order.
 
-        A row of short texts and NULLs is taken apart at once; what else there is goes the long way, value by value.
+        A row of short texts is taken apart at once, one with others where it must be; what else there is goes the long
+        way, value by value.
         The parts of all rows stand in one list, since so many small lists would be work for the garbage collector.
         """
         flat: list[bytes | None] = []
         kinds: list[Kind] = []
         short: dict[bytes, Kind] = {}
         width = len(self._columns) + 1
-        for data in messages:
+        for self._told, data in enumerate(messages):
             parts = data.split(SHORT)
-            kind = short.get(parts[0])
+            kind = short.get(parts[0]) or short.get(data[:HEAD])
             row: Sequence[bytes | None] | None = None
-            if kind is not None and (len(data) < LARGE or max(map(len, parts)) <= LARGE):
-                row = parts if len(parts) == width else with_nulls(parts)
+            if kind is not None:
+                row = parts if len(parts) == width else taken_apart(parts)
             if row is not None and kind is not None:
                 flat += row
                 kinds.append(kind)
@@ -81,7 +105,9 @@ class ChangedRows:
                 for each, values in self._rows(change):
                     flat += (b"", *(_FIRST + value if isinstance(value, bytes) else None for value in values))
                     kinds.append(each)
-                if self._as_sent and kind is None:
+                if self._keeping:
+                    short = {}  # from now on values are kept, which is done the long way
+                elif self._as_sent and kind is None:
                     short |= heads(change.table)
             if len(kinds) >= ROWS:
                 yield self._batch(flat, kinds)
@@ -110,7 +136,8 @@ class ChangedRows:
         moved = key_before != self._key(new)
         if moved and old is not None:
             yield "delete", [value if n in self._key_numbers else None for n, value in enumerate(old)]
-        self._large.keep(self._key(new), new)
+        if self._keeping:
+            self._kept.keep(self._key(new), new)
         yield ("insert" if moved else change.kind), new
 
     def _key(self, row: list[Value]) -> tuple[str, ...]:
@@ -124,8 +151,22 @@ class ChangedRows:
             if old is not None and old[number] not in (None, UNCHANGED):
                 new[number] = old[number]
                 continue
-            known = self._large.get(key, number)
+            if not self._keeping:
+                self._keep_from_the_first()
+            known = self._kept.get(key, number)
             new[number] = known if known is not None else self._asked(number, key)
+
+    def _keep_from_the_first(self) -> None:
+        """Values are left unsent after all: what was sent before is read again, and kept from now on.
+
+        Few tables have such values, and to keep those of all would cost more than to take their rows apart.
+        """
+        self._keeping = True
+        decoder, messages = self._again()
+        for data in itertools.islice(messages, self._told):
+            change = decoder.read(data)
+            if change is not None:
+                collections.deque(self._rows(change), maxlen=0)
 
     def _asked(self, number: int, key: tuple[str, ...]) -> Value:
         name = self._columns[number].name
@@ -183,25 +224,40 @@ class ChangedRows:
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema())
 
 
-class _LargeValues:
-    """Large values by key and column, out of memory: an update may leave them unsent later in the same run."""
+class _KeptValues:
+    """Values by key and column, out of memory: an update may leave them unsent later in the same run.
 
-    def __init__(self) -> None:
+    Args:
+        numbers: the columns that count.
+    """
+
+    def __init__(self, numbers: Sequence[int]) -> None:
+        self._numbers = numbers
+        self._fresh: dict[tuple[str, int], bytes] = {}
         self._database: sqlite3.Connection | None = None
 
     def keep(self, key: tuple[str, ...], row: list[Value]) -> None:
-        large = [(repr(key), n, value) for n, value in enumerate(row) if value and len(value) >= LARGE]
-        if not large:
-            return
+        name = repr(key)
+        for number in self._numbers:
+            value = row[number]
+            if isinstance(value, bytes):
+                self._fresh[name, number] = value
+        if len(self._fresh) >= KEPT:
+            self._store()
+
+    def _store(self) -> None:
         if self._database is None:
             self._database = sqlite3.connect("", check_same_thread=False)  # a file of its own, gone with it
-            self._database.execute("CREATE TABLE large (key TEXT, n INTEGER, value BLOB, PRIMARY KEY (key, n))")
-        self._database.executemany("INSERT OR REPLACE INTO large VALUES (?, ?, ?)", large)
+            self._database.execute("CREATE TABLE kept (key TEXT, n INTEGER, value BLOB, PRIMARY KEY (key, n))")
+        rows = ((key, number, value) for (key, number), value in self._fresh.items())
+        self._database.executemany("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", rows)
+        self._fresh = {}
 
     def get(self, key: tuple[str, ...], number: int) -> bytes | None:
-        if self._database is None:
-            return None
-        found = self._database.execute("SELECT value FROM large WHERE key = ? AND n = ?", (repr(key), number))
+        fresh = self._fresh.get((repr(key), number))
+        if fresh is not None or self._database is None:
+            return fresh
+        found = self._database.execute("SELECT value FROM kept WHERE key = ? AND n = ?", (repr(key), number))
         row = found.fetchone()
         return None if row is None else bytes(row[0])
 

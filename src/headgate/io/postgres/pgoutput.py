@@ -23,8 +23,8 @@ SHORT: Final = b"t\0\0\0"
 
 A message with as many of these as its row has columns, behind its first eight bytes, has short texts only.
 """
-_NULLS = b"n" * 2000
-"""More than a table has columns."""
+HEAD = 8
+"""Bytes of a message about one row before its first value."""
 _LENGTH = struct.Struct(">i")
 _SHORT = struct.Struct(">h")
 _BEGIN = struct.Struct(">qqi")
@@ -118,23 +118,32 @@ def heads(table: Described) -> dict[bytes, Kind]:
     """The first eight bytes of messages about one row of the table: a new one, or a deleted one."""
     oid, count = _LENGTH.pack(table.oid), _SHORT.pack(len(table.columns))
     kinds: dict[bytes, Kind] = {b"IN": "insert", b"UN": "update", b"DK": "delete", b"DO": "delete"}
-    return {mark[:1] + oid + mark[1:] + count: kind for mark, kind in kinds.items()}
+    found = {mark[:1] + oid + mark[1:] + count: kind for mark, kind in kinds.items()}
+    return {head: kind for head, kind in found.items() if SHORT not in head}
 
 
-def with_nulls(parts: Sequence[bytes]) -> list[bytes | None] | None:
-    """A message that was split at :data:`SHORT`, a part a value, those behind it that are NULL as None.
+def taken_apart(parts: Sequence[bytes]) -> list[bytes | None] | None:
+    """A message of a known head that was split at :data:`SHORT`, a part a value behind the first, NULL as None.
 
-    None if it has other values. Each part but the first begins with the length of its text.
+    None if a value is not sent. A value has one byte before it, like a short text its length.
     """
-    found: list[bytes | None] = [parts[0]]
-    for part in parts[1:]:
-        end = part[0] + 1
-        found.append(part[:end])
-        nulls = len(part) - end
-        if nulls:
-            if part[end:] != _NULLS[:nulls]:
+    found: list[bytes | None] = [b""]
+    length = _LENGTH.unpack_from
+    for number, part in enumerate(parts):
+        place = part[0] + 1 if number else HEAD
+        if number:
+            found.append(part[:place])
+        while place < len(part):
+            kind = part[place]
+            if kind == _NULL:
+                found.append(None)
+                place += 1
+            elif kind == _TEXT:
+                start = place + 5
+                place = start + length(part, place + 1)[0]
+                found.append(part[start - 1 : place])
+            else:
                 return None
-            found += [None] * nulls
     return found
 
 

@@ -15,7 +15,7 @@ from headgate.core.contracts import Scan, SourceSchema, Window
 from headgate.core.errors import Code, FatalError
 from headgate.io.postgres import Connection, slots
 from headgate.io.postgres.changed_rows import CHANGE, ORDER, ChangedRows
-from headgate.io.postgres.pgoutput import Decoder, since_emptied
+from headgate.io.postgres.pgoutput import Decoder
 from headgate.io.postgres.reading import Snapshot, select_list, source_schema
 from headgate.io.postgres.types import ReadColumn, read_column
 from headgate.sources.postgres.subject import Subject
@@ -126,21 +126,27 @@ def _changes(subject: Subject, window: Window, waiting: Waiting | None) -> Scan:
     if waiting is None or waiting.key != (slot, publication, high, subject.name):
         waiting = Waiting(subject.connection, slot, publication, high, subject.name)
         waiting.count()
-    rows = ChangedRows(subject.server_columns(), subject.keys(), subject.name, subject.context.lookup)
+    opened = [waiting]
+
+    def again() -> tuple[Decoder, Iterator[bytes]]:
+        more = Waiting(subject.connection, slot, publication, high, subject.name)
+        opened.append(more)
+        more.count()
+        return Decoder(low), more.messages()
+
+    rows = ChangedRows(subject.server_columns(), subject.keys(), subject.name, subject.context.lookup, again)
     decoder = Decoder(low)
-    messages = waiting.messages()
-    if waiting.emptied:  # what was done before is void
-        messages = since_emptied(messages, waiting.emptied)
 
     def close() -> None:
         rows.close()
-        waiting.close()
+        for each in opened:
+            each.close()
 
     def position() -> Mapping[str, Any]:
         lsn = max(high, decoder.end)
         return {"lsn": lsn, "slot": slot, "value": slots.text(lsn)}
 
-    reader = pa.RecordBatchReader.from_batches(rows.schema(), rows.batches(decoder, messages))
+    reader = pa.RecordBatchReader.from_batches(rows.schema(), rows.batches(decoder, waiting.messages()))
     return Scan(schema(subject), reader, position=position, close=close, whole=bool(waiting.emptied))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from headgate.core.errors import Code, FatalError
 from headgate.io.postgres import Connection, connect, slots, wire
+from headgate.io.postgres.pgoutput import since_emptied
 
 _ROWS = "(68, 73, 84, 85)"
 """The first bytes of messages that tell of rows: D, I, T, U."""
@@ -51,7 +52,8 @@ class Waiting:
         return rows
 
     def messages(self) -> Iterator[bytes]:
-        return self._messages
+        """Those that count: what was done before the table was emptied is void."""
+        return since_emptied(self._messages, self.emptied) if self.emptied else self._messages
 
     def close(self) -> None:
         """End the session, also in mid-stream; may be called twice."""
