@@ -44,7 +44,7 @@ def sifting(keeps: Sequence[str], columns: Sequence[TableColumn], read: Sequence
 def _cell(type_: ColumnType, read: ReadColumn) -> tuple[str, str]:
     """(a condition under which a cell has no error in it, SQL for its value in its true type); empty: there is none."""
     name = quote_name(read.name)
-    kind = f"typeof({name})"
+    kind, text = f"typeof({name})", f"CAST({name} AS TEXT)"  # else a literal would be a number beside a NUMERIC column
     match type_.holds:
         case "any" if read.raw == "bool":
             return "", ""
@@ -57,18 +57,19 @@ def _cell(type_: ColumnType, read: ReadColumn) -> tuple[str, str]:
         case "bool":
             return f"{kind} = 'integer' AND {name} IN (0, 1)", name
         case "date":
-            return f"{kind} = 'text' AND date({name}) = {name} AND {name} >= '0001'", name
+            return f"{kind} = 'text' AND date({name}, '+0 days') = {text} AND {text} >= '0001'", text
         case "timestamp":
-            return _moment(name), f"substr({name} || '.000000', 1, 26)"
+            return _moment(name, text), f"substr({name} || '.000000', 1, 26)"
         case "decimal" if not type_.exact:
             return _decimal(type_, name)
         case _:
             return "", ""
 
 
-def _moment(name: str) -> str:
+# "+0 days" has SQLite compute a date; as it stands it takes the 30th of February for one
+def _moment(name: str, text: str) -> str:
     """A moment with all six digits of its second, or none: then texts are in the order of time."""
-    whole = f"datetime({name}) = substr({name}, 1, 19) AND {name} >= '0001'"
+    whole = f"datetime({name}, '+0 days') = substr({name}, 1, 19) AND {text} >= '0001'"
     digits = f"substr({name}, 20) GLOB '.[0-9][0-9][0-9][0-9][0-9][0-9]'"
     return f"typeof({name}) = 'text' AND {whole} AND (length({name}) = 19 OR {digits})"
 

@@ -23,6 +23,7 @@ _TEXT = SqlType("VARCHAR", "text")
 _NULL = SqlType("NULL", "other")
 _WHOLE = re.compile(r"-?\d+")
 _NUMBER = re.compile(r"-?(\d+)(?:\.(\d+))?")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d(\.\d{1,6})?)?")
 _NUMBERS = ("integer", "decimal", "float")
 _MAX_DIGITS = 38
@@ -124,7 +125,7 @@ def _reads(text: str, target: SqlType) -> bool:
     try:
         match target.family:
             case "date":
-                return date.fromisoformat(text) is not None
+                return _DATE.fullmatch(text) is not None and date.fromisoformat(text) is not None
             case "timestamp":
                 return _MOMENT.fullmatch(text) is not None and datetime.fromisoformat(text) is not None
             case "integer":

@@ -133,7 +133,7 @@ DIALECTS: Mapping[str, Dialect] = {
             "text": _quoted,
             "boolean": _as_is,
         },
-        lambda sql: f"({sql} COLLATE BINARY)",
+        lambda sql: f"(CAST({sql} AS TEXT) COLLATE BINARY)",
         ordered=False,
     ),
     "duckdb": Dialect(
