@@ -148,7 +148,7 @@ def test_a_hint_can_be_typed_as_it_stands(headgate: Call, project: Path) -> None
 
 
 def test_an_unknown_table(headgate: Call) -> None:
-    refused(headgate, 1, "TABLE_NOT_FOUND", "orders", name="totals")
+    refused(headgate, 2, "TABLE_NOT_FOUND", "orders", name="totals")
     assert headgate("run", "orders", "totals").status == 0
 
 

@@ -129,6 +129,25 @@ def test_a_fault_is_reported_without_a_traceback_unless_asked(
     assert "RuntimeError: it broke" in answer.err
     debug = CliRunner().invoke(app, ["runs", "--debug", "-C", str(project)])
     assert "Traceback" in debug.stderr
+    assert debug.stderr.count("error[INTERNAL]") == 1
+
+
+@pytest.mark.parametrize("place", ["headgate.execute.runner._probe", "headgate.execute.runner.recover"])
+def test_debug_shows_where_the_fault_of_a_run_is(
+    headgate: Callable[..., Any], project: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    def here_it_breaks(*_: object, **__: object) -> None:
+        raise RuntimeError("it broke")
+
+    monkeypatch.setattr(place, here_it_breaks)
+    answer = headgate("run", "orders")
+    assert answer.status == 1
+    assert "RuntimeError: it broke" in answer.err
+    for form in ([], ["-o", "json"]):
+        debug = CliRunner().invoke(app, ["run", "orders", "--debug", *form, "-C", str(project)])
+        assert debug.exit_code == 1
+        assert "Traceback" in debug.stderr
+        assert "in here_it_breaks" in debug.stderr
 
 
 def test_a_reader_that_goes_away_is_no_error_message(project: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from headgate.cli.interrupts import ended_by_signals
+from headgate.core.errors import Code, FatalError
 from headgate.execute.interpret import Interpreter
 
 if TYPE_CHECKING:
@@ -89,6 +91,38 @@ def test_an_interrupt_that_a_library_dropped_ends_the_run_at_its_next_step(
     assert "error[INTERRUPTED] run orders: the run was interrupted" in answer.err
     monkeypatch.undo()
     assert headgate("run", "orders").status == 0, "the next run hears of nothing"
+
+
+PRESSED_AT_THE_START = """
+import os, signal, sys
+
+class Presses:
+    def find_spec(self, name, *_):
+        if name == "{module}":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Presses())
+from headgate.cli.start import main
+main()
+"""
+
+
+@pytest.mark.parametrize("module", ["headgate.cli.main", "typer", "headgate.cli.interrupts"])
+@pytest.mark.parametrize("output", [[], ["-o", "json"]], ids=["text", "json"])
+def test_a_ctrl_c_while_the_program_is_imported_is_one_message(module: str, output: list[str]) -> None:
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", PRESSED_AT_THE_START.format(module=module), "runs", *output],
+        capture_output=True, text=True, timeout=50, check=False,
+    )  # fmt: skip
+    said, nothing = (done.stdout, done.stderr) if output else (done.stderr, done.stdout)
+    assert (done.returncode, nothing) == (1, "")
+    if output:
+        error = FatalError(
+            Code.INTERRUPTED, "interrupted", operation="command", hint="nothing is half done; call it again"
+        )
+        assert json.loads(said) == {"error": error.as_dict()}
+    else:
+        assert said == "error[INTERRUPTED] command: interrupted\n  hint: nothing is half done; call it again\n"
 
 
 def test_an_interrupt_before_the_command_is_known_is_one_line() -> None:

@@ -53,6 +53,27 @@ def test_a_watermark_that_the_source_cannot_go_on_from_is_refused(headgate: Call
     assert headgate("run", "changes", "-o", "json").json["status"] == "skipped"
 
 
+def test_a_store_that_does_not_answer_hides_only_its_own_watermarks(headgate: Call, ledger: Path) -> None:
+    run = headgate("run", "changes", "-o", "json").json["run_id"]
+    file = ledger / "headgate.yml"
+    file.write_text(
+        file.read_text().replace("path: books.db}", "path: books.db}\n  gone: {type: sqlite, path: gone.db}")
+    )
+    with (ledger / "pipelines" / "changes.yml").open("a") as pipelines:
+        for name in ("lost", "missed"):
+            pipelines.write(f"{name}: {{source: {{table: changes}}, target: {{connection: gone, table: {name}}}}}\n")
+    (ledger / "gone.db").write_bytes(b"this is no database" * 500)
+    answer = headgate("state", "show")
+    assert answer.status == 1
+    assert run in answer.out
+    assert "the watermarks of lost, missed cannot be told: " in answer.err
+    assert answer.err.count("gone.db") == 1
+    document = headgate("state", "show", "-o", "json")
+    assert (document.status, [mark["run_id"] for mark in document.json["watermarks"]]) == (1, [run])
+    assert document.json["error"]["operation"] == "state show"
+    assert headgate("state", "show", "changes", "-o", "json").json[0]["run_id"] == run
+
+
 def test_a_watermark_needs_a_cursor(headgate: Call) -> None:
     headgate("run", "orders")
     answer = headgate("state", "set", "orders", "5", "-o", "json")

@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from headgate.cli.face import Face
 from headgate.cli.interrupts import ended_by_signals
+from headgate.cli.start import wants_json
 
 if TYPE_CHECKING:
     from headgate.core.errors import HeadgateError
@@ -161,19 +162,15 @@ def told(face: Face) -> Iterator[None]:
         raise typer.Exit(face.fail(_interrupted())) from None
     except Exception as error:  # noqa: BLE001 - whatever happens becomes one message
         known = _known(error)
-        if face.debug:
-            import traceback
-
-            from headgate.core.secrets import mask
-
-            print(mask("".join(traceback.format_exception(error))), file=sys.stderr)
+        if known is not error and known.__cause__ is None:
+            known.__cause__ = error
         raise typer.Exit(face.fail(known)) from None
 
 
 def _known(error: Exception) -> HeadgateError:
     from pydantic import ValidationError
 
-    from headgate.core.errors import Code, FatalError, HeadgateError, swallowed_interrupt
+    from headgate.core.errors import Code, FatalError, HeadgateError, fault, swallowed_interrupt
 
     if isinstance(error, HeadgateError):
         return error
@@ -184,12 +181,7 @@ def _known(error: Exception) -> HeadgateError:
         return FatalError(
             Code.USAGE, first["msg"], operation="command", object=".".join(map(str, first["loc"])), hint="see --help"
         )
-    return FatalError(
-        Code.INTERNAL,
-        f"{type(error).__name__}: {error}",
-        operation="command",
-        hint="this is a fault of headgate; run with --debug for the details to report",
-    )
+    return fault(error, "command")
 
 
 def _interrupted() -> HeadgateError:
@@ -241,17 +233,8 @@ def _misused(error: typer.TyperException, arguments: Sequence[str]) -> int:
     if "\n" in message:  # a group without a command shows its help
         print(message, file=sys.stderr)
         return 2
-    face = Face(json=_wants_json(arguments))
+    face = Face(json=wants_json(arguments))
     return face.fail(FatalError(Code.USAGE, message, operation="usage", object=path, hint=f"see: {path} --help"))
-
-
-def _wants_json(arguments: Sequence[str]) -> bool:
-    """Whether JSON was asked for in a line that could not be understood."""
-    pairs = list(zip(arguments, [*arguments[1:], ""], strict=True))
-    return any(
-        first in ("-ojson", "-o=json", "--output=json") or (first in ("-o", "--output") and second == "json")
-        for first, second in pairs
-    )
 
 
 def _logged(face: Face) -> AbstractContextManager[None]:

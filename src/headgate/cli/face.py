@@ -97,11 +97,24 @@ class Face:
         from headgate.core.errors import exit_status
 
         if self.json:
+            self.trace(error)
             self.document({"error": error.as_dict()})
         else:
-            for number, text in enumerate(error_lines(error)):
-                print(_red(text) if number == 0 else text, file=sys.stderr)
+            self.tell(error)
         return exit_status(error.code)
+
+    def tell(self, error: HeadgateError) -> None:
+        """Tell people of an error."""
+        self.trace(error)
+        for number, text in enumerate(error_lines(error)):
+            print(_red(text) if number == 0 else text, file=sys.stderr)
+
+    def trace(self, error: HeadgateError) -> None:
+        """Where an error comes from, with ``--debug``."""
+        if self.debug and (error.__traceback__ is not None or error.__cause__ is not None):
+            import traceback
+
+            print(_mask("".join(traceback.format_exception(error))), file=sys.stderr)
 
 
 def error_lines(error: HeadgateError) -> list[str]:

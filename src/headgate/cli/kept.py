@@ -24,17 +24,25 @@ EntryArgument = Annotated[str, typer.Argument(metavar="ID", help="The entry, as 
 
 def state_show(face: Face, names: NamesArgument = None) -> None:
     """Show how far published runs have read."""
+    from headgate.core.errors import exit_status
     from headgate.queries.state import watermarks
 
     with face.workspace() as workspace:
-        found = watermarks(workspace, names or ())
+        shown = watermarks(workspace, names or ())
+    found, failure = shown.found, shown.failure
     if face.json:
-        face.document(found)
+        if failure is not None:
+            face.trace(failure)
+        face.document(found if failure is None else {"error": failure.as_dict(), "watermarks": found})
     elif found:
         columns = ("pipeline", "source", "column", "value", "run_id")
         face.table(columns, [[mark[column] for column in columns] for mark in found])
-    else:
+    elif failure is None:
         face.line("no watermark yet: the next runs read from the beginning")
+    if failure is not None:
+        if not face.json:
+            face.tell(failure)
+        raise typer.Exit(exit_status(failure.code))
 
 
 def state_set(

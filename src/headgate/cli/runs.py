@@ -151,6 +151,9 @@ def finish(face: Face, results: Sequence[Result[Any]], *, alone: bool) -> None:
     from headgate.core.errors import exit_status
 
     if face.json:
+        for result in results:
+            if result.failure is not None:
+                face.trace(result.failure)
         documents = [_document(result) for result in results]
         face.document(documents[0] if alone else documents)
     for result in results:
@@ -160,7 +163,7 @@ def finish(face: Face, results: Sequence[Result[Any]], *, alone: bool) -> None:
             told = result.failure is not None and sys.stdout.isatty() and sys.stderr.isatty()
             show(face, result.value, error=not told)
         if result.failure is not None:
-            face.fail(result.failure)
+            face.tell(result.failure)
     failures = [result.failure for result in results if result.failure is not None]
     if failures:
         raise typer.Exit(exit_status(failures[0].code))

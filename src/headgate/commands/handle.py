@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, assert_never
 
 from headgate.commands import models as m
-from headgate.core.errors import Code, FatalError, HeadgateError
+from headgate.core.errors import HeadgateError, fault
 from headgate.core.results import Result
 from headgate.execute.workspace import Workspace
 
@@ -95,9 +95,4 @@ def _handle(command: AnyCommand, workspace: Workspace) -> Result[Any]:
 
 def _internal(error: Exception) -> HeadgateError:
     last = traceback.extract_tb(error.__traceback__)[-1]
-    return FatalError(
-        Code.INTERNAL,
-        f"{type(error).__name__}: {error} ({last.name}, line {last.lineno})",
-        operation="command",
-        hint="this is a fault of headgate; run with --debug for the details to report",
-    )
+    return fault(error, "command", at=f" ({last.name}, line {last.lineno})")

@@ -65,6 +65,7 @@ _USAGE = {
     Code.USAGE,
     Code.NOT_FOUND,
     Code.SOURCE_NOT_FOUND,
+    Code.TABLE_NOT_FOUND,
     Code.TARGET_CONNECTION_NOT_FOUND,
     Code.DRIVER_MISSING,
     Code.UNSUPPORTED,
@@ -180,6 +181,19 @@ class RowError(HeadgateError):
     """One row is at fault; the policy for row errors decides what becomes of it."""
 
 
+def fault(error: BaseException, operation: str, object: str = "", at: str = "") -> FatalError:  # noqa: A002 - as errors call it
+    """An exception that nobody foresaw, as an error that people can report; it keeps the exception as its cause."""
+    found = FatalError(
+        Code.INTERNAL,
+        f"{type(error).__name__}: {error}{at}",
+        operation=operation,
+        object=object,
+        hint="this is a fault of headgate; run with --debug for the details to report",
+    )
+    found.__cause__ = error
+    return found
+
+
 def swallowed_interrupt(error: BaseException) -> bool:
     """Whether this is all that is left of a Ctrl-C: DuckDB, when it hears one in mid-statement, raises this instead."""
     return type(error) is RuntimeError and str(error) == "Query interrupted"
@@ -187,7 +201,7 @@ def swallowed_interrupt(error: BaseException) -> bool:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint that names the nearest known name, or all of them when none is near; of very many, the first."""
-    choices = sorted(known)
+    choices = sorted(set(known))
     close = difflib.get_close_matches(name, choices, n=1)
     if close:
         return f'did you mean "{close[0]}"?'

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 from headgate.config.models import Pipeline
 from headgate.core.contracts import Store, Window
-from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError, swallowed_interrupt
+from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError, fault, swallowed_interrupt
 from headgate.core.events import Emitter, Step
 from headgate.core.runs import PipelineKey, Receipt, Status, execution_id
 from headgate.execute.context import Run, RunRequest, state_to_read
@@ -172,13 +172,7 @@ def unexpected(error: Exception, pipeline: str) -> FatalError:
     """An error that nobody foresaw, as one that people can report; a Ctrl-C that DuckDB took is none."""
     if swallowed_interrupt(error):
         return _interrupted(pipeline)
-    return FatalError(
-        Code.INTERNAL,
-        f"{type(error).__name__}: {error}",
-        operation="run",
-        object=pipeline,
-        hint="this is a fault of headgate; run with --debug for the details to report",
-    )
+    return fault(error, "run", pipeline)
 
 
 def _prepare(run: Run, finished: Receipt | None) -> Receipt | None:
