@@ -127,16 +127,17 @@ def _select(stage: Move, intake: Intake) -> str:
 
 
 def _counting(stage: Move) -> str:
-    return counting(stage.where, stage.proofs) if stage.where or stage.proofs or stage.groups is not None else ""
+    wanted = stage.where or stage.proofs or stage.groups is not None
+    return counting(stage.where, stage.proofs, stage.dropped) if wanted else ""
 
 
-def counting(where: Sequence[str], proofs: Sequence[str]) -> str:
+def counting(where: Sequence[str], proofs: Sequence[str], dropped: str = "*") -> str:
     """How many rows there are, and how many leave at each drop: each at the first whose condition it fails; and proofs
     that the engine could hold what nobody else looks at."""
     counts = ["count(*)"]
     for number, condition in enumerate(where):
         before = "".join(f"{earlier} AND " for earlier in where[:number])
-        counts.append(f"count(*) FILTER (WHERE {before}NOT ({condition}))")
+        counts.append(f"count({dropped}) FILTER (WHERE {before}NOT ({condition}))")
     return f"SELECT {', '.join([*counts, *proofs])} FROM {quote_name(SOURCE)}"
 
 

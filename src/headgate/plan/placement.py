@@ -126,6 +126,7 @@ class _Mover:
             tuple((index, set_query(check, self._pass.relation)) for index, check in enumerate(self._audit.sets)),
             groups,
             found.proofs(),
+            found.dropped(),
         )
 
     def _countable(self) -> None:

@@ -202,6 +202,7 @@ class Move:
         groups: what makes a group of rows one; None: rows stay rows.
         proofs: aggregates over ``source`` that raise for a value which the engine could not hold, where the rest would
             not look at it.
+        dropped: what is counted of rows that are dropped, to the same end.
         checking: a SELECT over ``relation`` that counts the rows that break each rule: held ones, then noted ones.
         sets: rules over all rows, as index in the audit's and SQL over ``relation``.
     """
@@ -216,6 +217,7 @@ class Move:
     sets: tuple[tuple[int, str], ...]
     groups: tuple[str, ...] | None = None
     proofs: tuple[str, ...] = ()
+    dropped: str = "*"
 
     @property
     def clauses(self) -> str:

@@ -52,17 +52,26 @@ class Translation:
         return tuple((item.name, self._translate(self._derivation.values[item.name])) for item in self._last)
 
     def proofs(self) -> tuple[str, ...]:
-        """The engine would read every value; the server looks at those it needs: these look at the others."""
-        written = {found.name for value in self._derivation.values.values() for found in value.find_all(exp.Column)}
-        proofs = []
-        for item in self._derivation.base:
-            if not self.is_read(item.name) or parse_type(item.type).family not in _CONFINED:
-                continue
-            if self.groups is not None or item.name not in written:
-                proofs.append(f"count({quote_name(item.name)})")
-            elif self.where:
-                proofs.append(f"count({quote_name(item.name)}) FILTER (WHERE NOT ({' AND '.join(self.where)}))")
-        return tuple(proofs)
+        """The engine would read every value; the server looks at those it needs: this looks at others, of all rows."""
+        confined = self._confined()
+        looked = confined if self.groups is not None else [name for name in confined if name not in self._written()]
+        return (f"count({_all(looked)})",) if looked else ()
+
+    def dropped(self) -> str:
+        """What is counted of rows that a filter drops, which nobody else looks at."""
+        if self.groups is not None:
+            return "*"
+        written = self._written()
+        return _all([name for name in self._confined() if name in written])
+
+    def _confined(self) -> list[str]:
+        """Columns that are read, and of which a server may hold what the engine cannot."""
+        return [
+            c.name for c in self._derivation.base if self.is_read(c.name) and parse_type(c.type).family in _CONFINED
+        ]
+
+    def _written(self) -> set[str]:
+        return {found.name for value in self._derivation.values.values() for found in value.find_all(exp.Column)}
 
     def _see(self, step: Step, after: Sequence[Column]) -> None:
         if self.groups is not None and not isinstance(step.shape, Note):
@@ -89,3 +98,8 @@ class Translation:
 
     def _translate(self, value: exp.Expr) -> str:
         return Translator(self._derivation.types(value)).sql(value)
+
+
+def _all(names: Sequence[str]) -> str:
+    """An expression that is never NULL, and computes all of these columns."""
+    return f"num_nulls({', '.join(map(quote_name, names))})" if names else "*"
