@@ -16,13 +16,14 @@ import pytest
 from pydantic import ValidationError
 
 from headgate.commands.handle import handle
-from headgate.commands.models import ExtractData
+from headgate.commands.models import ExtractData, RunPipeline
 from headgate.core.errors import Code
 from headgate.core.results import Result
 from headgate.core.secrets import remember
 from headgate.execute.workspace import Workspace
 from headgate.io import formats
 from headgate.observe.logs import RunLog
+from headgate.queries.state import watermarks
 from headgate.targets import local
 from headgate.testing.rows import read_all, values
 
@@ -180,6 +181,54 @@ def test_every_target_table_has_a_watermark_of_its_own(sales: Workspace) -> None
     extract(sales).unwrap()
     assert extract(sales, target_table="beside").unwrap().rows.extracted == 3
     assert ids(sales, "beside") == [1, 2, 3]
+
+
+PIPELINES = """\
+sales:
+  source: {connection: shop, table: sales, mode: incremental, incremental: {column: updated_at, key: id}}
+  target: {table: Sales, mode: append}
+extract-shop-orders:
+  source: {connection: shop, table: sales}
+  target: {table: other, mode: overwrite}
+"""
+
+
+@pytest.fixture
+def published(sales: Workspace) -> Iterator[Workspace]:
+    """The lake has the sales that a pipeline of the project published; the source lost the first since."""
+    (sales.project.root / "pipelines").mkdir()
+    (sales.project.root / "pipelines" / "extract-shop-orders.yml").write_text(PIPELINES)
+    with Workspace.load(sales.project.root) as opened:
+        assert handle(RunPipeline(pipeline="sales"), opened).unwrap().rows.loaded == 3
+        execute(opened, "DELETE FROM sales WHERE id = 1")
+        yield opened
+
+
+@pytest.mark.parametrize("mode", ["full", "incremental", "snapshot"])
+def test_what_a_pipeline_published_is_not_replaced_and_its_watermark_stays(published: Workspace, mode: str) -> None:
+    before = watermarks(published).found
+    receipt = extract(published, extract_mode=mode).unwrap()
+    assert [target.table for target in receipt.targets] == ["shop_sales"]
+    assert ids(published, "shop_sales") == [2, 3]
+    assert ids(published, "Sales") == [1, 2, 3]
+    assert watermarks(published).found == before
+    execute(published, rows=[(4, "east", "2024-01-04 00:00:00", 40)])
+    assert handle(RunPipeline(pipeline="sales"), published).unwrap().rows.loaded == 1
+
+
+def test_a_command_does_not_take_the_place_of_a_pipeline_of_its_name(published: Workspace) -> None:
+    refused = extract(published, table_name="orders", extract_mode="full")
+    assert refused.error_code is Code.USAGE
+    assert "extract-shop-orders" in str(refused.error)
+
+
+def test_a_table_for_which_no_name_is_left_wants_one(published: Workspace) -> None:
+    file = published.project.root / "pipelines" / "more.yml"
+    file.write_text("more: {source: {connection: shop, table: sales}, target: {table: shop_sales}}\n")
+    with Workspace.load(published.project.root) as opened:
+        refused = extract(opened, extract_mode="full")
+        assert (refused.error_code, "target_table" in str(refused.error)) == (Code.USAGE, True)
+        assert extract(opened, extract_mode="full", target_table="mine").unwrap().rows.extracted == 2
 
 
 def test_a_filter_that_changed_is_told_with_what_a_command_can_do(sales: Workspace) -> None:

@@ -135,6 +135,9 @@ class ExtractData(Command):
     ``{source_name}/{table_name}/…/batch_00001.parquet`` in a folder of the run. ``compression`` is snappy for Parquet
     and none for the others if nothing is said; None is none.
 
+    Without ``target_table`` the lake's table is called as that of the source; where a pipeline of the project publishes
+    a table of this name, ``{source_name}_{table_name}``.
+
     ``start_date`` is inclusive and ``end_date`` exclusive; both are about
     ``last_updated_column``, or about ``created_at`` where that is None. ``watermark_value`` wins over the stored one.
     """
