@@ -13,6 +13,7 @@ from headgate.core.errors import Code, FatalError
 from headgate.io.postgres.catalogue import ServerColumn
 from headgate.io.postgres.pgoutput import (
     HEAD,
+    RELATION,
     SHORT,
     UNCHANGED,
     Change,
@@ -91,16 +92,15 @@ class ChangedRows:
         for self._told, data in enumerate(messages):
             parts = data.split(SHORT)
             kind = short.get(parts[0]) or short.get(data[:HEAD])
-            row: Sequence[bytes | None] | None = None
-            if kind is not None:
-                row = parts if len(parts) == width else taken_apart(parts)
-            if row is not None and kind is not None:
+            row: Sequence[bytes | None] | None = parts if len(parts) == width else taken_apart(parts) if kind else None
+            if kind is not None and row is not None:
                 flat += row
                 kinds.append(kind)
             else:
                 change = decoder.read(data)
                 if change is None:
-                    short = {}  # the table may be another now, or its rows may not count
+                    if decoder.skipping or data[0] == RELATION:  # rows do not count, or the table may be another now
+                        short = {}
                     continue
                 for each, values in self._rows(change):
                     flat += (b"", *(_FIRST + value if isinstance(value, bytes) else None for value in values))

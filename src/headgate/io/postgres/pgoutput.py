@@ -31,6 +31,8 @@ _BEGIN = struct.Struct(">qqi")
 _COMMIT = struct.Struct(">Bqqq")
 _NULL, _TEXT, _SAME = ord("n"), ord("t"), ord("u")
 _INSERT, _UPDATE, _NEW, _TRUNCATE = ord("I"), ord("U"), ord("N"), ord("T")
+RELATION: Final = ord("R")
+"""The first byte of a message that describes a table."""
 _ROWS = frozenset(b"IUD")
 
 
