@@ -54,11 +54,9 @@ def words(stage: Stage) -> str:  # noqa: C901 - one case a stage
         case Move():
             return _move(stage)
         case Fetch():
-            without = f" of {counted(len(stage.where), 'filter')} and" if stage.where else " of"
-            return (
-                f"fetch the groups{without} {stage.relation}, made by the source's server of {stage.reads};"
-                " if that cannot be done, as follows"
-            )
+            after = f" after {counted(len(stage.where), 'filter')}" if stage.where else ""
+            made = f"made by the source's server of {stage.reads}{after}"
+            return f"fetch the groups of {stage.relation}, {made}; if that cannot be done, as follows"
         case Transform():
             return _transform(stage)
         case Check():
