@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from headgate.sql.casts import exact_cast
+from headgate.sql.casts import exact_cast, formatted_cast
 from headgate.sql.types import parse_type
 
 WHOLE = {"TINYINT": 7, "INTEGER": 31, "BIGINT": 63, "HUGEINT": 127}
@@ -149,3 +149,32 @@ def test_rounding_reads_no_other_texts(
     assert cast.wrong is not None
     (found,) = database.execute(f"SELECT {cast.wrong.sql('duckdb')} FROM (SELECT ? AS x)", [text]).fetchall()
     assert bool(found[0]) is not right
+
+
+@pytest.mark.parametrize("target", ["DATE", "TIMESTAMP", "TIMESTAMPTZ"])
+def test_a_moment_is_written_with_digits_and_its_day_has_24_hours(
+    database: duckdb.DuckDBPyConnection, target: str
+) -> None:
+    """The quick tests take none of those for right that the slow one holds."""
+    from sqlglot import exp
+
+    wrong = ["epoch", " Epoch", "infinity", "-infinity", "inf", "Infinity ", "2024-01-01 24:00:00", "2024-01-01T24:00"]
+    right = ["1970-01-01", "2024-01-31", " 2024-01-31", "-0044-03-15", "2024-01-31 00:00:00", "2024-01-31T00:00Z"]
+    cast = exact_cast(exp.column("x"), parse_type("VARCHAR"), parse_type(target))
+    shown = ", ".join(f"coalesce({part.sql('duckdb')}, false)" for part in (cast.wrong, cast.clear, cast.plain) if part)
+    query = f"SELECT x, {shown} FROM (SELECT unnest(?::VARCHAR[]) AS x)"
+    found = database.execute(query, [wrong + right]).fetchall()
+    assert [text for text, held, _, _ in found if held] == wrong
+    assert [text for text, held, clear, plain in found if held and (clear or plain)] == []
+    assert any(plain for _, _, _, plain in found)
+
+
+@pytest.mark.parametrize("pattern", ["%d.%m.%y", "%d.%m.%Y", "%H:%M"])
+def test_no_format_reads_a_word_as_a_moment(database: duckdb.DuckDBPyConnection, pattern: str) -> None:
+    from sqlglot import exp
+
+    cast = formatted_cast(exp.column("x"), parse_type("TIMESTAMP"), pattern)
+    assert cast.wrong is not None
+    words = ["epoch", " EPOCH ", "infinity", "-infinity", "inf"]
+    query = f"SELECT bool_and({cast.wrong.sql('duckdb')}) FROM (SELECT unnest(?::VARCHAR[]) AS x)"
+    assert database.execute(query, [words]).fetchone() == (True,)

@@ -184,6 +184,11 @@ def test_a_decimal_loses_no_digit_unless_it_is_rounded(execute: Any, value: Deci
     assert one(execute, value, "DECIMAL(20, 4)", "DECIMAL(18, 2)", round=True) == exact
 
 
+WORDS = ("epoch", " EPOCH ", "infinity", "-infinity", "inf", "now", "today")
+AFTER = ("2024-01-01 24:00:00", "2024-01-01T24:00:00", "2024-01-01 24:00", "9999-12-31 24:00:00Z")
+"""Midnight by the name of the day before, which the engine reads as the next day."""
+
+
 @pytest.mark.parametrize(
     ("value", "source", "target", "result"),
     [
@@ -210,6 +215,11 @@ def test_a_decimal_loses_no_digit_unless_it_is_rounded(execute: Any, value: Deci
         ("24-01-31", "VARCHAR", "DATE", "held"),
         ("24-01-31 10:00", "VARCHAR", "TIMESTAMP", "held"),
         ("0024-01-31", "VARCHAR", "DATE", date(24, 1, 31)),
+        *((word, "VARCHAR", kind, "held") for word in WORDS for kind in ("DATE", "TIMESTAMP", "TIME")),
+        *((midnight, "VARCHAR", kind, "held") for midnight in AFTER for kind in ("DATE", "TIMESTAMP")),
+        ("2024-01-31T10:24:00", "VARCHAR", "TIMESTAMP", datetime(2024, 1, 31, 10, 24)),  # noqa: DTZ001
+        ("1970-01-01", "VARCHAR", "DATE", date(1970, 1, 1)),
+        (" 2024-01-31\n", "VARCHAR", "DATE", date(2024, 1, 31)),
         ("2024-01-31", "VARCHAR", "TIME", "held"),
         ("10:00:00+02", "VARCHAR", "TIME", "held"),
         ("24:00:00", "VARCHAR", "TIME", "held"),
@@ -246,6 +256,11 @@ def test_a_value_arrives_as_it_is_or_its_row_is_held(
         ("1.239", "VARCHAR", "DECIMAL(10, 2)", Decimal("1.24")),
         ("abc", "VARCHAR", "DECIMAL(10, 2)", "held"),
         (datetime(2024, 1, 31, 10), "TIMESTAMP", "DATE", date(2024, 1, 31)),  # noqa: DTZ001
+        ("2024-01-31 10:00", "VARCHAR", "DATE", date(2024, 1, 31)),
+        ("2024-01-31 24:00", "VARCHAR", "DATE", "held"),
+        ("epoch", "VARCHAR", "DATE", "held"),
+        ("24-01-31", "VARCHAR", "DATE", "held"),
+        ("infinity", "VARCHAR", "TIMESTAMP", "held"),
     ],
 )
 def test_round_rounds_half_away_from_zero_and_cuts_times(
@@ -291,7 +306,10 @@ DAYS = st.dates().map(lambda day: f"{day.day:02}.{day.month:02}.{day.year:04}")
 
 @for_all(
     st.lists(
-        st.one_of(st.none(), DAYS, st.sampled_from(["", "soon", "30.02.2024", "29.02.2024", "1.1.24"])), max_size=6
+        st.one_of(
+            st.none(), DAYS, st.sampled_from(["", "soon", "epoch", "infinity", "30.02.2024", "29.02.2024", "1.1.24"])
+        ),
+        max_size=6,
     )
 )
 def test_dates_are_read_as_they_are_written(execute: Any, texts: list[str | None]) -> None:

@@ -5,6 +5,7 @@ FLOAT and DOUBLE (1e3). What the engine reads beyond that is no number: 1_000, 0
 the type's numbers, and 1e3 as a whole number.
 
 A text with a zone other than UTC is no TIMESTAMP, one with a day is no TIME, and a year has four digits at least.
+Words that the engine reads (epoch, infinity) are no moments, and 24:00 is no time of day: it would be the next one's.
 """
 
 from __future__ import annotations
@@ -23,8 +24,15 @@ _ZONED = r".*:[0-9.]+\s*([+-].*|[A-Za-z].*)"
 """A moment behind which a zone stands."""
 _UTC = r"(?i).*[0-9.]\s*(z|utc|[+-]00(:?00)*)\s*"
 _TIME_ALONE = r"\s*([01]?[0-9]|2[0-3]):[0-9]{1,2}(:[0-9]{1,2}([.][0-9]*)?)?\s*"
+_MIDNIGHT_AFTER = "24:00"
+_DAY_24 = r"(?s).*[Tt\s]24:.*"
+"""A time of day that the engine takes for midnight of the next day."""
 _LONG_YEAR = r"\s*[+-]?[0-9]{4}.*"
+_NUMBERED = r"(?s)[\s\v]*[+-]?[0-9].*"
+_WORD = r"(?i)[\s\v]*(epoch|[+-]?inf(inity)?)[\s\v]*"
+"""What the engine takes for a moment whatever the format."""
 _YEAR_1000 = "1000-01-01"
+_MOMENT_FAMILIES = ("date", "timestamp", "timestamptz")
 _MOMENTS = ("__________ __:__:__", "__________T__:__:__")
 _TIMES = ("__:__:__", "__:__")
 _DAY_BYTES = 10  # a longer text may have a time of day
@@ -128,7 +136,7 @@ def _plain(value: exp.Expr, tried: exp.Expr, target: SqlType) -> exp.Expr | None
             return exp.and_(exp.Not(this=_is_null(tried)), exp.Not(this=exp.paren(_no_float(value, tried))))
         case "date":
             short = exp.LTE(this=_bytes(value), expression=exp.Literal.number(_DAY_BYTES))
-            return exp.and_(exp.Not(this=_is_null(tried)), short, _since_1000(tried, target))
+            return exp.and_(exp.Not(this=_is_null(tried)), short, _digit_first(value), _since_1000(tried, target))
         case "timestamp" | "timestamptz" | "time":
             return _plain_moment(value, tried, target)
         case _:
@@ -173,13 +181,25 @@ def _plain_moment(value: exp.Expr, tried: exp.Expr, target: SqlType) -> exp.Cond
     there = exp.Not(this=_is_null(tried))
     if target.family == "timestamptz":
         pointed = exp.Like(this=value.copy(), expression=exp.Literal.string("%.%"))
-        return exp.and_(there, exp.Not(this=pointed), _since_1000(tried, target))
+        usual = exp.and_(_digit_first(value), exp.Not(this=pointed), exp.Not(this=_has(value, _MIDNIGHT_AFTER)))
+        return exp.and_(there, usual, _since_1000(tried, target))
     forms = _TIMES if target.family == "time" else _MOMENTS
     usual = exp.or_(*(exp.Like(this=value.copy(), expression=exp.Literal.string(form)) for form in forms))
     if target.family == "time":
         day = exp.LT(this=tried.copy(), expression=exp.Cast(this=exp.Literal.string("24:00:00"), to=_built(target)))
         return exp.and_(there, usual, day)
-    return exp.and_(there, usual, _since_1000(tried, target))
+    return exp.and_(there, usual, exp.Not(this=_has(value, _MIDNIGHT_AFTER)), _since_1000(tried, target))
+
+
+def _digit_first(value: exp.Expr) -> exp.Condition:
+    """A text that casts to a day is one, not a word for one; the first characters of texts are compared quickly."""
+    least, above = exp.Literal.string("0"), exp.Literal.string(":")
+    return exp.and_(exp.GTE(this=value.copy(), expression=least), exp.LT(this=value.copy(), expression=above))
+
+
+def _no_moment(value: exp.Expr) -> exp.Expr:
+    """What the engine reads as a moment, and is a word or a time of day that there is not."""
+    return exp.or_(exp.Not(this=_matches(value, _NUMBERED)), _matches(value, _DAY_24))
 
 
 def _since_1000(tried: exp.Expr, target: SqlType) -> exp.Condition:
@@ -190,11 +210,7 @@ def _since_1000(tried: exp.Expr, target: SqlType) -> exp.Condition:
 
 def _short_year(value: exp.Expr, tried: exp.Expr, target: SqlType) -> exp.Expr:
     early = exp.Not(this=exp.paren(_since_1000(tried, target)))
-    return exp.and_(early, exp.Not(this=_matches(value, _LONG_YEAR)), exp.Not(this=_named(value)))
-
-
-def _named(value: exp.Expr) -> exp.Expr:
-    return exp.ILike(this=value.copy(), expression=exp.Literal.string("%inf%"))
+    return exp.and_(early, exp.Not(this=_matches(value, _LONG_YEAR)))
 
 
 def _bytes(value: exp.Expr) -> exp.Expr:
@@ -229,11 +245,12 @@ def _changed(value: exp.Expr, tried: exp.Expr, source: SqlType, target: SqlType,
     """Where the cast gave another value; NULL casts are dealt with before."""
     if source.family == "text" and target.family == "float":
         return _no_float(value, tried)
-    if rounded:
-        number = source.family == "text" and target.family in ("integer", "decimal")
-        return exp.Not(this=_matches(value, _NUMBER_TEXT)) if number else None
+    if rounded and source.family == "text" and target.family in ("integer", "decimal"):
+        return exp.Not(this=_matches(value, _NUMBER_TEXT))
     if source.family == "text":
-        return _changed_text(value, tried, target)
+        return _changed_text(value, tried, target, rounded=rounded)
+    if rounded:
+        return None
     if target.family == "other" or source.family == "other":
         return None
     if source.family == "float" and target.family == "float":
@@ -241,8 +258,10 @@ def _changed(value: exp.Expr, tried: exp.Expr, source: SqlType, target: SqlType,
     return exp.NullSafeNEQ(this=_try(tried, source), expression=value.copy())
 
 
-def _changed_text(value: exp.Expr, tried: exp.Expr, target: SqlType) -> exp.Expr | None:
+def _changed_text(value: exp.Expr, tried: exp.Expr, target: SqlType, *, rounded: bool) -> exp.Expr | None:
     same = _unchanged(value, tried)
+    if target.family in _MOMENT_FAMILIES:
+        same = exp.and_(same, _digit_first(value))
     match target.family:
         case "integer":
             slow: exp.Expr = exp.Not(this=_matches(value, _INTEGER_TEXT))
@@ -251,13 +270,16 @@ def _changed_text(value: exp.Expr, tried: exp.Expr, target: SqlType) -> exp.Expr
         case "date":
             moment = _try(value, SqlType("TIMESTAMP", "timestamp"))
             cut = exp.func("COALESCE", exp.NEQ(this=moment, expression=tried.copy()), exp.false())
-            slow = exp.or_(cut, _short_year(value, tried, target))
+            unread = exp.or_(_no_moment(value), _short_year(value, tried, target))
+            slow = unread if rounded else exp.or_(cut, unread)
         case "timestamp":
             zoned = exp.and_(_matches(value, _ZONED), exp.Not(this=_matches(value, _UTC)))
-            rare = exp.or_(_matches(value, _LONG_FRACTION), zoned, _short_year(value, tried, target))
+            lost = exp.or_(_matches(value, _LONG_FRACTION), zoned, _short_year(value, tried, target))
+            rare = exp.or_(_no_moment(value), lost)
             slow = exp.Case().when(_plain_moment(value, tried, target), exp.false()).else_(rare)
         case "timestamptz":
-            slow = exp.or_(_matches(value, _LONG_FRACTION), _short_year(value, tried, target))
+            lost = exp.or_(_matches(value, _LONG_FRACTION), _short_year(value, tried, target))
+            slow = exp.or_(_no_moment(value), lost)
         case "time":
             return exp.or_(_matches(value, _LONG_FRACTION), exp.Not(this=_matches(value, _TIME_ALONE)))
         case _:
@@ -310,6 +332,8 @@ def formatted_cast(value: exp.Expr, target: SqlType, pattern: str, *, rounded: b
     if "%Y" in pattern:
         year = exp.Anonymous(this="REGEXP_MATCHES", expressions=[value.copy(), exp.Literal.string("[0-9]{4}")])
         trimmed = exp.Case().when(year, trimmed)
+    else:
+        trimmed = exp.Case().when(exp.Not(this=_matches(value, _WORD)), trimmed)
     read = exp.Anonymous(this="TRY_STRPTIME", expressions=[trimmed, exp.Literal.string(pattern)])
     moment = SqlType("TIMESTAMP", "timestamp")
     if target.family == "timestamptz":
