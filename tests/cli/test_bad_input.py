@@ -254,6 +254,57 @@ def test_a_condition_that_the_server_refuses_is_found_by_check(
     assert query["message"] == 'SELECT * FRM pg_class: syntax error at or near "FRM"'
 
 
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        ("table: nowhere.totals", 'there is no schema "nowhere"'),
+        ("table: pg_catalog.pg_views", "not into views"),
+        ("table: absent, create: false", 'there is no table "absent"'),
+    ],
+)
+def test_a_table_that_the_server_could_not_write_is_found_by_check(
+    headgate: Call, project: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch, target: str, told: str
+) -> None:
+    """With its line, also before the table is there that the pipeline reads; a run ends before it reads anything."""
+    monkeypatch.setenv("BOOKS_URL", postgres_url)
+    write_connection(project, "${BOOKS_URL}")
+    file = project / "headgate.yml"
+    file.write_text(file.read_text().replace("connection: books, table: totals", f"connection: books, {target}"))
+    line = next(number for number, text in enumerate(file.read_text().splitlines(), 1) if target in text)
+    answer = headgate("check", "totals", "-o", "json")
+    assert answer.status == 2
+    (problem,) = answer.json["problems"]
+    assert told in problem["message"]
+    assert (problem["file"], problem["line"]) == ("headgate.yml", line)
+    assert problem["path"].startswith("pipelines.totals.target")
+    assert told in headgate("run", "orders", "totals").err
+
+
+def test_an_unknown_lake_is_one_problem(headgate: Call, project: Path) -> None:
+    file = project / "headgate.yml"
+    file.write_text(file.read_text() + "lake: {type: icebreg, path: there}\n")
+    for arguments in (["check"], ["check", "--offline"]):
+        answer = headgate(*arguments, "-o", "json")
+        assert answer.status == 2
+        (problem,) = answer.json["problems"]
+        assert (problem["path"], problem["hint"]) == ("lake.type", 'did you mean "iceberg"?')
+
+
+@pytest.mark.parametrize("url", ["mysql://etl@db/history", "${HISTORY_URL}"])
+def test_a_history_of_another_kind_is_found_by_check(
+    headgate: Call, project: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HISTORY_URL", "mysql://etl:canary@db/history")
+    file = project / "headgate.yml"
+    file.write_text(file.read_text() + f'state: {{url: "{url}"}}\n')
+    answer = headgate("check", "--offline", "-o", "json")
+    assert answer.status == 2
+    (problem,) = answer.json["problems"]
+    assert (problem["path"], "postgresql://" in problem["hint"]) == ("state.url", True)
+    assert "canary" not in answer.out
+    assert headgate("run", "orders").status == 2
+
+
 def test_what_was_done_already_is_told_once(headgate: Call) -> None:
     headgate("run", "orders")
     headgate("run", "totals", "--date", "2024-01-01")

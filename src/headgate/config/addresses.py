@@ -18,7 +18,7 @@ CATEGORIES = frozenset({"database", "file", "api", "stream", "data_lake", "data_
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What addresses are looked up in: kinds of connections by name, the lake's kind, connections told to be wrong."""
+    """What addresses are looked up in: kinds of connections by name, the lake's kind, what was told to be wrong."""
 
     kinds: Mapping[str, str]
     read_only: frozenset[str]
@@ -69,7 +69,7 @@ def _unnamed(
 ) -> Address | None:
     kind = section.get("type")
     if kind == around.lake or kind == "data_lake":
-        return Address("lake", around.lake, LAKE)
+        return _lake(around)
     if kind is not None and kind not in (*CATEGORIES, "local") and group == "sources":
         return _by_kind(kind, registry, report, path)
     if group == "sources" and "path" in section:
@@ -78,11 +78,15 @@ def _unnamed(
         report.note(f'"{kind}" needs a connection', (*path, "type"), _known(around))
         return None
     if group == "targets" or "table" in section:
-        return Address("lake", around.lake, LAKE)
+        return _lake(around)
     report.note(
         "it does not say what to read", path, "give table, connection with table or query, path, or type: python"
     )
     return None
+
+
+def _lake(around: Surroundings) -> Address | None:
+    return None if LAKE in around.wrong else Address("lake", around.lake, LAKE)
 
 
 def _by_kind(kind: str, registry: Registry, report: Report, path: Path) -> Address | None:

@@ -118,11 +118,11 @@ class _Loading:
 
     def project(self, variables: Mapping[str, str], deep: bool) -> Project:
         connections = self._connections()
-        lake = self._lake()
+        lake, known = self._lake()
         state = self._deferred(State, "state")
         alerts = self._alerts()
         defaults = self._defaults()
-        made = self._pipelines(connections, lake, variables)
+        made = self._pipelines(connections, lake, variables, lake_known=known)
         self._check_dependencies(made)
         problems = self.report.problems
         if deep:
@@ -164,7 +164,8 @@ class _Loading:
         self.report.note(what, (*path, "type"), nearest(str(kind or ""), known))
         return None
 
-    def _lake(self) -> Deferred[ConnectionOptions]:
+    def _lake(self) -> tuple[Deferred[ConnectionOptions], bool]:
+        """The lake, and whether its kind is known: nothing is said of the options of one that nobody knows."""
         section = self.document.get("lake")
         section = section if isinstance(section, Section) else Section(NAME, 1)
         if "type" not in section:
@@ -173,8 +174,8 @@ class _Loading:
             model = self.registry.module("lake", str(section["type"])).Connection
         except FatalError as error:
             self.report.note_error(error, ("lake", "type"))
-            model = ConnectionOptions
-        return self._options(model, section, ("lake",))
+            return self._options(ConnectionOptions, _only_type(section), ("lake",)), False
+        return self._options(model, section, ("lake",)), True
 
     def _deferred(self, model: type[M], key: str) -> Deferred[M]:
         section = self.document.get(key)
@@ -216,7 +217,12 @@ class _Loading:
         return build(Defaults, data, self.report, ("defaults",), unresolved=unresolved, hidden=referring(section))
 
     def _pipelines(
-        self, connections: Connections, lake: Deferred[ConnectionOptions], variables: Mapping[str, str]
+        self,
+        connections: Connections,
+        lake: Deferred[ConnectionOptions],
+        variables: Mapping[str, str],
+        *,
+        lake_known: bool,
     ) -> list[Made]:
         raw = self.document.get("connections") or {}
         read_only = frozenset(
@@ -225,6 +231,7 @@ class _Loading:
         lake_section = self.document.get("lake")
         kind = str(lake_section["type"]) if isinstance(lake_section, Section) else "iceberg"
         wrong = frozenset(name for name in raw if name not in connections.kinds)
+        wrong |= frozenset() if lake_known else {LAKE}
         around = Surroundings(connections.kinds, read_only, kind, wrong)
 
         def endpoint(address: Address) -> Endpoint:
@@ -269,6 +276,12 @@ def _reached(name: str, wanted: Mapping[str, list[str]]) -> set[str]:
         if current not in found:
             found.add(current)
             waiting += wanted.get(current, [])
+    return found
+
+
+def _only_type(section: Section) -> Section:
+    found = Section(section.file, section.line)
+    found.put("type", str(section["type"]), section.line_of("type"))
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from headgate.config.schedules import check_schedule, check_timezone
 from headgate.core.models import Duration, Model, Names, Size
@@ -121,7 +121,17 @@ class Monitoring(Model):
 class State(Model):
     """Where the history of runs is kept."""
 
-    url: Secret = Field(default=Secret("sqlite:///.headgate/state.db"), description="SQLite or PostgreSQL.")
+    url: Secret = Field(
+        default=Secret("sqlite:///.headgate/state.db"),
+        description="A URL that begins with sqlite:/// or postgresql://.",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _kept_somewhere(cls, url: Secret) -> Secret:
+        if not url.reveal().startswith(("sqlite:///", "postgresql://", "postgres://")):
+            raise ValueError("the history is kept in SQLite or PostgreSQL")
+        return url
 
 
 class Defaults(Model):

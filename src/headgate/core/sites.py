@@ -102,6 +102,14 @@ class SitedStore(Protocol):
 
 
 @runtime_checkable
+class ForeseeingStore(Protocol):
+    """A store that can tell beforehand what would keep a table from being written."""
+
+    def foresee(self, table: str, *, create: bool) -> None:
+        """Raise FatalError if the table cannot be written, or (``create``) made; nothing is."""
+
+
+@runtime_checkable
 class KeyedStore(Protocol):
     """A store that can be asked for single values."""
 

@@ -14,7 +14,7 @@ from headgate.core.errors import Code, FatalError, HeadgateError
 from headgate.core.grounds import Ground
 from headgate.core.ledger import PipelineState
 from headgate.core.models import ReadOptions
-from headgate.core.sites import Site, SitedSource, SitedStore
+from headgate.core.sites import ForeseeingStore, Site, SitedSource, SitedStore
 from headgate.execute.workspace import LAKE, Workspace
 from headgate.plan.compile import Inputs, Resume, compile_plan
 from headgate.plan.placement import Sites
@@ -68,6 +68,16 @@ def relations_of(workspace: Workspace, pipeline: Pipeline) -> list[Relation]:
         found.append(Relation(wanted.name, endpoint, read, side=place[1], unique=wanted.unique, place=place))
         names.add(wanted.name)
     return found
+
+
+def check_tables(workspace: Workspace, pipeline: Pipeline) -> None:
+    """Refuse tables that a target says beforehand it cannot write, with their place in the file."""
+    for number, (target, store) in enumerate(zip(pipeline.targets, workspace.stores_of(pipeline), strict=True)):
+        if isinstance(store, ForeseeingStore):
+            try:
+                store.foresee(target.table, create=target.create)
+            except HeadgateError as error:
+                raise located(error, pipeline, ("targets", number, "table")) from None
 
 
 def _check_targets(workspace: Workspace, pipeline: Pipeline, plan: Plan, binder: TypeBinder) -> None:

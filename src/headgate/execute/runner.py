@@ -225,10 +225,11 @@ def _skipped(run: Run, message: str) -> Receipt:
 
 
 def _execute(run: Run) -> None:
-    from headgate.execute.gather import gather
+    from headgate.execute.gather import check_tables, gather
     from headgate.execute.interpret import Interpreter
 
     with run.emitter.during(Step.PLAN):
+        check_tables(run.workspace, run.pipeline)
         if run.request.replay:
             from headgate.execute.replay import gather_replay
 

@@ -52,11 +52,12 @@ def plan(
 
 
 def _plan(workspace: Workspace, name: str, interval: Interval | None, variables: Mapping[str, str] | None) -> Plan:
-    from headgate.execute.gather import gather
+    from headgate.execute.gather import check_tables, gather
 
     pipeline = workspace.project.pipeline(name)
     store = workspace.stores_of(pipeline)[0]
     state = store.state(workspace.key(name))
+    check_tables(workspace, pipeline)
     context = read_context(workspace, "plan", interval, {**pipeline.variables, **(variables or {})}, pipeline=name)
     source = workspace.source(pipeline.source_endpoint(0))
     read = pipeline.sources[0]

@@ -100,6 +100,13 @@ class PostgresStore:
         schema = pa.schema([pa.field(column.name, described(column)) for column in columns])
         return TableInfo(schema, catalogue.primary_key(statements, relation))
 
+    def foresee(self, table: str, *, create: bool) -> None:
+        from headgate.targets.postgres import tables
+
+        statements = self._statements("plan", table)
+        if tables.find(statements, table, create=create) is None:
+            tables.place_of_new(statements, table)
+
     def values(
         self, table: str, keys: Sequence[str], wanted: Sequence[tuple[str, ...]], column: str
     ) -> Mapping[tuple[str, ...], str | None]:

@@ -26,6 +26,41 @@ Way = Literal["direct", "swap", "stage"]
 """Straight into the table; into a new one that takes its place; into staging, to be merged."""
 
 
+def find(statements: Statements, table: str, *, create: bool) -> Relation | None:
+    """The table that takes the rows; None if it is to be made.
+
+    Raises:
+        FatalError: TABLE_NOT_FOUND when it is not there and not to be made; UNSUPPORTED for views.
+    """
+    relation = catalogue.find(statements, table)
+    if relation is None and not create:
+        raise FatalError(
+            Code.TABLE_NOT_FOUND,
+            f'there is no table "{table}", and create: false forbids to make it',
+            operation="stage",
+            object=table,
+            hint=nearest(table, catalogue.tables(statements)),
+        )
+    if relation is not None and relation.kind not in {"r", "p"}:
+        raise FatalError(Code.UNSUPPORTED, "rows go into tables only, not into views", operation="stage", object=table)
+    return relation
+
+
+def place_of_new(statements: Statements, table: str) -> tuple[str, str]:
+    """Schema and name that a new table gets. Raises FatalError TABLE_CREATION_FAILED when there is no such schema."""
+    parts = catalogue.spellings(table)[-1]
+    schema = parts[0] if len(parts) == 2 else statements.value("SELECT current_schema()")
+    if schema is None or not statements.value("SELECT to_regnamespace(?) IS NOT NULL", (quote_name(schema),)):
+        raise FatalError(
+            Code.TABLE_CREATION_FAILED,
+            f'there is no schema "{schema or ""}"',
+            operation="stage",
+            object=table,
+            hint='create it (CREATE SCHEMA), or write "name" in double quotes if the dot belongs to the name',
+        )
+    return schema, parts[-1]
+
+
 class TableLoad:
     """What one run does to one table, on the run's session.
 
@@ -119,20 +154,7 @@ class TableLoad:
             )
 
     def _find(self) -> Relation | None:
-        load = self.load
-        self._relation = catalogue.find(self._statements, load.table)
-        if self._relation is None and not load.create:
-            raise FatalError(
-                Code.TABLE_NOT_FOUND,
-                f'there is no table "{load.table}", and create: false forbids to make it',
-                operation="stage",
-                object=load.table,
-                hint=nearest(load.table, catalogue.tables(self._statements)),
-            )
-        if self._relation is not None and self._relation.kind not in {"r", "p"}:
-            raise FatalError(
-                Code.UNSUPPORTED, "rows go into tables only, not into views", operation="stage", object=load.table
-            )
+        self._relation = find(self._statements, self.load.table, create=self.load.create)
         return self._relation
 
     def _fits(self, relation: Relation | None) -> tuple[list[Fit], list[str]]:
@@ -183,23 +205,14 @@ class TableLoad:
 
     def _create(self) -> Relation:
         """The new table, invisible until the commit."""
-        parts = catalogue.spellings(self.load.table)[-1]
-        schema = parts[0] if len(parts) == 2 else self._statements.value("SELECT current_schema()")
-        if schema is None or not self._statements.value("SELECT to_regnamespace(?) IS NOT NULL", (quote_name(schema),)):
-            raise FatalError(
-                Code.TABLE_CREATION_FAILED,
-                f'there is no schema "{schema or ""}"',
-                operation="stage",
-                object=self.load.table,
-                hint='create it, or write "name" in double quotes if the dot belongs to the name',
-            )
+        schema, name = place_of_new(self._statements, self.load.table)
         lines = [f"{quote_name(field.name)} {declare(field, self.load.table)[0]}" for field in self.load.columns]
         if self.load.mode in merges.KEYED:
             lines.append(f"PRIMARY KEY ({', '.join(quote_name(key) for key in merges.identity(self.load))})")
-        created = Relation(0, schema, parts[-1], "r")
+        created = Relation(0, schema, name, "r")
         divided = partitions.clause(self.load.partitioning) if self.load.partitioning else ""
         self._statements.execute(f"CREATE TABLE {created.quoted} ({', '.join(lines)}){divided}")
-        self._relation = catalogue.need(self._statements, f"{quote_name(schema)}.{quote_name(parts[-1])}", "stage")
+        self._relation = catalogue.need(self._statements, f"{quote_name(schema)}.{quote_name(name)}", "stage")
         return self._relation
 
     def _open_stage(self) -> None:
