@@ -121,6 +121,33 @@ def test_numbers_come_to_one_scale(execute: Any, numbers: list[int | None]) -> N
         assert found == pytest.approx(expected, abs=1e-9)
 
 
+SIZES = st.sampled_from([-1074, -1000, -600, -500, 0, 500, 600, 1000, 1019])
+
+
+@for_all(st.lists(st.one_of(st.none(), st.integers(-9, 9)), max_size=8), SIZES)
+def test_doubles_of_any_size_come_to_one_scale(execute: Any, numbers: list[int | None], size: int) -> None:
+    """Numbers that are 2 ** size times as large stand as far apart: no square of them overflows or vanishes."""
+    columns = {"s": "DOUBLE", "m": "DOUBLE", "r": "DOUBLE"}
+    options = {"scale": {"s": "standard", "m": "min_max", "r": "robust"}}
+    small, large = (
+        execute(normalize, options, columns, [(value,) * 3 for value in values])
+        for values in (numbers, [None if n is None else math.ldexp(float(n), size) for n in numbers])
+    )
+    assert list(large.columns) == ["s", "m", "r"]
+    for found, expected in zip(large.rows, small.rows, strict=True):
+        assert found == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(("method", "low", "high"), [("standard", -1, 1), ("min_max", 0, 1), ("robust", -1, 1)])
+@pytest.mark.parametrize("large", [5e-324, 1e-200, 1e300, 1.7976931348623157e308])
+def test_the_largest_and_smallest_doubles_are_told_apart(
+    execute: Any, method: str, low: int, high: int, large: float
+) -> None:
+    rows = [("a", -large), ("a", large), ("b", None), ("b", 0.0), ("b", 1.0), ("b", 1.0)]
+    outcome = execute(normalize, {"scale": {"x": {"method": method, "by": "g"}}}, {"g": "VARCHAR", "x": "DOUBLE"}, rows)
+    assert [value for group, value in outcome.rows if group == "a"] == pytest.approx([low, high])
+
+
 def share(distance: float, width: float) -> float:
     return 0.0 if math.isclose(width, 0) else distance / width
 

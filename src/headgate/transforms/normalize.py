@@ -15,11 +15,12 @@ from headgate.sql.casts import exact_cast
 from headgate.sql.failures import attempt
 from headgate.sql.naming import distinct
 from headgate.sql.nested import element_of, fields, is_struct, joined, json_path, split_path, type_tree
-from headgate.sql.scales import Scale, scaled
+from headgate.sql.scales import Scale, factor, scaled
 from headgate.sql.shapes import Branch, Flag, Project, Reshape, Shape, StepInput, column
 from headgate.sql.types import SqlType, parse_type
 
 ELEMENT = "_hg_element"
+FACTOR = "_hg_factor"
 _TEXT = SqlType("VARCHAR", "text")
 
 
@@ -86,7 +87,7 @@ def shapes(options: Options, step: StepInput) -> list[Shape]:
     if [name for name, _ in items] != step.names or flags:
         found.append(Project(tuple(items), tuple(flags)))
     if options.scale:
-        found.append(_scales(options, [name for name, _ in items], step))
+        found += _scales(options, [name for name, _ in items], step)
     return found
 
 
@@ -170,13 +171,19 @@ def _elements(inner: exp.DataType, one: Explode, options: Options) -> Iterator[t
         yield one.value, column(ELEMENT), None
 
 
-def _scales(options: Options, names: list[str], step: StepInput) -> Project:
+def _scales(options: Options, names: list[str], step: StepInput) -> list[Shape]:
+    """One projection, and one before it for what doubles are multiplied by."""
     wanted = {step.resolve(name): scale for name, scale in options.scale.items()}
     if absent := [name for name in wanted if name not in names]:
         raise _refuse(absent[0], f'"{absent[0]}" is taken apart', "scale its fields in a step after this one")
-    values = {name: column(name) for name in names}
-    values |= {name: scaled(name, scale, step) for name, scale in wanted.items()}
-    return Project(tuple(values.items()))
+    values: dict[str, exp.Expr] = {name: column(name) for name in names}
+    known, found = dict[str, exp.Expr](), dict(values)
+    for place, (name, scale) in enumerate(wanted.items()):
+        if (value := factor(name, scale, step)) is not None:
+            known[f"{FACTOR}{place}"] = value
+        found[name] = scaled(name, scale, step, f"{FACTOR}{place}" if value is not None else None)
+    before: list[Shape] = [Project((*values.items(), *known.items()))] if known else []
+    return [*before, Project(tuple(found.items()))]
 
 
 def _refuse(name: str, why: str, hint: str) -> FatalError:
