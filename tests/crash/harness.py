@@ -124,16 +124,18 @@ class Child:
 
 
 def _report(action: Callable[[], dict[str, Any]], write: int, seconds: int) -> NoReturn:
-    """In the child: do it, tell the parent, and end."""
+    """In the child: do it, tell the parent, and end, also if there is no parent any more: it must not go on as one."""
     signal.alarm(seconds)
     try:
-        data = json.dumps(action()).encode()
-    except BaseException:  # noqa: BLE001 - the report of a child that failed is its traceback
-        data = json.dumps({"crashed": traceback.format_exc()}).encode()
-    with os.fdopen(write, "wb") as pipe:
-        pipe.write(data)
-    sys.stdout.flush()
-    os._exit(0)
+        try:
+            data = json.dumps(action()).encode()
+        except BaseException:  # noqa: BLE001 - the report of a child that failed is its traceback
+            data = json.dumps({"crashed": traceback.format_exc()}).encode()
+        with os.fdopen(write, "wb") as pipe:
+            pipe.write(data)
+        sys.stdout.flush()
+    finally:
+        os._exit(0)
 
 
 def in_child(action: Callable[[], dict[str, Any]], *, seconds: int = 60) -> Outcome:
