@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import os
 import sys
 from pathlib import Path
 from types import FrameType
@@ -18,6 +19,8 @@ from tests.crash.test_errors import check_told
 
 import headgate
 
+STRIDE = int(os.environ.get("HEADGATE_CRASH_STRIDE", "1"))
+"""Of so many lines the long suite tries one; all take some twenty minutes a scenario on a quiet machine."""
 PACKAGE = str(Path(headgate.__file__).parent)
 SCENARIOS = [
     Scenario(SOURCES[0], "append", TARGETS[0]),
@@ -42,7 +45,7 @@ def test_a_ctrl_c_while_a_run_publishes_leaves_all_or_nothing(scenario: Scenario
 def test_a_ctrl_c_at_any_line_from_publication_on_leaves_all_or_nothing(
     scenario: Scenario, make_world: MakeWorld
 ) -> None:
-    interrupt_at_lines(make_world(scenario), 1)
+    interrupt_at_lines(make_world(scenario), STRIDE)
 
 
 def interrupt_at_lines(world: World, stride: int) -> None:
