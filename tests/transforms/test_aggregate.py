@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 from tests.often import few
-from tests.plan.projects import SmallProject
+from tests.plan.projects import FILES, SmallProject
 from tests.tables import COLUMNS as TYPES
 from tests.tables import NAMES, TABLES, Row, key, keys
 
-from headgate.core.errors import FatalError
+from headgate.core.errors import Code, FatalError
 from headgate.transforms import aggregate
 
 COLUMNS = {"g": "VARCHAR", "h": "INTEGER", "x": "INTEGER"}
@@ -208,3 +208,31 @@ def test_filtered_groups_and_rows_behind_groups_are_counted(project: SmallProjec
     receipt = project.define(steps=[{**step, "having": "COUNT(*) > 1"}]).run()
     assert project.out() == [("Bonn", 30, 2), ("Ulm", 30, 1)]
     assert (receipt.rows.extracted, receipt.rows.aggregated, receipt.rows.filtered, receipt.rows.loaded) == (5, 2, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("metric", "type_", "said"),
+    [
+        ("SUM(n)", "DECIMAL(38, 0)", "Overflow in"),
+        ("AVG(n)", "DECIMAL(38, 0)", "Overflow in"),
+        ("SUM(n)", "BIGINT", "out of range"),
+    ],
+)
+def test_a_sum_that_no_number_holds_is_told_with_its_step_and_what_to_do(
+    project: SmallProject, metric: str, type_: str, said: str
+) -> None:
+    largest = str(2**63 - 1) if type_ == "BIGINT" else "9" * 38
+    project.file("n.csv", f"n\n{largest}\n{largest}\n")
+    source = {**FILES, "path": "n.csv", "types": {"n": type_}}
+    steps: list[dict[str, Any]] = [{"type": "aggregate", "name": "totals", "metrics": {"total": metric}}]
+    project.define(source=source, steps=steps)
+    failed = project.attempt()
+    assert failed.error_code is Code.TRANSFORMATION_FAILED
+    told = str(failed.failure)
+    assert told.startswith("transform totals, headgate.yml:")
+    assert said in told
+    assert "CAST(x AS DOUBLE)" in told
+    steps[0]["metrics"] = {"total": metric.replace("n", "CAST(n AS DOUBLE)")}
+    project.define(source=source, steps=steps).run()
+    [(total,)] = project.out("SELECT total FROM out")
+    assert total == pytest.approx(float(largest) * (2 if metric.startswith("SUM") else 1))

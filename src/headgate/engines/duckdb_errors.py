@@ -75,6 +75,11 @@ def failed(error: BaseException, operation: str = "transform", object_: str = ""
             hint="raise the memory limit, or lower the number of threads",
         )
     hint = ""
+    if "overflow in" in lowered or "type int128" in lowered:
+        hint = (
+            "a sum of whole numbers is a BIGINT, one of decimals has 38 digits, a mean no more before it is divided;"
+            " aggregate CAST(x AS DOUBLE) where the last digits do not matter"
+        )
     if "rejects" not in lowered and ("read_csv" in lowered or "csv error" in lowered):
         hint = "compare the file with the delimiter, quote and encoding given for it"
     return FatalError(Code.TRANSFORMATION_FAILED, text, operation=operation, object=object_, hint=hint)

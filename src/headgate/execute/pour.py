@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from headgate.core.contracts import EngineSession, FileScan, Scan, SourceSchema, Writer
+from headgate.core.errors import Code, FatalError
 from headgate.core.events import Step
 from headgate.core.secrets import Secret
 from headgate.execute.asked import asked
@@ -100,6 +102,14 @@ def drain(run: Run, pour: Pour, counter: Counter) -> None:
     assert check is not None
     if asked(run, transform, check, pour.keeps):
         return
+    with _told_by_step(run, transform):
+        _pour(run, pour, counter)
+
+
+def _pour(run: Run, pour: Pour, counter: Counter) -> None:
+    transform, check = pour.transform, pour.check
+    assert run.session is not None
+    assert check is not None
     for name, secret in transform.keys.items():
         run.session.materialise(name, key_scan(secret))
     reader = _open(run, transform)
@@ -215,6 +225,17 @@ def _open(run: Run, transform: Transform) -> pa.RecordBatchReader:
     finally:
         binder.close()
     return run_call(transform.call, rows, schema, run.workspace.project.root, run.plan.hidden, _place(run, transform))
+
+
+@contextlib.contextmanager
+def _told_by_step(run: Run, transform: Transform) -> Iterator[None]:
+    """What the engine could not compute is told with the steps of the pass, the first by the line that it is on."""
+    try:
+        yield
+    except FatalError as error:
+        if error.code is Code.TRANSFORMATION_FAILED and not error.object and transform.steps:
+            error.object = ", ".join([_place(run, transform), *transform.steps[1:]])
+        raise
 
 
 def _place(run: Run, transform: Transform) -> str:
