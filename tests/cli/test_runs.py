@@ -216,3 +216,10 @@ def test_an_interrupted_run_rolls_back_with_one_message(project: Path, headgate:
     (project / "slow.py").write_text("def rows():\n    yield {'n': 1}\n")
     assert headgate("run", "slow").status == 0
     assert headgate("query", "SELECT * FROM slow", "-o", "json").json["rows"] == [[1]]
+
+
+@pytest.mark.parametrize("command", ["publish", "discard", "show"])
+def test_an_unknown_run_is_told_by_the_command_that_wanted_it(headgate: Call, command: str) -> None:
+    answer = headgate(command, "nonsense", "-o", "json")
+    assert answer.status == 2
+    assert (answer.json["error"]["code"], answer.json["error"]["operation"]) == ("NOT_FOUND", command)

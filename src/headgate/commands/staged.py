@@ -18,7 +18,8 @@ from headgate.execute.workspace import Workspace
 
 def settle(command: PublishRun | DiscardRun, workspace: Workspace) -> Result[Any]:
     """Publish or discard a staged run under a new claim; the value is its receipt. Killed midway, do it again."""
-    staged = workspace.history.get(workspace.project.name, command.run_id)
+    operation = "publish" if isinstance(command, PublishRun) else "discard"
+    staged = workspace.history.get(workspace.project.name, command.run_id, operation)
     key = workspace.key(staged.pipeline)
     listed = workspace.stores_of(workspace.project.pipeline(staged.pipeline))
     stores = {store.name: store for store in listed}

@@ -148,7 +148,7 @@ class History:
         )
         return [Receipt.from_dict(json.loads(row[0])) for row in found]
 
-    def get(self, project: str, run: str) -> Receipt:
+    def get(self, project: str, run: str, operation: str = "show") -> Receipt:
         """The receipt of a run, by its id or the beginning of it. Raises NOT_FOUND, also when several begin so."""
         pattern = run.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
         found = self._statements.query(
@@ -157,7 +157,7 @@ class History:
         )
         if len(found) != 1:
             why = f'{"several runs have ids that begin" if found else "no run has an id that begins"} with "{run}"'
-            raise FatalError(Code.NOT_FOUND, why, operation="show", object=run, hint="see: headgate runs")
+            raise FatalError(Code.NOT_FOUND, why, operation=operation, object=run, hint="see: headgate runs")
         return Receipt.from_dict(json.loads(found[0][0]))
 
     def status(self, run_id: str) -> Status | None:
