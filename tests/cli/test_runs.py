@@ -117,13 +117,13 @@ def test_a_limited_run_publishes_nothing(headgate: Call) -> None:
     answer = headgate("run", "orders", "--limit", "1", "-o", "json")
     assert answer.status == 0
     assert answer.json["published"] is False
-    assert headgate("query", "SELECT * FROM orders").status == 1
+    assert headgate("query", "SELECT * FROM orders").status == 2
 
 
 def test_a_staged_run_is_published_later(headgate: Call) -> None:
     staged = headgate("run", "orders", "--no-publish", "-o", "json").json
     assert staged["status"] == "staged"
-    assert headgate("query", "SELECT * FROM orders").status == 1
+    assert headgate("query", "SELECT * FROM orders").status == 2
     published = headgate("publish", staged["run_id"][:10], "-o", "json")
     assert published.status == 0
     assert published.json["status"] == "success"
@@ -212,7 +212,7 @@ def test_an_interrupted_run_rolls_back_with_one_message(project: Path, headgate:
     receipt = headgate("runs", "slow", "-o", "json").json[0]
     assert receipt["status"] == "failed"
     assert receipt["error"]["code"] == "INTERRUPTED"
-    assert headgate("query", "SELECT * FROM slow").status == 1
+    assert headgate("query", "SELECT * FROM slow").status == 2
     (project / "slow.py").write_text("def rows():\n    yield {'n': 1}\n")
     assert headgate("run", "slow").status == 0
     assert headgate("query", "SELECT * FROM slow", "-o", "json").json["rows"] == [[1]]
