@@ -109,7 +109,7 @@ def test_text_becomes_the_nearest_double_or_the_row_is_held(
 def moments(draw: st.DrawFn) -> tuple[str, datetime | None, time | None, timedelta | None]:
     """A text, and what it says: day with time, or time alone (None: neither), and its zone's distance to UTC."""
     year, month, day = draw(st.sampled_from([24, 999, 1000, 1969, 2024, 9999])), draw(st.integers(1, 12)), 28
-    hour, minute, second = draw(st.integers(0, 25)), draw(st.integers(0, 60)), draw(st.integers(0, 60))
+    hour, minute, second = (draw(st.sampled_from([0, 24]) | st.integers(0, last)) for last in (25, 60, 60))
     fraction = draw(st.sampled_from(["", ".5", ".123456", ".1234560", ".1234567"]))
     zone = draw(st.sampled_from(["", "", "Z", "+00:00", " UTC", "+02:00", "-11:30", "-02"]))
     day_text = draw(st.sampled_from(["", f"{year:04}-{month:02}-{day}", f"{year}-{month}-{day}"]))
@@ -219,6 +219,8 @@ AFTER = ("2024-01-01 24:00:00", "2024-01-01T24:00:00", "2024-01-01 24:00", "9999
         *((midnight, "VARCHAR", kind, "held") for midnight in AFTER for kind in ("DATE", "TIMESTAMP")),
         ("2024-01-31T10:24:00", "VARCHAR", "TIMESTAMP", datetime(2024, 1, 31, 10, 24)),  # noqa: DTZ001
         ("1970-01-01", "VARCHAR", "DATE", date(1970, 1, 1)),
+        ("2024-01-31T00:00:00+02:00", "VARCHAR", "DATE", "held"),
+        ("2024-01-31T00:00:00Z", "VARCHAR", "DATE", date(2024, 1, 31)),
         (" 2024-01-31\n", "VARCHAR", "DATE", date(2024, 1, 31)),
         ("2024-01-31", "VARCHAR", "TIME", "held"),
         ("10:00:00+02", "VARCHAR", "TIME", "held"),

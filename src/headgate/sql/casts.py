@@ -197,6 +197,11 @@ def _digit_first(value: exp.Expr) -> exp.Condition:
     return exp.and_(exp.GTE(this=value.copy(), expression=least), exp.LT(this=value.copy(), expression=above))
 
 
+def _zoned(value: exp.Expr) -> exp.Condition:
+    """A zone other than UTC, which neither a day nor a moment without one holds."""
+    return exp.and_(_matches(value, _ZONED), exp.Not(this=_matches(value, _UTC)))
+
+
 def _no_moment(value: exp.Expr) -> exp.Expr:
     """What the engine reads as a moment, and is a word or a time of day that there is not."""
     return exp.or_(exp.Not(this=_matches(value, _NUMBERED)), _matches(value, _DAY_24))
@@ -271,10 +276,9 @@ def _changed_text(value: exp.Expr, tried: exp.Expr, target: SqlType, *, rounded:
             moment = _try(value, SqlType("TIMESTAMP", "timestamp"))
             cut = exp.func("COALESCE", exp.NEQ(this=moment, expression=tried.copy()), exp.false())
             unread = exp.or_(_no_moment(value), _short_year(value, tried, target))
-            slow = unread if rounded else exp.or_(cut, unread)
+            slow = unread if rounded else exp.or_(cut, _zoned(value), unread)
         case "timestamp":
-            zoned = exp.and_(_matches(value, _ZONED), exp.Not(this=_matches(value, _UTC)))
-            lost = exp.or_(_matches(value, _LONG_FRACTION), zoned, _short_year(value, tried, target))
+            lost = exp.or_(_matches(value, _LONG_FRACTION), _zoned(value), _short_year(value, tried, target))
             rare = exp.or_(_no_moment(value), lost)
             slow = exp.Case().when(_plain_moment(value, tried, target), exp.false()).else_(rare)
         case "timestamptz":
