@@ -14,6 +14,7 @@ from headgate.plan.stages import (
     Check,
     Claim,
     Clean,
+    Fetch,
     Keep,
     Move,
     Plan,
@@ -43,6 +44,13 @@ STAGES: list[tuple[Stage, str]] = [
         (
             "move source into out undecoded: pass its bytes from server to server, then 1 rule in SQL over what "
             "arrived; if a row must be held back, as follows"
+        ),
+    ),
+    (
+        Fetch("out", "source", "", (("n", "COUNT(*)", "BIGINT"),), ("n > 1",), ("g",), (), ""),
+        (
+            "fetch the groups of out, made by the source's server of source after 1 filter; if that cannot be done, "
+            "as follows"
         ),
     ),
     (Transform("out", "source", N, ("filter", "rename")), "transform source into out: filter → rename"),
