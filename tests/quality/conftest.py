@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -104,3 +105,23 @@ def judge() -> Iterator[Judge]:
     with duckdb.connect(":memory:", config={"threads": "1"}) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         yield Judge(connection)
+
+
+BODY = """
+def holds(rows):
+    return [i is None or i >= 0 for i in rows["i"].to_pylist()]
+
+def none_negative(rows):
+    return all(holds(rows))
+
+def unknown(rows):
+    return [None if i is None else i >= 0 for i in rows["i"].to_pylist()]
+"""
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a module of functions; here, as the long suite plays their test from its own module."""
+    folder = tmp_path_factory.mktemp("functions")
+    (folder / "mine.py").write_text(BODY)
+    return folder

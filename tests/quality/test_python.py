@@ -8,7 +8,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 from tests.often import few
@@ -17,25 +16,6 @@ from headgate.execute.calls import judge_rows
 from headgate.execute.distinct import FailingRows
 from headgate.plan.stages import NUMBER, CallCheck, Rule
 from headgate.quality import python
-
-BODY = """
-def holds(rows):
-    return [i is None or i >= 0 for i in rows["i"].to_pylist()]
-
-def none_negative(rows):
-    return all(holds(rows))
-
-def unknown(rows):
-    return [None if i is None else i >= 0 for i in rows["i"].to_pylist()]
-"""
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("functions")
-    (folder / "mine.py").write_text(BODY)
-    return folder
-
 
 VALUES = st.lists(st.one_of(st.none(), st.integers(-3, 3)), max_size=8)
 
