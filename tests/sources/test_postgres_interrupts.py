@@ -24,6 +24,7 @@ project: shop
 connections: {db: {type: postgres, url: "${DB_URL}"}}
 pipelines:
   totals:
+    engine: duckdb  # the server would make the groups
     source: {connection: db, table: big, parallel: 3}
     transformations: [{type: aggregate, group_by: [id], aggregations: {amount: sum}}]
     target: {connection: db, table: totals, mode: append}
