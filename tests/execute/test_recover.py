@@ -101,6 +101,21 @@ def test_a_follower_that_fails_is_rolled_forward_by_the_next_run(tmp_path: Path)
     assert world.rows(TARGETS[1]) == world.scenario.expected(world.changes)
 
 
+def test_what_a_follower_staged_goes_with_a_run_that_ends_before_the_commit(tmp_path: Path) -> None:
+    """Sweeps spare what is parked, so it would have stayed for good."""
+    world = made(tmp_path, 2)
+
+    def fail(event: Event) -> None:
+        if event.name == "publish.before":
+            raise FatalError(Code.CONNECTION_FAILED, "the target does not answer")
+
+    receipt = harness.run_here(world.root, PIPELINE, fail)
+    assert (receipt["status"], receipt["published"]) == ("failed", False)
+    assert TARGETS[2].orphans(world.root, "") == []
+    assert run(world)["status"] == "success"
+    assert world.rows(TARGETS[2]) == world.scenario.expected(world.changes)
+
+
 def test_held_rows_replay_once(tmp_path: Path) -> None:
     from headgate.commands.models import ReplayQuarantine
 

@@ -45,7 +45,7 @@ def recover(
                 finished = receipt.with_(message="finished after an interruption: its commit had landed")
                 ended = finished
             else:
-                _forget_parked(workspace, stores, claims, emitter)
+                forget_parked(workspace, stores, claims, emitter)
                 error = {
                     "code": "INTERRUPTED",
                     "operation": "run",
@@ -68,7 +68,7 @@ def _fence(
         return {name: store.claim(key, run_id, execution_id) for name, store in stores.items()}
 
 
-def _forget_parked(
+def forget_parked(
     workspace: Workspace, stores: Mapping[str, Store], claims: Mapping[str, Claim], emitter: Emitter
 ) -> None:
     """What a run parked and never told anybody of is of no use: sweeps spare parked runs, so it goes here."""

@@ -7,6 +7,7 @@ import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 
 from headgate.config.models import Pipeline
 from headgate.core.contracts import Store, Window
@@ -18,7 +19,7 @@ from headgate.execute.intervals import read_context, work_folder
 from headgate.execute.positions import position
 from headgate.execute.prepare import prepare
 from headgate.execute.receipts import receipt
-from headgate.execute.recover import recover
+from headgate.execute.recover import forget_parked, recover
 from headgate.execute.workspace import Workspace
 from headgate.io.ledger import fenced
 
@@ -347,10 +348,12 @@ def _overtaken(run: Run, failure: HeadgateError) -> bool:
 
 
 def _roll_back(run: Run) -> None:
+    followers = {name: claim for name, claim in run.claims.items() if name != run.authority.name}
+    parked = partial(forget_parked, run.workspace, run.stores, followers, run.emitter)
     with run.emitter.during(Step.ROLLBACK):
-        for transaction in run.transactions.values():
+        for undo in (*(transaction.rollback for transaction in run.transactions.values()), parked):
             try:
-                transaction.rollback()
+                undo()
             except HeadgateError as left:  # the next claim sweeps it; the first error is the one to show
                 run.warnings.append(f"leftovers stay until the next run: {left.message}")
 
