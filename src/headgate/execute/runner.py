@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 
@@ -349,9 +349,10 @@ def _overtaken(run: Run, failure: HeadgateError) -> bool:
 
 def _roll_back(run: Run) -> None:
     followers = {name: claim for name, claim in run.claims.items() if name != run.authority.name}
-    parked = partial(forget_parked, run.workspace, run.stores, followers, run.emitter)
+    undoing: list[Callable[[], None]] = [transaction.rollback for transaction in run.transactions.values()]
+    undoing.append(partial(forget_parked, run.workspace, run.stores, followers, run.emitter))
     with run.emitter.during(Step.ROLLBACK):
-        for undo in (*(transaction.rollback for transaction in run.transactions.values()), parked):
+        for undo in undoing:
             try:
                 undo()
             except HeadgateError as left:  # the next claim sweeps it; the first error is the one to show
