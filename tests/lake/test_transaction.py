@@ -7,6 +7,7 @@ import itertools
 import signal
 import sqlite3
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from headgate.core.events import Emitter, Event, Listener, Step
 from headgate.core.ledger import Claim
 from headgate.io import files
 from headgate.lake._iceberg.catalog import Session
+from headgate.lake._iceberg.transaction import LakeTransaction
 from headgate.testing.place import (
     KEY,
     OTHER,
@@ -479,6 +481,28 @@ def test_a_parked_run_may_be_published_by_the_process_that_parked_it(place: Plac
     newer = place.store().claim(KEY, "run-2", execution(2))
     assert place.store().resume(newer, "run-1", Emitter(), place.folder()) is None
     assert place.store().sweep(newer) == 0
+
+
+def test_metadata_that_a_follower_began_are_swept_though_its_rows_are_committed_later(
+    place: Place, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows carry the tag of the claim that staged them, and so did what it had written of the metadata."""
+    claim, transaction = staged(place, "run-1", 1, load("t"), rows((1, "a")))
+    transaction.park(record(claim))
+    with monkeypatch.context() as away:
+        away.setattr(LakeTransaction, "_forget", lambda *_: None)  # killed
+        away.setattr(Session, "commit", failing(False))
+        with pytest.raises(HeadgateError):
+            transaction.publish(record(claim))
+    begun = set((root / "default" / "t" / "metadata").iterdir())
+    assert begun
+    newer = place.store().claim(KEY, "run-1", execution(1))
+    found = place.store().resume(newer, "run-1", Emitter(), place.folder())
+    assert found is not None
+    found[0].publish(replace(found[1], claim=newer))
+    place.store().sweep(place.store().claim(KEY, "run-2", execution(2)))
+    assert not [path for path in begun if path.exists()]
+    assert place.pairs("t") == [(1, "a")]
 
 
 def test_a_parked_run_survives_a_conflict_in_the_process_that_parked_it(place: Place) -> None:

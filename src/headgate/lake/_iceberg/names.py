@@ -71,6 +71,12 @@ def tag(claim: Claim) -> str:
     return f"{pipeline_digest(claim.key)}-{run}-e{claim.epoch}"
 
 
+def commit_tag(claim: Claim) -> str:
+    """What stands for the metadata of one claim. Data of a parked run are committed by a later claim than staged them,
+    and metadata that the earlier one began are garbage then."""
+    return f"{tag(claim)}-metadata"
+
+
 def tag_of(file: str, pipeline: str) -> str | None:
     """The tag in a file's name, if it is one of the pipeline with this digest."""
     found = _TAG.match(file)

@@ -24,13 +24,14 @@ class _Known:
 
     pipeline: str
     own: str
+    own_commit: str
     committed: set[str]
     parked: set[str]
     pointers: dict[Path, str]
 
     @property
     def safe(self) -> set[str]:
-        return {self.own} | self.committed | self.parked
+        return {self.own, self.own_commit} | self.committed | self.parked
 
 
 def sweep(catalogue: Catalogue, claim: Claim) -> int:
@@ -59,6 +60,7 @@ def _known(session: Session, claim: Claim) -> _Known:
     return _Known(
         pipeline,
         names.tag(claim),
+        names.commit_tag(claim),
         {str(tag) for (tag,) in committed},
         parked.tags(session, claim.key),
         {Path(names.local_path(location)).parent: location for _, _, location in pointers},

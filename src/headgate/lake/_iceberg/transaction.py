@@ -164,9 +164,7 @@ class LakeTransaction:
                 if change.unchanged:
                     versions.append(_Version(change, old, None, change.base.version if change.base else ""))
                     continue
-                following = change.next_version(
-                    record, names.tag(self._claim)
-                )  # its own: a sweep tells it from the last try's
+                following = change.next_version(record, names.commit_tag(self._claim))
                 versions.append(
                     _Version(
                         change, old, following.pointer, following.snapshot_id, following.written, following.obsolete
@@ -189,7 +187,7 @@ class LakeTransaction:
 
     def _in_ledger(self, session: Session, record: LedgerRecord) -> None:
         ledger.record(session, record)
-        for tag in {self._tag, names.tag(self._claim)}:
+        for tag in {self._tag, names.tag(self._claim), names.commit_tag(self._claim)}:
             session.execute("INSERT OR IGNORE INTO headgate_tags (tag) VALUES (?)", (tag,))
         if self._resumed:
             parked.forget(session, record.claim.key, self._resumed)
