@@ -116,7 +116,7 @@ $(VENV)/.bench: requirements/bench.txt $(VENV)/.installed
 # ---------------------------------------------------------------------------------------------- upkeep
 
 LOCK = $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-strip-extras --no-header \
-	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
+	--custom-compile-command "make lock" $(UPGRADE)
 
 .PHONY: lock
 lock: setup ## Lock requirements/*.txt again (UPGRADE=--upgrade for newer versions)
