@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from headgate.core.contracts import Column
 from headgate.sql.casts import fits
-from headgate.sql.types import SqlType, parse_type
+from headgate.sql.types import WIDEST, SqlType, parse_type
 
 _BOOLEAN = SqlType("BOOLEAN", "boolean")
 _DOUBLE = SqlType("DOUBLE", "float")
@@ -26,7 +26,6 @@ _NUMBER = re.compile(r"-?(\d+)(?:\.(\d+))?")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d(\.\d{1,6})?)?")
 _NUMBERS = ("integer", "decimal", "float")
-_MAX_DIGITS = 38
 
 
 def attempt(expression: exp.Expr) -> exp.Expr:
@@ -148,7 +147,7 @@ def _literal(node: exp.Literal) -> SqlType | None:
     if text.isdigit():
         return _BIGINT if int(text) <= _BIGINT.high else None
     whole, _, fraction = text.partition(".")
-    if whole.isdigit() and fraction.isdigit() and len(whole) + len(fraction) <= _MAX_DIGITS:
+    if whole.isdigit() and fraction.isdigit() and len(whole) + len(fraction) <= WIDEST:
         return SqlType("DECIMAL", "decimal", width=len(whole) + len(fraction), scale=len(fraction))
     return _DOUBLE if "e" in text.lower() else None
 
@@ -169,7 +168,7 @@ def _comparison(nodes: Sequence[exp.Expr], types: dict[str, str]) -> SqlType | N
         if any(side.family == "float" for side in sides):
             return _BOOLEAN
         whole, scale = max(side.whole_digits for side in sides), max(side.scale for side in sides)
-        exact = scale == 0 or whole + scale <= _MAX_DIGITS
+        exact = scale == 0 or whole + scale <= WIDEST
         return _BOOLEAN if exact else None
     first = sides[0]
     alike = all(side.family == first.family != "other" for side in sides)

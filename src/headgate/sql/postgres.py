@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from headgate.core.errors import FatalError
 from headgate.sql.literals import quote_name, quote_text
-from headgate.sql.types import DIALECT, SqlType, parse_type
+from headgate.sql.types import COMPARED, DIALECT, EXACT_DIGITS, WIDEST, SqlType, parse_type
 
 NAMES = {
     "BOOLEAN": "boolean",
@@ -29,21 +29,10 @@ NAMES = {
     "TIMESTAMP WITH TIME ZONE": "timestamptz",
     "BLOB": "bytea",
 }
-EXACT_DIGITS = 15
-"""Decimals of so many digits become the nearest double, whoever converts them."""
-WIDEST = 38
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d(\.\d{1,6})?)?")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _TRUNCATED = {"YEAR", "QUARTER", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND"}
-_COMPARED: dict[type[exp.Expr], str] = {
-    exp.EQ: "=",
-    exp.NEQ: "<>",
-    exp.GT: ">",
-    exp.GTE: ">=",
-    exp.LT: "<",
-    exp.LTE: "<=",
-}
 _SAFE: dict[type[exp.Expr], str] = {exp.NullSafeEQ: "IS NOT DISTINCT FROM", exp.NullSafeNEQ: "IS DISTINCT FROM"}
 BYTEWISE = ' COLLATE "C"'
 _ARITHMETIC: dict[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*"}
@@ -117,8 +106,8 @@ class Translator:
                 return f"({self._compared(node.this, '>=', low)} AND {self._compared(node.this, '<=', high)})"
             case exp.In():
                 return self._in(node)
-            case _ if type(node) in _COMPARED:
-                return self._compared(node.this, _COMPARED[type(node)], node.args["expression"])
+            case _ if type(node) in COMPARED:
+                return self._compared(node.this, COMPARED[type(node)], node.args["expression"])
             case _ if type(node) in _SAFE:
                 return self._compared(node.this, _SAFE[type(node)], node.args["expression"])
             case _ if type(node) in _ARITHMETIC:

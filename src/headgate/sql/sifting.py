@@ -17,22 +17,11 @@ from sqlglot import exp
 
 from headgate.core.errors import FatalError
 from headgate.sql.literals import quote_name, quote_text
-from headgate.sql.types import DIALECT, Family, SqlType, parse_type
+from headgate.sql.types import COMPARED, DIALECT, EXACT_DIGITS, WIDEST, Family, SqlType, parse_type
 
-WIDEST = 38
-EXACT_DIGITS = 15
-"""Digits that every double keeps."""
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?")
-_COMPARED: dict[type[exp.Expr], str] = {
-    exp.EQ: "=",
-    exp.NEQ: "<>",
-    exp.GT: ">",
-    exp.GTE: ">=",
-    exp.LT: "<",
-    exp.LTE: "<=",
-}
 _TURNED = {"=": "=", "<>": "<>", ">": "<", ">=": "<=", "<": ">", "<=": ">="}
 
 
@@ -188,8 +177,8 @@ class Sifter:
                 return f"({self._compared(node.this, '>=', low)} AND {self._compared(node.this, '<=', high)})"
             case exp.In() if node.expressions and not node.args.get("query"):
                 return f"({' OR '.join(self._compared(node.this, '=', item) for item in node.expressions)})"
-            case _ if type(node) in _COMPARED:
-                return self._either(node, _COMPARED[type(node)])
+            case _ if type(node) in COMPARED:
+                return self._either(node, COMPARED[type(node)])
             case _:
                 raise Unsiftable(f"{_shown(node)} is not compared there")
 

@@ -12,7 +12,19 @@ from sqlglot import exp
 from headgate.core.errors import Code, FatalError, nearest
 
 DIALECT = "duckdb"
-_MAX_WIDTH = 38
+WIDEST = 38
+"""Digits of the widest decimal."""
+EXACT_DIGITS = 15
+"""Decimals of so many digits become the nearest double, whoever converts them, and come back from it."""
+COMPARED: dict[type[exp.Expr], str] = {
+    exp.EQ: "=",
+    exp.NEQ: "<>",
+    exp.GT: ">",
+    exp.GTE: ">=",
+    exp.LT: "<",
+    exp.LTE: "<=",
+}
+"""Comparisons that all databases write alike."""
 
 Family = Literal[
     "boolean", "integer", "decimal", "float", "text", "date", "time", "timestamp", "timestamptz", "binary", "other"
@@ -170,4 +182,4 @@ def common_type(types: Iterable[SqlType]) -> SqlType | None:
                 return SqlType(_NAMES.get(kind, kind), "integer", low=_INTEGERS[kind][0], high=_INTEGERS[kind][1])
         return None
     whole, scale = max(type_.whole_digits for type_ in given), max(type_.scale for type_ in given)
-    return _decimal_type(whole + scale, scale) if whole + scale <= _MAX_WIDTH else None
+    return _decimal_type(whole + scale, scale) if whole + scale <= WIDEST else None
