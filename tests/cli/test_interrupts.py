@@ -21,6 +21,8 @@ from headgate.execute.interpret import Interpreter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+NO_SUCH_MODULE = "headgate_has_no_such_module"
+
 PRESSED_IN_THE_IMPORT = """
 import os, signal, sys, time
 from headgate.cli.interrupts import ended_by_signals
@@ -48,13 +50,14 @@ def test_an_interrupt_waits_until_duckdb_is_imported() -> None:
     assert (child.returncode, child.stdout) == (0, "(42,)\n"), child.stderr
 
 
-def test_an_interrupt_waits_until_the_machinery_of_imports_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Raised within, it left the lock of all imports held, and the run waited for ever."""
-    told = []
+@pytest.fixture
+def pressed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of modules whose import was interrupted within Python's machinery."""
+    told: list[str] = []
 
     class Presses:
         def find_spec(self, name: str, *_: Any) -> None:
-            if name == "headgate_has_no_such_module":
+            if name == NO_SUCH_MODULE:
                 frame = sys._getframe(1)
                 assert frame.f_code.co_filename.startswith("<frozen importlib")
                 handler = signal.getsignal(signal.SIGINT)
@@ -63,16 +66,56 @@ def test_an_interrupt_waits_until_the_machinery_of_imports_is_left(monkeypatch: 
                 told.append(name)
 
     monkeypatch.setattr(sys, "meta_path", [Presses(), *sys.meta_path])
-    with pytest.raises(KeyboardInterrupt):
-        pressed_while_importing("headgate_has_no_such_module")
-    assert told == ["headgate_has_no_such_module"]
+    return told
 
 
-def pressed_while_importing(name: str) -> None:
+def while_importing() -> None:
     with ended_by_signals():
         with suppress(ModuleNotFoundError):  # an interrupt would go through here
-            importlib.import_module(name)
+            importlib.import_module(NO_SUCH_MODULE)
         time.sleep(20)
+
+
+def test_an_interrupt_waits_until_the_machinery_of_imports_is_left(pressed: list[str]) -> None:
+    """Raised within, it left the lock of all imports held, and the run waited for ever."""
+    with pytest.raises(KeyboardInterrupt):
+        while_importing()
+    assert pressed == [NO_SUCH_MODULE]
+
+
+@pytest.mark.usefixtures("pressed")
+def test_an_interrupt_that_was_put_off_is_sent_until_it_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal just before a wait does not wake it: one in fifty was slept through until the wait ended by itself."""
+    sent: list[int] = []
+
+    def often_lost(_: int, number: int) -> None:
+        sent.append(number)
+        if len(sent) == 3:
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(signal, "pthread_kill", often_lost)
+    with pytest.raises(KeyboardInterrupt):
+        while_importing()
+    assert sent[:3] == [signal.SIGINT] * 3
+
+
+def test_signals_at_once_are_one_interrupt() -> None:
+    """What reaches a process and its group does not disturb the rolling back that the first began."""
+    done: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_twice(done)
+    assert done == ["rolled back"]
+
+
+def interrupted_twice(done: list[str]) -> None:
+    with ended_by_signals():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(20)
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.01)
+            done.append("rolled back")
 
 
 def test_an_interrupt_that_a_library_dropped_ends_the_run_at_its_next_step(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -25,20 +25,18 @@ SENSITIVE = "duckdb"
 """A module that takes the process down when it is interrupted while it is imported."""
 
 
+_SAME_PRESS = 0.1
+"""Seconds after an interrupt in which another signal is the same one: sent again, or to the whole group."""
+
+_AGAIN = 0.02
+"""Seconds until a signal that came at a sensitive moment is sent again."""
+
+
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
     """SIGTERM ends a run as Ctrl-C does, so that it rolls back; neither in the middle of a sensitive import."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        _PRESSED.set()
-        if _importing(frame):
-            again = threading.Timer(0.02, os.kill, (os.getpid(), number))
-            again.daemon = True
-            again.start()
-            return
-        raise KeyboardInterrupt
-
     _PRESSED.clear()
+    interrupt = _Interrupt()
     before: dict[int, Any] = {}
     try:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -50,8 +48,49 @@ def ended_by_signals() -> Iterator[None]:
     try:
         yield
     finally:
+        interrupt.close()
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+class _Interrupt:
+    """The handler of one command's signals: it raises KeyboardInterrupt, once the moment does no harm.
+
+    A signal that comes just before the main thread waits for something does not wake it, so one that had to be put off
+    is sent until it has been raised.
+    """
+
+    def __init__(self) -> None:
+        self._raised = float("-inf")
+        self._heard = threading.Event()
+        self._again: threading.Thread | None = None
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        _PRESSED.set()
+        if time.monotonic() - self._raised < _SAME_PRESS:
+            return
+        if _importing(frame):
+            if self._again is None or not self._again.is_alive():
+                self._heard.clear()
+                self._again = threading.Thread(target=self._send_again, args=(number,), daemon=True)
+                self._again.start()
+            return
+        self._raised = time.monotonic()
+        self._heard.set()
+        raise KeyboardInterrupt
+
+    def close(self) -> None:
+        """No signal is on its way afterwards, and none is raised."""
+        self._raised = float("inf")
+        self._heard.set()
+        if self._again is not None:
+            self._again.join()
+
+    def _send_again(self, number: int) -> None:
+        main = threading.main_thread().ident
+        assert main is not None
+        while not self._heard.wait(_AGAIN):
+            signal.pthread_kill(main, number)
 
 
 def _importing(frame: FrameType | None) -> bool:
