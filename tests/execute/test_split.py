@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.execute.split import REASONS, Splitter
-from headgate.plan.stages import BITS, DropCode, HoldFlag, NoteFlag, Verdict
+from headgate.plan.flags import BITS, DropCode, HoldFlag, NoteFlag, Verdict
 
 FLAGS = 70  # more than one word holds
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from headgate.core.contracts import EngineSession, Scan, SourceSchema
 from headgate.engines.duckdb import DuckdbEngine
 from headgate.execute.unrepeated import BITS_A_ROW, unrepeated
-from headgate.plan.stages import Rule, SetCheck
+from headgate.plan.checks import Rule, SetCheck
 
 RULE = Rule("r", "error", "fail", "", 0)
 TYPES = {"a": pa.int64(), "b": pa.int8(), "c": pa.uint32(), "d": pa.uint64()}

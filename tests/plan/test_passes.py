@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from tests.plan.projects import SmallProject
 
-from headgate.plan.stages import BITS, Keep, Transform
+from headgate.plan.flags import BITS
+from headgate.plan.stages import Keep, Transform
 
 QUARANTINE = {"on_row_error": "quarantine"}
 FILTER: dict[str, Any] = {"type": "filter", "condition": "total > 0"}

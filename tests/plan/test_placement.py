@@ -16,8 +16,8 @@ from tests.movers import Movers
 
 from headgate.core.contracts import Column
 from headgate.engines.duckdb import DuckdbEngine
+from headgate.plan.checks import Rule, SetCheck
 from headgate.plan.sets import set_query
-from headgate.plan.stages import Rule, SetCheck
 from headgate.sql.expressions import parse
 from headgate.sql.postgres import Translator, Untranslatable, typed
 from headgate.sql.shapes import StepInput

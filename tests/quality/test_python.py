@@ -14,7 +14,8 @@ from tests.often import few
 
 from headgate.execute.calls import judge_rows
 from headgate.execute.distinct import FailingRows
-from headgate.plan.stages import NUMBER, CallCheck, Rule
+from headgate.plan.checks import CallCheck, Rule
+from headgate.plan.flags import NUMBER
 from headgate.quality import python
 
 VALUES = st.lists(st.one_of(st.none(), st.integers(-3, 3)), max_size=8)

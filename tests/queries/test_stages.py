@@ -8,6 +8,7 @@ from typing import get_args
 import pytest
 
 from headgate.core.contracts import Column
+from headgate.plan.checks import Rule, SetCheck, TableCheck
 from headgate.plan.stages import (
     Acknowledge,
     Audit,
@@ -19,11 +20,8 @@ from headgate.plan.stages import (
     Move,
     Plan,
     Publish,
-    Rule,
     Scan,
-    SetCheck,
     Stage,
-    TableCheck,
     Transform,
     Write,
 )

@@ -10,8 +10,8 @@ import pytest
 from sqlglot import exp
 
 from headgate.core.contracts import Column
+from headgate.plan.checks import Rule
 from headgate.plan.passes import PassBuilder
-from headgate.plan.stages import Rule
 from headgate.quality import expression, unique
 from headgate.sql.shapes import RowRule, StepInput
 from headgate.transforms import calculate, cast, clean, join

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from headgate.core.contracts import EngineSession, FileScan
 from headgate.execute.context import PassResult, Run
 from headgate.execute.split import Splitter
-from headgate.plan.stages import NULLS, Check, Keep, Transform
+from headgate.plan.flags import NULLS
+from headgate.plan.stages import Check, Keep, Transform
 from headgate.sql.literals import quote_name
 
 if TYPE_CHECKING:

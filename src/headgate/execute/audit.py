@@ -14,7 +14,8 @@ from headgate.execute.held import REJECTED
 from headgate.execute.hiding import shown
 from headgate.execute.metrics import metrics
 from headgate.execute.split import REASONS
-from headgate.plan.stages import Audit, NoteFlag, Write
+from headgate.plan.flags import NoteFlag
+from headgate.plan.stages import Audit, Write
 
 
 def audit(run: Run, stage: Audit, rejected: int) -> None:

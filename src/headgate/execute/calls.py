@@ -10,7 +10,7 @@ from headgate.core.contracts import Column, TypeBinder
 from headgate.core.errors import Code, FatalError
 from headgate.core.values import row_values
 from headgate.execute.hiding import shown
-from headgate.plan.stages import NUMBER
+from headgate.plan.flags import NUMBER
 from headgate.sql.shapes import Call
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from headgate.execute.distinct import FailingRows
-    from headgate.plan.stages import CallCheck
+    from headgate.plan.checks import CallCheck
 
 
 def judge_of(reference: str, root: Path) -> Callable[..., Any]:

@@ -17,20 +17,9 @@ from headgate.execute.distinct import Broken, FailingRows, failing
 from headgate.execute.hiding import HIDDEN, shown
 from headgate.execute.split import SAMPLE
 from headgate.execute.unrepeated import unrepeated
-from headgate.plan.stages import (
-    NULLS,
-    NUMBER,
-    Audit,
-    CallCheck,
-    CountCheck,
-    Keep,
-    MeasureCheck,
-    Preview,
-    Rule,
-    SetCheck,
-    TableCheck,
-    Write,
-)
+from headgate.plan.checks import CallCheck, CountCheck, MeasureCheck, Preview, Rule, SetCheck, TableCheck
+from headgate.plan.flags import NULLS, NUMBER
+from headgate.plan.stages import Audit, Keep, Write
 from headgate.sql.literals import quote_name
 from headgate.sql.shapes import UNREPEATED, Judgement, Measured, StepInput
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from headgate.core.contracts import FileScan, Scan, SourceSchema
 from headgate.execute.context import PassResult, Run
 from headgate.io.parquet import ParquetFile
-from headgate.plan.stages import BITS, NUMBER, Keep
+from headgate.plan.flags import BITS, NUMBER
+from headgate.plan.stages import Keep
 from headgate.sql.literals import quote_name
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from headgate.execute.context import PassResult, Run
 from headgate.execute.move import ROWS_AT_FAULT, counting, scanned
 from headgate.execute.split import Tally
 from headgate.io.parquet import ParquetFile
-from headgate.plan.stages import GROUP, Check, Fetch, Transform
+from headgate.plan.flags import GROUP
+from headgate.plan.stages import Check, Fetch, Transform
 from headgate.sql.literals import quote_name
 from headgate.sql.postgres import declared
 from headgate.sql.types import parse_type

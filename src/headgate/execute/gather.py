@@ -16,10 +16,11 @@ from headgate.core.ledger import PipelineState
 from headgate.core.models import ReadOptions
 from headgate.core.sites import ForeseeingStore, Site, SitedSource, SitedStore
 from headgate.execute.workspace import LAKE, Workspace
+from headgate.plan.checks import CallCheck, CountCheck, MeasureCheck, SetCheck
 from headgate.plan.compile import Inputs, Resume, compile_plan
 from headgate.plan.placement import Sites
 from headgate.plan.places import located
-from headgate.plan.stages import Audit, CallCheck, CountCheck, MeasureCheck, Plan, Scan, SetCheck, Write
+from headgate.plan.stages import Audit, Plan, Scan, Write
 
 if TYPE_CHECKING:
     from headgate.sql.shapes import Call, SideRead

@@ -21,7 +21,8 @@ from headgate.io.ahead import ahead
 from headgate.io.durations import restored, stored
 from headgate.io.parquet import ParquetFile
 from headgate.plan.finish import unique_names
-from headgate.plan.stages import INTERNAL, NULLS, NUMBER, Check, Keep, Transform, Write
+from headgate.plan.flags import INTERNAL, NULLS, NUMBER
+from headgate.plan.stages import Check, Keep, Transform, Write
 from headgate.plan.stages import Scan as ScanStage
 from headgate.sql.literals import quote_name
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from headgate.core.values import row_values
-from headgate.plan.stages import BITS, GROUP, HoldFlag, NoteFlag, Verdict
+from headgate.plan.flags import BITS, GROUP, HoldFlag, NoteFlag, Verdict
 
 if TYPE_CHECKING:
     import pyarrow as pa

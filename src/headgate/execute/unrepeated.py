@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from headgate.core.contracts import EngineSession
-from headgate.plan.stages import SetCheck
+from headgate.plan.checks import SetCheck
 from headgate.sql.literals import quote_name
 
 BITS_A_ROW = 64

@@ -11,7 +11,8 @@ from sqlglot import exp
 from headgate.core.contracts import Column, Registry
 from headgate.core.errors import Code, FatalError
 from headgate.core.models import RuleOptions
-from headgate.plan.stages import Audit, CallCheck, CountCheck, MeasureCheck, Preview, Rule, SetCheck, TableCheck
+from headgate.plan.checks import CallCheck, CountCheck, MeasureCheck, Preview, Rule, SetCheck, TableCheck
+from headgate.plan.stages import Audit
 from headgate.plan.trees import is_cte, named
 from headgate.sql.literals import quote_name
 from headgate.sql.shapes import CallRule, Measure, RowRule, SetRule, StepInput

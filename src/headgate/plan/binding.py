@@ -8,8 +8,8 @@ from sqlglot import exp
 
 from headgate.core.contracts import BindingError, Column, TypeBinder
 from headgate.core.errors import Code, FatalError, nearest
+from headgate.plan.flags import INTERNAL
 from headgate.plan.passes import DIALECT
-from headgate.plan.stages import INTERNAL
 
 
 def bound(

@@ -14,6 +14,7 @@ from headgate.core.errors import HeadgateError
 from headgate.plan.affected import TOUCHED, Regrouping, recomputed
 from headgate.plan.binding import bound, checked
 from headgate.plan.changes import follow, followed, refuse_losing
+from headgate.plan.checks import Rule
 from headgate.plan.finish import fingerprint, unique_names, wanted_steps, with_replayability
 from headgate.plan.hiding import Hiding
 from headgate.plan.partial import refuse_partial_groups, refuse_windows_beside
@@ -36,7 +37,6 @@ from headgate.plan.stages import (
     Placement,
     Plan,
     Publish,
-    Rule,
     Scan,
     Stage,
     Transform,

@@ -13,22 +13,10 @@ from sqlglot import exp
 
 from headgate.core.contracts import Column
 from headgate.core.sites import Site
+from headgate.plan.checks import CallCheck, CountCheck, MeasureCheck, SetCheck
+from headgate.plan.flags import GROUP
 from headgate.plan.passes import DIALECT, Bind
-from headgate.plan.stages import (
-    GROUP,
-    Audit,
-    CallCheck,
-    Check,
-    CountCheck,
-    Fetch,
-    Keep,
-    MeasureCheck,
-    Scan,
-    SetCheck,
-    Stage,
-    Transform,
-    Write,
-)
+from headgate.plan.stages import Audit, Check, Fetch, Keep, Scan, Stage, Transform, Write
 from headgate.plan.trail import Step, Trail
 from headgate.plan.translation import Translation
 from headgate.plan.trees import named, table

@@ -8,8 +8,9 @@ from headgate.config.models import Pipeline
 from headgate.core.contracts import Column, History, Mode, Partitioning
 from headgate.core.errors import Code, FatalError, nearest
 from headgate.core.models import WriteOptions
+from headgate.plan.flags import MARKER
 from headgate.plan.places import located
-from headgate.plan.stages import MARKER, Write
+from headgate.plan.stages import Write
 
 
 def marker(target: int) -> str:

@@ -15,21 +15,9 @@ from sqlglot import exp
 from headgate.core.contracts import Column
 from headgate.core.errors import Code, FatalError
 from headgate.core.secrets import Secret
+from headgate.plan.checks import Action, Rule
+from headgate.plan.flags import BITS, GROUP, HELD, MASK, NOTES, RAW, DropCode, HoldFlag, NoteFlag, Verdict
 from headgate.plan.lineage import origin
-from headgate.plan.stages import (
-    BITS,
-    GROUP,
-    HELD,
-    MASK,
-    NOTES,
-    RAW,
-    Action,
-    DropCode,
-    HoldFlag,
-    NoteFlag,
-    Rule,
-    Verdict,
-)
 from headgate.plan.trail import Step
 from headgate.plan.trees import any_bit, bigint, is_cte, named, narrowed_sums, record, referring, table, unless
 from headgate.plan.verdicts import all_clear, among, among_flag, flag_words, is_alive, none_of

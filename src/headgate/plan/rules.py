@@ -12,10 +12,11 @@ from headgate.core.contracts import Registry
 from headgate.core.errors import Code, FatalError, HeadgateError
 from headgate.core.models import RuleOptions
 from headgate.plan.audits import AuditBook, Hash, Place
+from headgate.plan.checks import Action, Preview, Rule, TableCheck
 from headgate.plan.finish import unique_names
 from headgate.plan.passes import PassBuilder
 from headgate.plan.places import located
-from headgate.plan.stages import Action, Keep, Preview, Rule, TableCheck
+from headgate.plan.stages import Keep
 from headgate.sql.shapes import ALIVE, RowRule, RuleShape, StepInput, TableRule
 
 Ruled = tuple[Rule, RuleOptions]

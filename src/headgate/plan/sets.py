@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlglot
 from sqlglot import exp
 
+from headgate.plan.checks import SetCheck
 from headgate.plan.passes import DIALECT
-from headgate.plan.stages import SetCheck
 from headgate.sql.postgres import Untranslatable
 
 _ALIKE = (

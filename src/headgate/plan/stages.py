@@ -8,117 +8,13 @@ from typing import Literal
 
 from headgate.core.contracts import Column, History, Mode, Partitioning
 from headgate.core.secrets import Secret
-from headgate.sql.shapes import Call, Reason
+from headgate.plan.checks import CallCheck, CountCheck, MeasureCheck, Preview, Rule, SetCheck, TableCheck
+from headgate.plan.flags import Verdict
+from headgate.sql.shapes import Call
 
-MASK, NOTES, HELD, GROUP, RAW, MARKER = "_hg_m", "_hg_w", "_hg_h", "_hg_n", "_hg_r", "_hg_d"
-NULLS, NUMBER = "_hg_u", "_hg_i"
-"""Columns of a pass beside its own: verdict words, words of rules that only note, rows as held, rows in a group, and
-within a step the columns as they were; and of each target that asks for it, which rows delete their key."""
-INTERNAL = "_hg_"
 KEY_COLUMNS = (Column("inner", "BLOB"), Column("outer", "BLOB"))
-BITS = 62
-"""Flags in one BIGINT word."""
-
-Action = Literal["fail", "quarantine", "warn", "record", "null", "log", "count"]
-
-
+"""The columns of the relation of one row that a secret is to the SQL of a pass."""
 Counted = Literal["rows", "groups", "reshaped"]
-
-
-@dataclass(frozen=True)
-class DropCode:
-    """Rows with verdict ``-code`` left at ``step``."""
-
-    code: int
-    step: str
-    reason: Reason
-
-
-@dataclass(frozen=True)
-class HoldFlag:
-    """Bit ``bit`` of the verdict words: a row error, or a row rule that quarantines.
-
-    ``held``: the column that has the row as it was before the step; empty: the pass's own columns are it.
-    ``applied``: how many of the pipeline's steps such a row has behind it, where a replay resumes.
-    ``alone``: whether the row can be replayed by itself, as far as its own pass goes: nothing after it sees all rows.
-    """
-
-    bit: int
-    name: str
-    kind: Literal["row_error", "rule"]
-    step: str
-    message: str
-    action: Action
-    applied: int
-    held: str = ""
-    columns: tuple[str, ...] = ()
-    alone: bool = True
-
-
-@dataclass(frozen=True)
-class NoteFlag:
-    """Bit ``bit`` of the note words: a row rule that fails the run, warns or is only recorded.
-
-    Steps note too: values that became NULL because they do not fit (null; log: and ``held``, the column that has the
-    row as it was, is kept beside), rows without a match (count).
-    """
-
-    bit: int
-    name: str
-    message: str
-    action: Action
-    held: str = ""
-    step: str = ""
-
-    @property
-    def erred(self) -> bool:
-        """Whether such a row is a row error, though it goes on."""
-        return self.action in ("null", "log")
-
-    @property
-    def of_rule(self) -> bool:
-        """Whether a rule noted it: steps note too."""
-        return not (self.erred or self.action == "count")
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """How the extra columns of a pass are read."""
-
-    drops: tuple[DropCode, ...] = ()
-    holds: tuple[HoldFlag, ...] = ()
-    notes: tuple[NoteFlag, ...] = ()
-
-    @property
-    def mask_columns(self) -> tuple[str, ...]:
-        words = max((flag.bit // BITS + 1 for flag in self.holds), default=1 if self.drops else 0)
-        return tuple(MASK if word == 0 else f"{MASK}{word}" for word in range(words))
-
-    @property
-    def note_columns(self) -> tuple[str, ...]:
-        words = max((flag.bit // BITS + 1 for flag in self.notes), default=0)
-        return tuple(NOTES if word == 0 else f"{NOTES}{word}" for word in range(words))
-
-    @property
-    def held_columns(self) -> tuple[str, ...]:
-        return tuple(
-            dict.fromkeys(name for name in (*(f.held for f in self.holds), *(f.held for f in self.notes)) if name)
-        )
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A rule as receipts show it. ``place`` is its index in the pipeline's ``quality_rules``."""
-
-    name: str
-    severity: str
-    action: Action
-    message: str
-    place: int
-    kind: str = ""
-    gate: str = "transform"
-    columns: tuple[str, ...] = ()
-    """What it reads, as far as that is known: shown with the keys of rows that break it."""
 
 
 @dataclass(frozen=True)
@@ -291,7 +187,7 @@ class Transform:
     sql: str = ""
     call: Call | None = None
     source_hash: str = ""
-    verdict: Verdict = Verdict()
+    verdict: Verdict = field(default_factory=Verdict)
     counted: Counted = "rows"
     sides: tuple[str, ...] = ()
     replayable: bool = True
@@ -375,79 +271,6 @@ class Write:
     def whole(self) -> bool:
         """Whether it replaces all that is there."""
         return self.mode == "overwrite" and not (self.partition or self.between or self.dated)
-
-
-@dataclass(frozen=True)
-class SetCheck:
-    """A rule over all rows of a pass or table: ``sql`` over the spool gives (failing rows, observed text).
-
-    ``offending``: gives the keys or rows that break it. ``rows``: true for rows of the spool that break it, where they
-    can be told; ``exact``: as many as ``sql`` says. ``whole``: columns of whole numbers; if all are filled and none of
-    their combinations occurs twice, the answer is (0, :data:`~headgate.sql.shapes.UNREPEATED`).
-    """
-
-    rule: Rule
-    spool: str
-    sql: str
-    offending: str = ""
-    rows: str = ""
-    exact: bool = False
-    whole: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class MeasureCheck:
-    """A rule judged from aggregates over ``columns`` of the spool; all of one spool share a scan.
-
-    ``relation``: the pass whose rows are counted; empty: those of the spool. ``options``: the rule, as JSON.
-    """
-
-    rule: Rule
-    spool: str
-    relation: str
-    columns: tuple[Column, ...]
-    options: str
-    nulls: tuple[str, ...] = ()
-    remembers: bool = False
-
-
-@dataclass(frozen=True)
-class CountCheck:
-    """A rule about single rows of a table as it will be: ``broken`` is the condition of those that break it."""
-
-    rule: Rule
-    spool: str
-    broken: str
-
-
-@dataclass(frozen=True)
-class CallCheck:
-    """A rule that a Python function judges, over columns of the spool."""
-
-    rule: Rule
-    spool: str
-    function: str
-    scope: Literal["batch", "table"]
-    columns: tuple[Column, ...]
-    source_hash: str
-
-
-@dataclass(frozen=True)
-class TableCheck:
-    """Columns that must be unique in a target's table as it will be."""
-
-    rule: Rule
-    target: int
-    columns: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Preview:
-    """Columns of a target's table as it will be after the commit, read for the rules at the gate before it."""
-
-    relation: str
-    target: int
-    columns: tuple[Column, ...]
 
 
 @dataclass(frozen=True)

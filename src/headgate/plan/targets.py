@@ -12,10 +12,11 @@ from headgate.core.contracts import Column
 from headgate.core.errors import HeadgateError
 from headgate.core.models import WriteOptions
 from headgate.plan.changes import followed
+from headgate.plan.checks import Rule
 from headgate.plan.loads import marker, write_stage
 from headgate.plan.passes import PassBuilder
 from headgate.plan.places import located
-from headgate.plan.stages import Rule, Write
+from headgate.plan.stages import Write
 from headgate.sql.shapes import RowRule, StepInput, column
 
 

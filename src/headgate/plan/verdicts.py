@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sqlglot import exp
 
-from headgate.plan.stages import BITS, MASK
+from headgate.plan.flags import BITS, MASK
 from headgate.plan.trees import bigint, referring
 from headgate.sql.shapes import Flag, column
 
