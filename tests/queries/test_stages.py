@@ -45,7 +45,7 @@ STAGES: list[tuple[Stage, str]] = [
         ),
     ),
     (
-        Fetch("out", "source", "", (("n", "COUNT(*)", "BIGINT"),), ("n > 1",), ("g",), (), ""),
+        Fetch("out", "source", "", (("n", "COUNT(*)", "BIGINT"),), ("n > 1",), ("g",), ""),
         (
             "fetch the groups of out, made by the source's server of source after 1 filter; if that cannot be done, "
             "as follows"

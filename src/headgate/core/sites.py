@@ -41,7 +41,7 @@ class Outlet(Protocol):
     """An open read whose rows leave as bytes, in the format of their server, out of one snapshot.
 
     Statements read the relation :data:`SOURCE`: the window's rows, each column in its true type. A value that an
-    engine could not hold makes them fail.
+    engine could not hold makes them fail, whichever column it is in, unless a condition of theirs drops its row.
     """
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
@@ -71,7 +71,8 @@ class SitedSource(Protocol):
 
     def site(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> Site: ...
 
-    def outlet(self, read: ReadOptions, context: ReadContext, window: Window) -> Outlet: ...
+    def outlet(self, read: ReadOptions, context: ReadContext, window: Window, columns: Sequence[str]) -> Outlet:
+        """Open a read of these columns (none: of all)."""
 
 
 @runtime_checkable

@@ -13,7 +13,7 @@ from headgate.core.errors import FatalError
 from headgate.core.events import Step, shortened
 from headgate.core.sites import SOURCE, Outlet, SitedSource
 from headgate.execute.context import PassResult, Run
-from headgate.execute.move import ROWS_AT_FAULT, counting, scanned
+from headgate.execute.move import ROWS_AT_FAULT, counting, scan_of
 from headgate.execute.split import Tally
 from headgate.io.parquet import ParquetFile
 from headgate.plan.flags import GROUP
@@ -39,12 +39,12 @@ def fetch(run: Run, stage: Fetch) -> tuple[Scan, int] | None:
     source = run.workspace.source(run.pipeline.source_endpoint(0))
     assert isinstance(source, SitedSource)
     assert run.window is not None
-    with run.emitter.during(Step.SCAN, relation=stage.reads, object=scanned(run, stage.reads)) as outcome:
-        outlet = source.outlet(run.pipeline.sources[0], run.context, run.window)
+    with run.emitter.during(Step.SCAN, relation=stage.reads, object=scan_of(run, stage.reads).object) as outcome:
+        outlet = source.outlet(run.pipeline.sources[0], run.context, run.window, scan_of(run, stage.reads).reads)
         try:
             statement = _select(stage)
             outcome["query"] = shortened(outlet.statement(statement))
-            counts: Sequence[int] = outlet.rows(counting(stage.where, stage.proofs))[0] if stage.where else ()
+            counts: Sequence[int] = outlet.rows(counting(stage.where))[0] if stage.where else ()
             file, grouped = _written(run, stage, outlet, statement)
             seen, *dropped = [int(count) for count in counts[: 1 + len(stage.where)]] or [grouped]
             outcome["rows"] = file.rows
@@ -63,8 +63,7 @@ def fetch(run: Run, stage: Fetch) -> tuple[Scan, int] | None:
 
 def _select(stage: Fetch) -> str:
     columns = ", ".join(f"{_wire(value, type_)} AS {quote_name(name)}" for name, value, type_ in stage.columns)
-    proofs = "" if stage.where else "".join(f", {proof}" for proof in stage.proofs)  # else they are counted apart
-    return f"SELECT {columns}, count(*) AS {quote_name(GROUP)}{proofs} FROM {quote_name(SOURCE)}{stage.clauses}"
+    return f"SELECT {columns}, count(*) AS {quote_name(GROUP)} FROM {quote_name(SOURCE)}{stage.clauses}"
 
 
 def _wire(value: str, type_: str) -> str:
@@ -76,18 +75,15 @@ def _wire(value: str, type_: str) -> str:
 
 def _written(run: Run, stage: Fetch, outlet: Outlet, statement: str) -> tuple[ParquetFile, int]:
     """The groups in a file, and of how many rows they are."""
-    import pyarrow as pa
     import pyarrow.compute as pc
 
     schema, rows = _schema(run, stage), 0
-    proofs = () if stage.where else range(len(stage.proofs))
-    given = pa.schema([*schema, *(pa.field(f"count_{number}", pa.int64()) for number in proofs)])
     folder = run.workdir / "fetched"
     folder.mkdir(parents=True, exist_ok=True)
     file = ParquetFile(folder / "groups.parquet", schema, compression="lz4")
     try:
-        for batch in outlet.batches(statement, given, _BATCH_ROWS):
-            file.write(batch.select(schema.names))
+        for batch in outlet.batches(statement, schema, _BATCH_ROWS):
+            file.write(batch)
             rows += pc.sum(batch.column(GROUP)).as_py() or 0
     except BaseException:
         file.abort()

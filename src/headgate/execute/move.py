@@ -55,8 +55,8 @@ def move(run: Run, stage: Move) -> bool:
     source = run.workspace.source(run.pipeline.source_endpoint(0))
     assert isinstance(source, SitedSource)
     assert run.window is not None
-    with run.emitter.during(Step.SCAN, relation=stage.reads, object=scanned(run, stage.reads)):
-        outlet = source.outlet(run.pipeline.sources[0], run.context, run.window)
+    with run.emitter.during(Step.SCAN, relation=stage.reads, object=scan_of(run, stage.reads).object):
+        outlet = source.outlet(run.pipeline.sources[0], run.context, run.window, scan_of(run, stage.reads).reads)
     try:
         _moved(run, stage, parts, outlet)
     except _Undecided as reason:
@@ -75,22 +75,22 @@ def move(run: Run, stage: Move) -> bool:
     return True
 
 
-def scanned(run: Run, relation: str) -> str:
-    """What a relation is called in the source."""
-    return next(scan.object for scan in run.plan.stages if isinstance(scan, Scan) and scan.relation == relation)
+def scan_of(run: Run, relation: str) -> Scan:
+    """The stage that reads a relation from its source."""
+    return next(scan for scan in run.plan.stages if isinstance(scan, Scan) and scan.relation == relation)
 
 
 def _moved(run: Run, stage: Move, parts: _Parts, outlet: Outlet) -> None:
     with run.emitter.during(Step.STAGE, relation=stage.relation) as outcome:
         intake = open_writer(run, parts.write, _schema(run, parts.transform), selects=False)
         assert isinstance(intake, Intake), "a store with a site has intakes"
-        counting = _counting(stage)
+        counts = counting(stage.where) if stage.where or stage.groups is not None else ""
         select = _select(stage, intake)
         outcome["query"] = shortened(outlet.statement(select))
         if stage.place == "server":
-            rows, counted = intake.insert(outlet.statement(select), outlet.statement(counting) if counting else "")
+            rows, counted = intake.insert(outlet.statement(select), outlet.statement(counts) if counts else "")
         else:
-            counted = outlet.rows(counting)[0] if counting else ()
+            counted = outlet.rows(counts)[0] if counts else ()
             rows = intake.take(ahead(outlet.stream(select), _PIECES, outlet.cancel))
         intake.close()
         outcome["rows"] = rows
@@ -126,19 +126,16 @@ def _select(stage: Move, intake: Intake) -> str:
     return f"SELECT {columns} FROM {quote_name(SOURCE)}{stage.clauses}"
 
 
-def _counting(stage: Move) -> str:
-    wanted = stage.where or stage.proofs or stage.groups is not None
-    return counting(stage.where, stage.proofs, stage.dropped) if wanted else ""
+def counting(where: Sequence[str]) -> str:
+    """How many rows there are, and how many leave at each drop: each at the first whose condition it fails.
 
-
-def counting(where: Sequence[str], proofs: Sequence[str], dropped: str = "*") -> str:
-    """How many rows there are, and how many leave at each drop: each at the first whose condition it fails; and proofs
-    that the engine could hold what nobody else looks at."""
+    It looks at all rows, so it fails for a value that an engine could not hold in a row that is dropped, too.
+    """
     counts = ["count(*)"]
     for number, condition in enumerate(where):
         before = "".join(f"{earlier} AND " for earlier in where[:number])
-        counts.append(f"count({dropped}) FILTER (WHERE {before}NOT ({condition}))")
-    return f"SELECT {', '.join([*counts, *proofs])} FROM {quote_name(SOURCE)}"
+        counts.append(f"count(*) FILTER (WHERE {before}NOT ({condition}))")
+    return f"SELECT {', '.join(counts)} FROM {quote_name(SOURCE)}"
 
 
 def _noted(stage: Move, parts: _Parts, intake: Intake, rows: int) -> Counter[int]:

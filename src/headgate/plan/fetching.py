@@ -55,7 +55,6 @@ def fetch(stages: Sequence[Stage], audit: Audit, trails: Mapping[str, Trail], si
         tuple((name, sql, types[name]) for name, sql in found.columns()),
         tuple(found.where),
         found.groups.keys,
-        found.proofs(),
         _over_fetched(groups, last),
     )
 

@@ -125,8 +125,6 @@ class _Mover:
             self._checking(),
             tuple((index, set_query(check, self._pass.relation)) for index, check in enumerate(self._audit.sets)),
             groups,
-            found.proofs(),
-            found.dropped(),
         )
 
     def _countable(self) -> None:

@@ -96,9 +96,6 @@ class Move:
         columns: each column that is written, with its SQL over ``source``.
         where: conditions of which all rows that are good fulfil all; one a drop, in its order.
         groups: what makes a group of rows one; None: rows stay rows.
-        proofs: aggregates over ``source`` that raise for a value which the engine could not hold, where the rest would
-            not look at it.
-        dropped: what is counted of rows that are dropped, to the same end.
         checking: a SELECT over ``relation`` that counts the rows that break each rule: held ones, then noted ones.
         sets: rules over all rows, as index in the audit's and SQL over ``relation``.
     """
@@ -112,8 +109,6 @@ class Move:
     checking: tuple[str, ...]
     sets: tuple[tuple[int, str], ...]
     groups: tuple[str, ...] | None = None
-    proofs: tuple[str, ...] = ()
-    dropped: str = "*"
 
     @property
     def clauses(self) -> str:
@@ -140,7 +135,6 @@ class Fetch:
         columns: each column of the groups, with its SQL over ``source`` and its type.
         where: conditions of which all rows that are good fulfil all; one a drop of ``before``, in its order.
         groups: what makes a group.
-        proofs: aggregates that raise for a value which the engine could not hold.
         over: the SQL of the pass from the groups on.
     """
 
@@ -150,7 +144,6 @@ class Fetch:
     columns: tuple[tuple[str, str, str], ...]
     where: tuple[str, ...]
     groups: tuple[str, ...]
-    proofs: tuple[str, ...]
     over: str
 
     @property

@@ -13,13 +13,9 @@ from headgate.plan.grouping import Groups, grouped
 from headgate.plan.passes import Bind
 from headgate.plan.stages import Scan
 from headgate.plan.trail import Step
-from headgate.sql.literals import quote_name
 from headgate.sql.postgres import Translator, Untranslatable, asks_failure
 from headgate.sql.shapes import Branch, Call, Deduplicate, Drop, Lookup, Note, Project, Reshape
-from headgate.sql.types import parse_type
 
-_CONFINED = {"decimal", "date", "timestamp", "timestamptz"}
-"""Families of which a server may hold values that the engine cannot: NaN, infinity, too many digits."""
 _NAMES = {Deduplicate: "deduplication", Lookup: "a join", Call: "a Python step", Branch: "a second output"}
 
 
@@ -42,36 +38,11 @@ class Translation:
         for number, step in enumerate(steps, 1):
             self._see(step, steps[number].columns if number < len(steps) else last)
 
-    def is_read(self, name: str) -> bool:
-        return not self._scan.reads or name in self._scan.reads
-
     def columns(self) -> tuple[tuple[str, str], ...]:
         """Each column after the last step, with its SQL over the source's."""
         if self.groups is not None:
             return tuple((item.name, self.groups.columns[item.name]) for item in self._last)
         return tuple((item.name, self._translate(self._derivation.values[item.name])) for item in self._last)
-
-    def proofs(self) -> tuple[str, ...]:
-        """The engine would read every value; the server looks at those it needs: this looks at others, of all rows."""
-        confined = self._confined()
-        looked = confined if self.groups is not None else [name for name in confined if name not in self._written()]
-        return (f"count({_all(looked)})",) if looked else ()
-
-    def dropped(self) -> str:
-        """What is counted of rows that a filter drops, which nobody else looks at."""
-        if self.groups is not None:
-            return "*"
-        written = self._written()
-        return _all([name for name in self._confined() if name in written])
-
-    def _confined(self) -> list[str]:
-        """Columns that are read, and of which a server may hold what the engine cannot."""
-        return [
-            c.name for c in self._derivation.base if self.is_read(c.name) and parse_type(c.type).family in _CONFINED
-        ]
-
-    def _written(self) -> set[str]:
-        return {found.name for value in self._derivation.values.values() for found in value.find_all(exp.Column)}
 
     def _see(self, step: Step, after: Sequence[Column]) -> None:
         if self.groups is not None and not isinstance(step.shape, Note):
@@ -98,8 +69,3 @@ class Translation:
 
     def _translate(self, value: exp.Expr) -> str:
         return Translator(self._derivation.types(value)).sql(value)
-
-
-def _all(names: Sequence[str]) -> str:
-    """An expression that is never NULL, and computes all of these columns."""
-    return f"num_nulls({', '.join(map(quote_name, names))})" if names else "*"

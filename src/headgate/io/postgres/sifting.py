@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from headgate.core.grounds import Ground
 from headgate.io.postgres.catalogue import ServerColumn
 from headgate.io.postgres.outlet import DIALECT
-from headgate.io.postgres.types import ELEMENTS, FREE_SCALE, NAMES, decimal, numeric
+from headgate.io.postgres.types import ELEMENTS, NAMES, decimal, is_decimal
 from headgate.io.sifting import Sifting
 from headgate.sql.literals import quote_name
 
@@ -51,11 +51,8 @@ def _sound(column: ServerColumn) -> str:
             good = f"{name} < '24:00'"
         case "numeric" if decimal(column.typmod) is None:
             return ""
-        case "numeric" if numeric(column.typmod) is None:
-            few = f"min_scale({name}) <= {FREE_SCALE} AND abs({name}) < 1e{38 - FREE_SCALE}"
-            good = f"{name} NOT IN ('NaN', 'Infinity', '-Infinity') AND {few}"
         case "numeric":
-            good = f"{name} <> 'NaN'"
+            good = is_decimal(column)
         case _:
             return ""
     return f"{name} IS NULL OR ({good})"

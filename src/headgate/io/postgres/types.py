@@ -91,6 +91,15 @@ def decimal(typmod: int) -> tuple[int, int] | None:
     return (precision, scale) if precision <= DIGITS else None
 
 
+def is_decimal(column: ServerColumn) -> str:
+    """A condition that a numeric fulfils, or NULL, which is one of the decimals that it is read as."""
+    name = quote_name(column.name)
+    if numeric(column.typmod) is not None:
+        return f"{name} <> 'NaN'"
+    # infinity is beyond every number, and NaN beyond infinity
+    return f"abs({name}) < 1e{DIGITS - FREE_SCALE} AND min_scale({name}) <= {FREE_SCALE}"
+
+
 def read_column(column: ServerColumn) -> ReadColumn:
     """How a column is read."""
     name = quote_name(column.name)

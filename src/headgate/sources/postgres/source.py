@@ -18,7 +18,7 @@ from headgate.io import comparing
 from headgate.io.narrowing import narrowed
 from headgate.io.postgres import Connection, Statements, catalogue, connect, sifting
 from headgate.io.postgres.connection import place
-from headgate.io.postgres.outlet import PostgresOutlet, site_of, true_value
+from headgate.io.postgres.outlet import PostgresOutlet, proved, site_of
 from headgate.io.postgres.ranges import Ranges
 from headgate.io.postgres.reading import SNAPSHOT, Snapshot, select_list, source_schema
 from headgate.io.postgres.types import ReadColumn
@@ -26,7 +26,6 @@ from headgate.io.sifting import obstacle, unseen
 from headgate.sources.postgres import cdc, windows
 from headgate.sources.postgres.subject import Subject
 from headgate.sources.postgres.waiting import Waiting
-from headgate.sql.literals import quote_name
 
 if TYPE_CHECKING:
     import psycopg
@@ -151,7 +150,7 @@ class PostgresSource:
             hindered = ""
         return site_of(self._connection, subject.server_columns(), hindered)
 
-    def outlet(self, read: ReadOptions, context: ReadContext, window: Window) -> Outlet:
+    def outlet(self, read: ReadOptions, context: ReadContext, window: Window, columns: Sequence[str]) -> Outlet:
         subject = Subject(self._statements("scan"), read, context, self._connection)
         condition = ""
         if read.mode != "full" and context.interval is not None:
@@ -164,9 +163,8 @@ class PostgresSource:
                 return windows.read_xid(statements.query, subject, window)[1]
             return window.high
 
-        known = ((column.name, true_value(column)) for column in subject.server_columns())
-        values = [f"{value} AS {quote_name(name)}" for name, value in known if value is not None]
-        relation = f"SELECT {', '.join(values)} FROM {subject.source}{subject.where(condition)}"
+        looked_at = [column for column in subject.server_columns() if not columns or column.name in columns]
+        relation = proved(subject.source, subject.where(condition), looked_at)
         return PostgresOutlet(self._connection, subject.name, relation, position)
 
     def acknowledge(self, read: ReadOptions, position: Mapping[str, Any]) -> None:
