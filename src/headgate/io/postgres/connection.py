@@ -28,6 +28,10 @@ _SETTINGS = {
 _HALF_OPEN = {"tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3"}
 """The server lets go of the locks of a client whose machine vanished within a minute."""
 
+_PLANNING = {"parallel_tuple_cost": "1"}
+"""What handing a row from a parallel worker to its session costs, by measurement ten times what the server assumes: it
+would read tables whole in parallel, for a third more time. Aggregates hand few rows over, and stay parallel."""
+
 
 class Connection(ConnectionOptions):
     """A PostgreSQL database: ``url``, or single fields; both may be mixed, single fields win."""
@@ -182,7 +186,7 @@ def _session(connection: Connection) -> str:
         "lock_timeout": connection.lock_timeout,
     }
     milliseconds = {name: str(int(time.total_seconds() * 1000)) for name, time in times.items()}
-    return _settings({**_HALF_OPEN, **milliseconds, **connection.options, **_SETTINGS})
+    return _settings({**_HALF_OPEN, **_PLANNING, **milliseconds, **connection.options, **_SETTINGS})
 
 
 def _settings(settings: Mapping[str, str]) -> str:
