@@ -97,11 +97,8 @@ def _schema(run: Run, stage: Fetch) -> pa.Schema:
 
     from headgate.core.contracts import Column
 
-    binder = run.workspace.engine().binder()
-    try:
-        found = binder.arrow(tuple(Column(name, type_) for name, _, type_ in stage.columns))
-    finally:
-        binder.close()
+    binder = run.workspace.binder()
+    found = binder.arrow(tuple(Column(name, type_) for name, _, type_ in stage.columns))
     fields = [pa.field(item.name, pa.string() if pa.types.is_decimal(item.type) else item.type) for item in found]
     return pa.schema([*fields, pa.field(GROUP, pa.int64())])
 

@@ -148,41 +148,38 @@ def gather(
 ) -> Gathered:
     """Read the schemas and compile. ``held``: a replay reads rows with these columns instead of the main source."""
     relations = relations_of(workspace, pipeline)
-    binder = workspace.engine().binder()
-    try:
-        schemas: dict[str, SourceSchema] = {}
-        scans = []
-        for relation in relations:
-            if resume is not None and relation.source == 0:
-                scans.append(Scan(relation.name, "quarantine", "held rows", tuple(held), source=None))
-                continue
-            try:
-                scan, schema = _scan(workspace, relation, context, state, binder, window)
-            except HeadgateError as error:
-                raise (located(error, pipeline, relation.place) if relation.place else error) from error.__cause__
-            schemas[relation.name] = schema
-            scans.append(scan)
-        main = relations[0].name
-        inputs = Inputs(
-            tuple(scans),
-            casts if casts is not None else schemas[main].casts if main in schemas else {},
-            schemas[main].keys if main in schemas else (),
-            tuple(store.name for store in workspace.stores_of(pipeline)),
-            context.variables,
-            resume,
-            _sites(workspace, pipeline, context, state, schemas[main].ground) if resume is None else Sites(),
-            _tables(workspace, pipeline),
-        )
+    binder = workspace.binder()
+    schemas: dict[str, SourceSchema] = {}
+    scans = []
+    for relation in relations:
+        if resume is not None and relation.source == 0:
+            scans.append(Scan(relation.name, "quarantine", "held rows", tuple(held), source=None))
+            continue
+        try:
+            scan, schema = _scan(workspace, relation, context, state, binder, window)
+        except HeadgateError as error:
+            raise (located(error, pipeline, relation.place) if relation.place else error) from error.__cause__
+        schemas[relation.name] = schema
+        scans.append(scan)
+    main = relations[0].name
+    inputs = Inputs(
+        tuple(scans),
+        casts if casts is not None else schemas[main].casts if main in schemas else {},
+        schemas[main].keys if main in schemas else (),
+        tuple(store.name for store in workspace.stores_of(pipeline)),
+        context.variables,
+        resume,
+        _sites(workspace, pipeline, context, state, schemas[main].ground) if resume is None else Sites(),
+        _tables(workspace, pipeline),
+    )
 
-        def probe(call: Call, columns: Sequence[Column]) -> tuple[tuple[Column, ...], str]:
-            from headgate.execute.calls import probe_call
+    def probe(call: Call, columns: Sequence[Column]) -> tuple[tuple[Column, ...], str]:
+        from headgate.execute.calls import probe_call
 
-            return probe_call(call, columns, binder, workspace.project.root)
+        return probe_call(call, columns, binder, workspace.project.root)
 
-        plan = compile_plan(workspace.project.name, pipeline, inputs, workspace.registry, binder, probe)
-        _check_targets(workspace, pipeline, plan, binder)
-    finally:
-        binder.close()
+    plan = compile_plan(workspace.project.name, pipeline, inputs, workspace.registry, binder, probe)
+    _check_targets(workspace, pipeline, plan, binder)
     return Gathered(plan, {relation.name: relation for relation in relations}, schemas)
 
 

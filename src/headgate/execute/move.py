@@ -6,7 +6,6 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from headgate.core.errors import Code, FatalError
 from headgate.core.events import Step, shortened
@@ -17,9 +16,6 @@ from headgate.execute.split import Tally
 from headgate.io.ahead import ahead
 from headgate.plan.stages import Audit, Check, Move, Scan, Transform, Write
 from headgate.sql.literals import quote_name
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _log = logging.getLogger("headgate.move")
 ROWS_AT_FAULT = (Code.EXTRACTION_FAILED, Code.LOAD_EXECUTION_FAILED, Code.TRANSFORMATION_FAILED, Code.UNSUPPORTED)
@@ -82,7 +78,7 @@ def scan_of(run: Run, relation: str) -> Scan:
 
 def _moved(run: Run, stage: Move, parts: _Parts, outlet: Outlet) -> None:
     with run.emitter.during(Step.STAGE, relation=stage.relation) as outcome:
-        intake = open_writer(run, parts.write, _schema(run, parts.transform), selects=False)
+        intake = open_writer(run, parts.write, run.workspace.binder().arrow(parts.transform.columns), selects=False)
         assert isinstance(intake, Intake), "a store with a site has intakes"
         counts = counting(stage.where) if stage.where or stage.groups is not None else ""
         select = _select(stage, intake)
@@ -187,14 +183,6 @@ def _parts(run: Run, stage: Move) -> _Parts:
         next(s for s in stages if isinstance(s, Write) and s.relation == stage.relation),
         next(s for s in stages if isinstance(s, Audit)),
     )
-
-
-def _schema(run: Run, transform: Transform) -> pa.Schema:
-    binder = run.workspace.engine().binder()
-    try:
-        return binder.arrow(transform.columns)
-    finally:
-        binder.close()
 
 
 def _begin_again(run: Run, store: str) -> None:

@@ -220,11 +220,8 @@ def _open(run: Run, transform: Transform) -> pa.RecordBatchReader:
     if transform.call is None:
         return run.session.stream(transform.sql, ENGINE_ROWS)
     rows = run.session.stream(f"SELECT * FROM {quote_name(transform.reads)}", run.context.batch_size)
-    binder = run.workspace.engine().binder()
-    try:
-        schema = binder.arrow(transform.columns)
-    finally:
-        binder.close()
+    binder = run.workspace.binder()
+    schema = binder.arrow(transform.columns)
     return run_call(transform.call, rows, schema, run.workspace.project.root, run.plan.hidden, _place(run, transform))
 
 

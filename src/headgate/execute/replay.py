@@ -73,17 +73,14 @@ def gather_replay(run: Run) -> Gathered:
             hint=f"say which cells count: headgate quarantine mend {entry.id} --set COLUMN=EXPRESSION",
         )
     beside = set(BESIDE) if entry.rule == REJECTED else set()
-    binder = run.workspace.engine().binder()
-    try:
-        columns, mend_sql = [item for item in binder.columns(schema) if item.name != REASONS], ""
-        held = tuple(item for item in columns if item.name not in beside)
-        read = [item.name for item in held]
-        if run.request.mend is not None:
-            read = [item.name for item in columns]
-            mend_sql, held = mending(run.request.mend, held, binder, [item for item in columns if item.name in beside])
-        casts = _casts(run, held) if entry.step < 0 else {}
-    finally:
-        binder.close()
+    binder = run.workspace.binder()
+    columns, mend_sql = [item for item in binder.columns(schema) if item.name != REASONS], ""
+    held = tuple(item for item in columns if item.name not in beside)
+    read = [item.name for item in held]
+    if run.request.mend is not None:
+        read = [item.name for item in columns]
+        mend_sql, held = mending(run.request.mend, held, binder, [item for item in columns if item.name in beside])
+    casts = _casts(run, held) if entry.step < 0 else {}
     resume = Resume(entry.step, entry.held_at.startswith("rules:"))
     found = gather(run.workspace, run.pipeline, run.context, run.state, resume=resume, held=held, casts=casts)
     found.mending, found.held = mend_sql, tuple(read)
@@ -97,9 +94,6 @@ def _casts(run: Run, held: tuple[Column, ...]) -> dict[str, str]:
     name, _ = source.identity(relation.read)
     known = run.state.watermarks.get(name)
     schema = source.schema(relation.read, run.context, known.position if known else None)
-    binder = run.workspace.engine().binder()
-    try:
-        true = {c.name: schema.casts.get(c.name, c.type) for c in binder.columns(schema.raw)}
-    finally:
-        binder.close()
+    binder = run.workspace.binder()
+    true = {c.name: schema.casts.get(c.name, c.type) for c in binder.columns(schema.raw)}
     return {c.name: true[c.name] for c in held if c.name in true and true[c.name] != c.type}

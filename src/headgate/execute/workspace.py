@@ -14,7 +14,7 @@ from typing import Any
 
 from headgate.config.load import load_project
 from headgate.config.models import Endpoint, Pipeline, Project
-from headgate.core.contracts import Engine, Registry, Source, Store
+from headgate.core.contracts import Engine, Registry, Source, Store, TypeBinder
 from headgate.core.errors import Code, FatalError, nearest
 from headgate.core.events import Clock, Listener, utc_now
 from headgate.core.models import ReadOptions
@@ -36,6 +36,7 @@ class Workspace:
     _sources: dict[tuple[str, str], Source] = field(default_factory=dict)
     _stores: dict[tuple[str, str], Store] = field(default_factory=dict)
     _history: History | None = None
+    _binder: TypeBinder | None = None
 
     @classmethod
     def load(
@@ -146,7 +147,16 @@ class Workspace:
 
         return open_engine()
 
+    def binder(self) -> TypeBinder:
+        """What finds types on empty tables: one for all plans and passes, because opening one takes some 20 ms."""
+        if self._binder is None:
+            self._binder = self.engine().binder()
+        return self._binder
+
     def close(self) -> None:
+        if self._binder is not None:
+            self._binder.close()
+            self._binder = None
         for source in self._sources.values():
             source.close()
         for store in self._stores.values():

@@ -45,9 +45,9 @@ class Derivation:
             raise Untranslatable("the expressions are too long when they are put into each other")
         return found
 
-    def types(self, value: exp.Expr) -> dict[str, SqlType]:
-        """The types of all parts of an expression over the source's columns."""
-        return typed(value, types_over(self._bind, self._relation, self.base))
+    def types(self, *values: exp.Expr) -> dict[str, SqlType]:
+        """The types of all parts of expressions over the source's columns."""
+        return typed(values, types_over(self._bind, self._relation, self.base))
 
 
 def types_over(bind: Bind, relation: str, columns: Sequence[Column]) -> Callable[[exp.Expr], list[str]]:

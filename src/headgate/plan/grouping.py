@@ -88,7 +88,7 @@ class _Writer:
         bound = types_over(self._bind, "groups", self._before)
         kinds = bound(exp.select(*(exp.alias_(part.copy(), name) for name, (part, _) in aggregates.items())))
         found = dict(zip(aggregates, kinds, strict=True))
-        types = typed(outer, self._types({**found, **_compared_only(outer, found)}))
+        types = typed([outer], self._types({**found, **_compared_only(outer, found)}))
         text = Translator(types, lambda name: aggregates[name][1]).sql(outer)
         return f"CAST({text} AS {declared(wanted)})"
 

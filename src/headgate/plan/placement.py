@@ -148,14 +148,14 @@ class _Mover:
 
     def _checking(self) -> tuple[str, ...]:
         """For each row rule, in their order, the condition of rows that break it."""
-        parts = []
-        for _, rule in self._rules:
-            holds = rule.holds.copy().transform(
+        held = [
+            rule.holds.copy().transform(
                 lambda node: exp.true() if isinstance(node, exp.Column) and node.name == ALIVE else node
             )
-            types = typed(holds, types_over(self._bind, self._pass.relation, self._pass.columns))
-            parts.append(f"NOT ({Translator(types).sql(holds)})")
-        return tuple(parts)
+            for _, rule in self._rules
+        ]
+        translator = Translator(typed(held, types_over(self._bind, self._pass.relation, self._pass.columns)))
+        return tuple(f"NOT ({translator.sql(holds)})" for holds in held)
 
 
 def _parts(stages: Sequence[Stage]) -> tuple[Scan, list[Transform], Write]:

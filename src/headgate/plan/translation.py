@@ -42,7 +42,10 @@ class Translation:
         """Each column after the last step, with its SQL over the source's."""
         if self.groups is not None:
             return tuple((item.name, self.groups.columns[item.name]) for item in self._last)
-        return tuple((item.name, self._translate(self._derivation.values[item.name])) for item in self._last)
+        values = {item.name: self._derivation.values[item.name] for item in self._last}
+        computed = [value for value in values.values() if not isinstance(value, exp.Column)]
+        translator = Translator(self._derivation.types(*computed))
+        return tuple((name, translator.sql(value)) for name, value in values.items())
 
     def _see(self, step: Step, after: Sequence[Column]) -> None:
         if self.groups is not None and not isinstance(step.shape, Note):

@@ -70,11 +70,8 @@ def profile(workspace: Workspace, name: str, *, connection: str | None = None, a
     quoted = ".".join(quote_name(part) for part in table.split("."))
     with reading(workspace, f"SELECT * FROM {quoted} LIMIT 0", at=at, connection=connection) as reader:
         schema = reader.schema
-    binder = workspace.engine().binder()
-    try:
-        columns = binder.columns(schema)
-    finally:
-        binder.close()
+    binder = workspace.binder()
+    columns = binder.columns(schema)
     asked = [(item.name, item.type, _asked(item.name, item.type)) for item in columns]
     selected = ", ".join(["COUNT(*)", *(value for _, _, values in asked for value in values.values())])
     with reading(workspace, f"SELECT {selected} FROM {quoted}", at=at, connection=connection) as reader:

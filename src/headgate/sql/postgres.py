@@ -7,7 +7,7 @@ PostgreSQL may raise instead; who moves rows then has the engine find out which 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from sqlglot import exp
 
@@ -51,12 +51,15 @@ def declared(type_: SqlType) -> str:
     return NAMES[type_.name]
 
 
-def typed(expression: exp.Expr, bind: Callable[[exp.Expr], list[str]]) -> dict[str, SqlType]:
-    """The types of all parts of an expression, by their text; ``bind`` gives those of a SELECT's columns."""
+def typed(expressions: Iterable[exp.Expr], bind: Callable[[exp.Expr], list[str]]) -> dict[str, SqlType]:
+    """The types of all parts of expressions, by their text; ``bind`` gives those of a SELECT's columns."""
     parts: dict[str, exp.Expr] = {}
-    for node in expression.walk():
-        if isinstance(node, exp.Condition) and not isinstance(node, exp.Interval | exp.Var | exp.If | exp.Star):
-            parts.setdefault(node.sql(DIALECT), node)
+    for expression in expressions:
+        for node in expression.walk():
+            if isinstance(node, exp.Condition) and not isinstance(node, exp.Interval | exp.Var | exp.If | exp.Star):
+                parts.setdefault(node.sql(DIALECT), node)
+    if not parts:
+        return {}
     names = bind(exp.select(*(exp.alias_(part.copy(), f"t{n}") for n, part in enumerate(parts.values()))))
     found: dict[str, SqlType] = {}
     for text, name in zip(parts, names, strict=True):
