@@ -249,7 +249,7 @@ def translated(place: Place, values: dict[str, str], texts: list[str]) -> dict[s
         for text in texts:
             node = STEP.expression(text)
             try:
-                found[node.sql("duckdb")] = Sifter(DIALECTS[place.dialect], typed(node, bind), values).sql(node)
+                found[node.sql("duckdb")] = Sifter(DIALECTS[place.dialect], typed([node], bind), values).sql(node)
             except Unsiftable:
                 continue
     finally:

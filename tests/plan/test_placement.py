@@ -109,7 +109,7 @@ def translated(text: str) -> tuple[str, str]:
         return [found.type for found in binder.bind(query.from_("source").sql("duckdb"), {"source": columns})]
 
     try:
-        types = typed(node, bind)
+        types = typed([node], bind)
     finally:
         binder.close()
     return node.sql("duckdb"), Translator(types).sql(node)
