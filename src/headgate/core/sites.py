@@ -44,6 +44,10 @@ class Outlet(Protocol):
     engine could not hold makes them fail, whichever column it is in, unless a condition of theirs drops its row.
     """
 
+    @property
+    def forms(self) -> Mapping[str, frozenset[str]]:
+        """For a column of SOURCE, as it is written in SQL, the types in whose binary form it leaves without a cast."""
+
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Run one SELECT that gives few rows."""
 

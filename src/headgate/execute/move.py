@@ -81,7 +81,7 @@ def _moved(run: Run, stage: Move, parts: _Parts, outlet: Outlet) -> None:
         intake = open_writer(run, parts.write, run.workspace.binder().arrow(parts.transform.columns), selects=False)
         assert isinstance(intake, Intake), "a store with a site has intakes"
         counts = counting(stage.where) if stage.where or stage.groups is not None else ""
-        select = _select(stage, intake)
+        select = _select(stage, outlet, intake)
         outcome["query"] = shortened(outlet.statement(select))
         if stage.place == "server":
             rows, counted = intake.insert(outlet.statement(select), outlet.statement(counts) if counts else "")
@@ -115,10 +115,18 @@ def _results(stage: Move, parts: _Parts, counted: Sequence[object], rows: int) -
     return [*before, PassResult(parts.transform, parts.check, tally.good, groups)]
 
 
-def _select(stage: Move, intake: Intake) -> str:
-    """The rows as the target's server takes them, in its columns' order."""
-    values, types = dict(stage.columns), intake.types()
-    columns = ", ".join(f"CAST({values[name]} AS {type_}) AS {quote_name(name)}" for name, type_ in types.items())
+def _select(stage: Move, outlet: Outlet, intake: Intake) -> str:
+    """The rows as the target's server takes them, in its columns' order.
+
+    A cast makes a new row of each, even if it changes nothing: columns that have the form already are left alone.
+    """
+    values, forms = dict(stage.columns), outlet.forms
+
+    def sent(name: str, type_: str) -> str:
+        value = values[name]
+        return value if type_ in forms.get(value, ()) else f"CAST({value} AS {type_})"
+
+    columns = ", ".join(f"{sent(name, type_)} AS {quote_name(name)}" for name, type_ in intake.types().items())
     return f"SELECT {columns} FROM {quote_name(SOURCE)}{stage.clauses}"
 
 

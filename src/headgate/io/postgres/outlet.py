@@ -21,6 +21,23 @@ if TYPE_CHECKING:
 
 DIALECT = "postgres"
 _ENDLESS = {"date", "timestamp", "timestamptz"}
+_FORMS = {
+    "bool": {"boolean"},
+    "int2": {"smallint"},
+    "int4": {"integer"},
+    "int8": {"bigint"},
+    "float4": {"real"},
+    "float8": {"double precision"},
+    "numeric": {"numeric"},
+    "text": {"text"},
+    "varchar": {"text"},
+    "bpchar": {"text"},
+    "bytea": {"bytea"},
+    "date": {"date"},
+    "timestamp": {"timestamp", "timestamp without time zone"},
+    "timestamptz": {"timestamptz", "timestamp with time zone"},
+}
+"""The SQL names of types that have the binary form in which a column in its true type leaves."""
 
 
 def site_of(connection: Connection, columns: list[ServerColumn], obstacle: str = "") -> Site:
@@ -90,6 +107,7 @@ class PostgresOutlet:
         connection: where.
         name: of the table or query, for errors.
         relation: the window's rows, as a SELECT.
+        columns: those of the relation.
         position: of the window's end; asked for with the snapshot's own statements.
     """
 
@@ -98,9 +116,10 @@ class PostgresOutlet:
         connection: Connection,
         name: str,
         relation: str,
+        columns: Sequence[ServerColumn],
         position: Callable[[Statements], Mapping[str, Any]],
     ) -> None:
-        self._connection, self._name, self._relation = connection, name, relation
+        self._connection, self._name, self._relation, self._columns = connection, name, relation, columns
         self._session = connect(connection, autocommit=False, settings=SNAPSHOT)
         try:
             self._statements = Statements(self._session, "scan", name, Code.EXTRACTION_FAILED)
@@ -108,6 +127,11 @@ class PostgresOutlet:
         except BaseException:
             self._session.close()
             raise
+
+    @property
+    def forms(self) -> Mapping[str, frozenset[str]]:
+        kinds = {quote_name(column.name): NAMES.get(column.oid, "") for column in self._columns}
+        return {name: frozenset(_FORMS.get(kind, ())) for name, kind in kinds.items()}
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         return self._statements.query(self.statement(sql))

@@ -165,7 +165,7 @@ class PostgresSource:
 
         looked_at = [column for column in subject.server_columns() if not columns or column.name in columns]
         relation = proved(subject.source, subject.where(condition), looked_at)
-        return PostgresOutlet(self._connection, subject.name, relation, position)
+        return PostgresOutlet(self._connection, subject.name, relation, looked_at, position)
 
     def acknowledge(self, read: ReadOptions, position: Mapping[str, Any]) -> None:
         """The server keeps a position for those who follow its changes only."""
