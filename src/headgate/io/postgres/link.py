@@ -20,6 +20,8 @@ PIECE = 256 * 1024
 
 DATA = ord("d")
 HEADER = struct.Struct(">I")
+_MESSAGE = struct.Struct(">BI")
+"""What a message begins with: its kind, and its length without the kind."""
 _ROOM = PIECE + 64 * 1024
 _READY, _ERROR = ord("Z"), ord("E")
 _BESIDE = frozenset(b"NSA")  # notices, settings, notifications: at any time
@@ -81,21 +83,24 @@ class Link:
 
     def _data(self) -> memoryview:
         """Messages of data up to about a piece; empty where a message of another kind comes first."""
-        unpack, buffer, size, end = HEADER.unpack_from, bytearray(_ROOM), len(self._rest), 0
+        unpack, buffer, size, end = _MESSAGE.unpack_from, bytearray(_ROOM), len(self._rest), 0
         buffer[:size] = self._rest
-        other = False
-        while not other and end < PIECE:
-            last = size - 5
-            while end <= last:
-                if buffer[end] != DATA:
-                    other = True
-                    break
-                following = end + 1 + unpack(buffer, end + 1)[0]
-                if following > size:
-                    buffer.extend(bytes(max(0, following - len(buffer))))
-                    break
+        kind = DATA
+        while end < PIECE:
+            following, last = end, size - _MESSAGE.size
+            while following <= last:  # once a row: every operation counts
                 end = following
-            if not other and end < PIECE:
+                kind, length = unpack(buffer, end)
+                if kind != DATA:
+                    break
+                following = end + 1 + length
+            if kind != DATA:
+                break
+            if following <= size:
+                end = following
+            else:
+                buffer.extend(bytes(max(0, following - len(buffer))))
+            if end < PIECE:
                 if size == len(buffer):
                     break
                 size += self._receive(memoryview(buffer)[size:])
