@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import psycopg
 import pyarrow as pa
@@ -19,6 +20,7 @@ from headgate.core.contracts import Mode
 from headgate.core.errors import Code, FatalError, exit_status
 from headgate.core.secrets import Secret
 from headgate.targets import postgres
+from headgate.targets.postgres import copying
 from headgate.testing.place import IDS, Place, load, rows
 from headgate.testing.rows import arrow_schema, arrow_table, multiset
 
@@ -141,7 +143,11 @@ class TestColumnsThatAreThere:
         assert place.sql("SELECT to_regclass('t')") == [(None,)]
 
     @pytest.mark.parametrize(("time", "reason"), [(-251 * 10**15, "out of range"), (-9_223_372 * 10**12, "beyond")])
-    def test_times_before_those_of_the_server_are_bad_data(self, place: Database, time: int, reason: str) -> None:
+    @pytest.mark.parametrize("piece", [1, copying.PIECE])
+    def test_times_before_those_of_the_server_are_bad_data(
+        self, place: Database, time: int, reason: str, piece: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(copying, "PIECE", piece)
         schema = arrow_schema([("id", pa.string()), ("c", pa.timestamp("us"))])
         times = pa.array([0, time], pa.int64()).cast(pa.timestamp("us"))
         table = pa.table({"id": pa.array(["x", "y"]), "c": times}, schema)
@@ -198,8 +204,9 @@ class TestColumnsThatAreThere:
             max_size=30,
         ),
         mode=st.sampled_from(["append", "overwrite"]),
+        piece=st.sampled_from([1, 300, copying.PIECE]),
     )
-    def test_every_row_comes_back(self, place: Database, values: list[tuple[Any, ...]], mode: str) -> None:
+    def test_every_row_comes_back(self, place: Database, values: list[tuple[Any, ...]], mode: Mode, piece: int) -> None:
         types: list[pa.DataType] = [
             pa.int64(),
             pa.decimal128(20, 4),
@@ -213,7 +220,8 @@ class TestColumnsThatAreThere:
         table = arrow_table(schema, [[row[place_] for row in values] for place_ in range(len(types))])
         number = next(COUNTER)
         name = f"t{number}" if mode == "append" else "same"
-        place.run(number, [(load(name, mode, schema), table)])
+        with mock.patch.object(copying, "PIECE", piece):
+            place.run(number, [(load(name, mode, schema), table)])
         assert multiset(place.rows(name).cast(schema)) == multiset(table)
 
 

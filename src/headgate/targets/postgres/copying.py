@@ -45,6 +45,10 @@ class Destination:
 REMEMBERED = 4 * 1024 * 1024
 """Bytes of rows that the server may still have to complain about: more than its buffers and ours hold."""
 
+PIECE = 512 * 1024
+"""Bytes of a batch that are encoded and sent together: what the connection takes while the next piece is encoded. The
+server would wait for a larger one."""
+
 
 class Sent:
     """The last rows of a COPY, to name one by its number."""
@@ -117,22 +121,25 @@ class Copying:
         if self._destination is not destination:
             self.finish()
             self._start(destination)
-        converted = destination.convert(batch)
-        try:
-            data = self._encoder.write_batch(converted)
-        except ValueError as error:
-            column, number = _at_fault(converted)
-            raise FatalError(
-                Code.LOAD_EXECUTION_FAILED,
-                f'column "{column}" of the row with {named(batch, number, destination.keys)}:'
-                f" a value is beyond what PostgreSQL holds: {error}",
-                operation="stage",
-                object=destination.table,
-                hint="PostgreSQL's times lie between 4713 BC and 294276 AD: clean the column, or hold such rows back"
-                " with a rule",
-            ) from None
         self._sent.add(batch)
-        self._send(data)
+        converted = destination.convert(batch)
+        rows = max(1, PIECE * batch.num_rows // max(1, converted.nbytes))
+        for start in range(0, batch.num_rows, rows):
+            piece = converted.slice(start, rows)
+            try:
+                data = self._encoder.write_batch(piece)
+            except ValueError as error:
+                column, number = _at_fault(piece)
+                raise FatalError(
+                    Code.LOAD_EXECUTION_FAILED,
+                    f'column "{column}" of the row with {named(batch, start + number, destination.keys)}:'
+                    f" a value is beyond what PostgreSQL holds: {error}",
+                    operation="stage",
+                    object=destination.table,
+                    hint="PostgreSQL's times lie between 4713 BC and 294276 AD: clean the column, or hold such rows"
+                    " back with a rule",
+                ) from None
+            self._send(data)
 
     def take(self, destination: Destination, pieces: Iterator[memoryview]) -> int:
         """Send what is a whole COPY by itself; how many rows the server took."""
