@@ -42,7 +42,7 @@ from headgate.plan.stages import (
 from headgate.sql.literals import quote_name
 
 FULL = Window(None)
-CHANGES_MEMORY = 256 * 1024**2
+CHANGES_MEMORY = 128 * 1024**2
 """What the engine may take where it keeps the last change of each key: all waits for the last message anyway."""
 
 

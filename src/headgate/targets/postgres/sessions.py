@@ -19,6 +19,7 @@ SETTINGS = {
     "default_transaction_isolation": "read committed",
     "idle_in_transaction_session_timeout": "0",  # a slow source must not cost us the transaction
     "work_mem": "64MB",
+    "temp_buffers": "64MB",  # else what was staged is read from files again by every step of a merge
     "maintenance_work_mem": "256MB",
 }
 PATIENCE = 60.0
