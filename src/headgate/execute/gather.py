@@ -17,7 +17,8 @@ from headgate.core.models import ReadOptions
 from headgate.core.sites import ForeseeingStore, Site, SitedSource, SitedStore
 from headgate.execute.workspace import LAKE, Workspace
 from headgate.plan.checks import CallCheck, CountCheck, MeasureCheck, SetCheck
-from headgate.plan.compile import Inputs, Resume, compile_plan
+from headgate.plan.compile import compile_plan
+from headgate.plan.inputs import Inputs, Resume
 from headgate.plan.placement import Sites
 from headgate.plan.places import located
 from headgate.plan.stages import Audit, Plan, Scan, Write

@@ -10,7 +10,7 @@ from headgate.execute.gather import Gathered, gather, relations_of
 from headgate.execute.held import REJECTED, SURPLUS, held_batches
 from headgate.execute.mending import mending
 from headgate.execute.split import REASONS
-from headgate.plan.compile import Resume
+from headgate.plan.inputs import Resume
 
 BESIDE = ("_file", "_line", "_raw", SURPLUS)
 """What is kept of a line beside its cells."""

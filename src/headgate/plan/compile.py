@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from sqlglot import exp
 
@@ -17,9 +16,10 @@ from headgate.plan.changes import follow, followed, refuse_losing
 from headgate.plan.checks import Rule
 from headgate.plan.finish import fingerprint, unique_names, wanted_steps, with_replayability
 from headgate.plan.hiding import Hiding
+from headgate.plan.inputs import Inputs, Probe
 from headgate.plan.partial import refuse_partial_groups, refuse_windows_beside
 from headgate.plan.passes import PassBuilder, narrowed
-from headgate.plan.placement import Sites, place
+from headgate.plan.placement import place
 from headgate.plan.places import located
 from headgate.plan.prepare import prepared
 from headgate.plan.reading import narrowed_scan
@@ -37,43 +37,12 @@ from headgate.plan.stages import (
     Placement,
     Plan,
     Publish,
-    Scan,
     Stage,
     Transform,
 )
 from headgate.plan.targets import Targets
 from headgate.plan.trail import Trail
 from headgate.sql.shapes import Branch, Call, Note, Reshape, Shape, StepInput
-
-Probe = Callable[[Call, Sequence[Column]], tuple[tuple[Column, ...], str]]
-"""The columns that a Python step gives for these columns, and the hash of its source."""
-
-
-@dataclass(frozen=True)
-class Resume:
-    """Where a replay enters: ``applied`` steps lie behind the rows (-1: not even the source's casts)."""
-
-    applied: int
-    at_rules: bool
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What was read before compiling: scans of the sources and sides, casts of the main source, stores of targets."""
-
-    scans: tuple[Scan, ...]
-    casts: Mapping[str, str] = field(default_factory=dict)
-    keys: tuple[str, ...] = ()
-    stores: tuple[str, ...] = ()
-    variables: Mapping[str, Any] = field(default_factory=dict)
-    resume: Resume | None = None
-    sites: Sites = field(default_factory=Sites)
-    tables: Mapping[int, frozenset[str]] = field(default_factory=dict)
-    """For targets with evolve: quarantine whose table is there: its columns, in lower case."""
-
-    @property
-    def main(self) -> Scan:
-        return self.scans[0]
 
 
 def compile_plan(
