@@ -11,6 +11,7 @@ from sqlglot import exp
 
 from headgate.core.contracts import Column
 from headgate.plan.checks import Rule
+from headgate.plan.judging import judge
 from headgate.plan.passes import PassBuilder
 from headgate.quality import expression, unique
 from headgate.sql.shapes import RowRule, StepInput
@@ -73,7 +74,7 @@ def test_each_row_ends_where_it_should(database: duckdb.DuckDBPyConnection) -> N
         rule = module.shapes(module.Options(type=kind, on_fail="quarantine", **options), given)
         assert isinstance(rule, RowRule)
         rules.append((Rule(kind, "error", "quarantine", rule.message, 0), rule))
-    one.check(rules, "rules")
+    judge(one, rules, "rules")
     found = database.execute(f'SELECT id, q, "_hg_m" FROM ({one.sql()}) ORDER BY id, t').fetchall()
     names = {flag.bit: flag.name for flag in one.holds}
     ends = [(id_, [names[bit] for bit in names if mask > 0 and mask >> bit & 1] or mask) for id_, _, mask in found]

@@ -6,7 +6,7 @@ that is not 0 takes no part in later steps. Rules that fail, warn or record set 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
@@ -20,9 +20,8 @@ from headgate.plan.flags import BITS, GROUP, HELD, MASK, NOTES, RAW, DropCode, H
 from headgate.plan.lineage import origin
 from headgate.plan.trail import Step
 from headgate.plan.trees import any_bit, bigint, is_cte, named, narrowed_sums, record, referring, table, unless
-from headgate.plan.verdicts import all_clear, among, among_flag, flag_words, is_alive, none_of
+from headgate.plan.verdicts import all_clear, among, among_flag, flag_words, is_alive
 from headgate.sql.shapes import (
-    ALIVE,
     Branch,
     Call,
     Deduplicate,
@@ -127,7 +126,7 @@ class PassBuilder:
             for name, value in shape.columns
         }
         if not shape.flags:
-            self._push(step, select.select(*(column(name) for name in self.extra)), columns, lineage)
+            self.push(step, select.select(*(column(name) for name in self.extra)), columns, lineage)
             return
         self._flag(shape, step, before, columns, lineage, on_row_error)
 
@@ -139,7 +138,7 @@ class PassBuilder:
         self.setwise = self.applied
         if not self.judged:
             return shape
-        alive = self._alive()
+        alive = self.alive()
         flags = [among_flag(flag, alive) for flag in shape.flags]
         values = tuple((name, among(value, alive)) for name, value in shape.columns)
         return replace(shape, columns=values, flags=tuple(flags))
@@ -165,7 +164,7 @@ class PassBuilder:
         raw = {item.name: f"{RAW}{index}" for index, item in enumerate(before)}
         values = [named(value, name) for name, value in shape.columns]
         kept = [named(column(name), alias) for name, alias in raw.items()]
-        self._push(step, exp.select(*values, *kept, *(column(name) for name in self.extra)), columns, lineage)
+        self.push(step, exp.select(*values, *kept, *(column(name) for name in self.extra)), columns, lineage)
 
         held, first = f"{HELD}{len(self.verdict.held_columns)}", len(self.holds)
         computed = {value: name for name, value in shape.columns if not isinstance(value, exp.Column)}
@@ -187,7 +186,7 @@ class PassBuilder:
                         number, flag.name, "row_error", step, flag.message, wanted, self.applied, held, flag.columns
                     )
                 )
-        clear, alive = all_clear(shape.flags, computed, raw), self._alive()
+        clear, alive = all_clear(shape.flags, computed, raw), self.alive()
         masks = flag_words(holding, MASK, self.extra, alive, clear)
         notes = flag_words(noting, NOTES, self.extra, alive, clear)
         others = [name for name in self.extra if not name.startswith((MASK, NOTES))]
@@ -195,7 +194,7 @@ class PassBuilder:
         logged = [note.bit for note in self.notes if note.held == held]
         kept_raw = [column(name) for name in raw.values()] if holding or logged else []
         selected = [named(value, name) for name, value in passed.items()]
-        self._push(step, exp.select(*selected, *everything, *kept_raw), columns, lineage)
+        self.push(step, exp.select(*selected, *everything, *kept_raw), columns, lineage)
         self.extra = [*(word.alias for word in (*masks, *notes)), *others]
         if not kept_raw:
             return
@@ -204,7 +203,7 @@ class PassBuilder:
         kept_row = exp.Case().when(exp.or_(*asked), record(raw, before))
         own = [column(name) for name in (*passed, *self.extra)]
         self.extra = [*self.extra, held]
-        self._push(step, exp.select(*own, named(kept_row, held)), columns, lineage)
+        self.push(step, exp.select(*own, named(kept_row, held)), columns, lineage)
 
     def _masks(self) -> tuple[Column, ...]:
         return tuple(Column(name, "BIGINT") for name in self.extra if name.startswith(MASK))
@@ -212,7 +211,7 @@ class PassBuilder:
     def _judge(self, step: str, reason: Reason, gone: exp.Expr, relations: Sequence[str] = ()) -> None:
         """Rows that are alive and for which ``gone`` is true leave."""
         code = len(self.drops) + 1
-        alive = self._alive()
+        alive = self.alive()
         self.bind(exp.select(named(gone, "c")).from_(table(self.last)), self.last, (*self.columns, *self._masks()))
         previous: exp.Expr = column(MASK) if MASK in self.extra else exp.Literal.number(0)
         verdict = exp.Case().when(exp.and_(alive, exp.paren(gone)), exp.Literal.number(-code)).else_(previous)
@@ -222,21 +221,21 @@ class PassBuilder:
         others = [name for name in self.extra if name != MASK]
         select = exp.select(*(column(name) for name in names), bigint(verdict, MASK), *(column(n) for n in others))
         self.extra = [MASK, *others]
-        self._push(step, select, self.columns, self.lineage)
+        self.push(step, select, self.columns, self.lineage)
 
     def _deduplicate(self, shape: Deduplicate, step: str) -> None:
         if shape.reason != "deduplicated":
             self.setwise = self.applied
         window = exp.Window(
             this=exp.RowNumber(),
-            partition_by=[*([self._alive()] if self.judged else []), *(column(key) for key in shape.keys)],
+            partition_by=[*([self.alive()] if self.judged else []), *(column(key) for key in shape.keys)],
             order=exp.Order(expressions=[item.copy() for item in shape.order]),
         )
         self._judge(step, shape.reason, exp.GT(this=window, expression=exp.Literal.number(shape.count)))
 
     def _lookup(self, shape: Lookup, step: str) -> None:
         left, right, hit = "l", "r", "_hg_hit"
-        alive = self._alive(left)
+        alive = self.alive(left)
         keys = [exp.EQ(this=column(mine, left), expression=column(theirs, right)) for mine, theirs in shape.on]
         values = [column(item.name, left) for item in self.columns]
         added = [named(column(theirs, right), name) for theirs, name in shape.columns]
@@ -266,7 +265,7 @@ class PassBuilder:
         lineage |= {name: frozenset({f"{shape.relation}.{theirs}"}) for theirs, name in shape.columns}
         if shape.relation not in self.sides:
             self.sides.append(shape.relation)
-        self._push(step, select, bound, lineage, placed=True)
+        self.push(step, select, bound, lineage, placed=True)
 
     # ------------------------------------------------------------------------------------------- sets of rows
 
@@ -289,62 +288,9 @@ class PassBuilder:
         else:
             self.reshaped, self.extra = True, []
         self.sides.extend(name for name in shape.relations if name not in self.sides)
-        self._push(step, query, bound, lineage, placed=True)
+        self.push(step, query, bound, lineage, placed=True)
 
-    # ------------------------------------------------------------------------------------------- rules, end
-
-    def bind_rules(self, shapes: Sequence[RowRule]) -> None:
-        """Bind rules over the rows as they are now, each as a SELECT of its own, all in one statement."""
-        selects: list[exp.Query] = []
-        for shape in shapes:
-            probe = shape.holds.transform(
-                lambda node: exp.true() if isinstance(node, exp.Column) and node.name == ALIVE else node
-            )
-            selects.append(exp.select(named(probe, "c")).from_(table(self.last)))
-        if selects:
-            query = selects[0] if len(selects) == 1 else exp.union(*selects, distinct=False, copy=False)
-            self.bind(query, self.last, self.columns)
-
-    def check(self, rules: Iterable[tuple[Rule, RowRule]], step: str, *, within: bool = False) -> None:
-        """Judge the rows at the end of the pass, or ``within`` it, by row rules that were bound."""
-        first, held = len(self.holds), f"{HELD}{len(self.verdict.held_columns)}" if within else ""
-        rules = list(rules)
-        self.ruled += rules
-        holding: list[tuple[int, exp.Expr]] = []
-        noting: list[tuple[int, exp.Expr]] = []
-        alive = self._alive()
-        for rule, shape in rules:
-            holds = shape.holds.copy().transform(
-                lambda node: alive.copy() if isinstance(node, exp.Column) and node.name == ALIVE else node
-            )
-            broken: exp.Expr = exp.Not(this=exp.paren(holds))
-            if self.exempt is not None:
-                broken = exp.and_(exp.Not(this=self.exempt.copy()), broken)
-            self.sides.extend(name for name in shape.relations if name not in self.sides)
-            if rule.action == "quarantine":
-                holding.append((len(self.holds), broken))
-                self.holds.append(
-                    HoldFlag(len(self.holds), rule.name, "rule", step, rule.message, "quarantine", self.applied, held)
-                )
-            else:
-                noting.append((len(self.notes), broken))
-                self.notes.append(NoteFlag(len(self.notes), rule.name, rule.message, rule.action))
-        if not holding and not noting:
-            return
-        masks = flag_words(holding, MASK, self.extra, alive, [none_of(holding)])
-        notes = flag_words(noting, NOTES, self.extra, alive, [none_of(noting)])
-        others = [name for name in self.extra if not name.startswith((MASK, NOTES))]
-        names = [item.name for item in self.columns]
-        select = exp.select(*(column(name) for name in names), *masks, *notes, *(column(name) for name in others))
-        self.extra = [*(m.alias_or_name for m in masks), *(n.alias for n in notes), *others]
-        self._push("rules", select, self.columns, self.lineage)
-        if within and holding:
-            was = exp.Case().when(
-                any_bit(range(first, len(self.holds))), record({name: name for name in names}, self.columns)
-            )
-            kept = exp.select(*(column(name) for name in (*names, *self.extra)), named(was, held))
-            self.extra = [*self.extra, held]
-            self._push("rules", kept, self.columns, self.lineage)
+    # ------------------------------------------------------------------------------------------- end
 
     def mark(self, name: str, condition: exp.Expr) -> None:
         """Add a column that says for which rows a condition is true."""
@@ -361,7 +307,7 @@ class PassBuilder:
         names = [*(item.name for item in self.columns), *self.extra]
         select = exp.select(*(column(each) for each in names), named(value, name))
         self.extra = [*self.extra, name]
-        self._push("marked", select, self.columns, self.lineage)
+        self.push("marked", select, self.columns, self.lineage)
 
     def sql(self) -> str:
         """The whole pass as one SELECT."""
@@ -373,10 +319,11 @@ class PassBuilder:
 
     # ------------------------------------------------------------------------------------------- parts
 
-    def _alive(self, table: str | None = None) -> exp.Expr:
+    def alive(self, table: str | None = None) -> exp.Expr:
+        """Whether a row is still good at this point."""
         return is_alive(self.extra, table)
 
-    def _push(
+    def push(
         self,
         step: str,
         select: exp.Expr,
@@ -385,6 +332,7 @@ class PassBuilder:
         *,
         placed: bool = False,
     ) -> None:
+        """Append a CTE that gives the columns, and ``extra``; ``placed``: it has its FROM already."""
         if not placed:
             assert isinstance(select, exp.Select)
             select = select.from_(table(self.last), copy=False)

@@ -14,6 +14,7 @@ from headgate.core.models import RuleOptions
 from headgate.plan.audits import AuditBook, Hash, Place
 from headgate.plan.checks import Action, Preview, Rule, TableCheck
 from headgate.plan.finish import unique_names
+from headgate.plan.judging import bind_rules, judge
 from headgate.plan.passes import PassBuilder
 from headgate.plan.places import located
 from headgate.plan.stages import Keep
@@ -109,7 +110,7 @@ class RuleBook:
             except HeadgateError as error:
                 raise self._at(rule, error) from error.__cause__
         self._bind(rows[bound:], builder)
-        builder.check(rows, step, within=within)
+        judge(builder, rows, step, within=within)
         return tuple(known), self._spool(relation, place.spool, tuple(dict.fromkeys(spooled)), builder)
 
     def _bind(self, rows: Sequence[tuple[Rule, RowRule]], builder: PassBuilder) -> None:
@@ -117,11 +118,11 @@ class RuleBook:
         for start in range(0, len(rows), _TOGETHER):
             some = rows[start : start + _TOGETHER]
             try:
-                builder.bind_rules([shape for _, shape in some])
+                bind_rules(builder, [shape for _, shape in some])
             except HeadgateError:
                 for rule, shape in some:
                     try:
-                        builder.bind_rules([shape])
+                        bind_rules(builder, [shape])
                     except HeadgateError as error:
                         raise self._at(rule, error) from error.__cause__
 

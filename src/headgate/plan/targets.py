@@ -13,6 +13,7 @@ from headgate.core.errors import HeadgateError
 from headgate.core.models import WriteOptions
 from headgate.plan.changes import followed
 from headgate.plan.checks import Rule
+from headgate.plan.judging import bind_rules, judge
 from headgate.plan.loads import marker, write_stage
 from headgate.plan.passes import PassBuilder
 from headgate.plan.places import located
@@ -53,8 +54,8 @@ class Targets:
                 message = f"no value in {', '.join(strange)}: {target.table} has no such column"
                 rule = Rule(f"columns of {target.table}", "error", "quarantine", message, -1)
                 shape = RowRule(absent, message)
-                builder.bind_rules([shape])
-                builder.check([(rule, shape)], name)
+                bind_rules(builder, [shape])
+                judge(builder, [(rule, shape)], name)
 
     def _strange(self, number: int, columns: Sequence[Column]) -> tuple[str, ...]:
         """The columns that a target's table lacks and is not to get."""
