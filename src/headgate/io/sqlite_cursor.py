@@ -8,9 +8,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from headgate.core.contracts import Interval, Window
 from headgate.core.errors import Code, FatalError
-from headgate.io.cursor_values import Kind, Value
+from headgate.io.cursor import Cursor
+from headgate.io.cursor_values import Kind, Value, coerce
 from headgate.io.sqlite import Executes, TableColumn
+from headgate.io.sqlite_relation import Binder
+from headgate.sql.literals import quote_name
 
 _MOMENT = re.compile(
     r"\d{4}-\d\d-\d\d(?:(?P<separator>[T ])\d\d:\d\d(?::\d\d(?:\.(?P<fraction>\d+))?)?(?P<zone>Z|\+00(?::?00)?)?)?"
@@ -141,3 +145,35 @@ def mixed(column: str, example: Any, rows: int) -> FatalError:
         object=column,
         hint="write them alike, or read a query: that does, such as SELECT *, strftime('%Y-%m-%d %H:%M:%f', …)",
     )
+
+
+@dataclass(frozen=True)
+class CursorColumn:
+    """The cursor of one read, and how SQLite compares it."""
+
+    cursor: Cursor
+    sql: str
+    time: TimeText | None
+
+    def start(self, bind: Binder) -> str:
+        return self.cursor.start_condition(self.sql, lambda value: bind(self.first(value)))
+
+    def within(self, bind: Binder, window: Window) -> str:
+        def last(value: Value) -> str:
+            return bind(self.time.last(value) if self.time else bindable(value))
+
+        return self.cursor.condition(self.sql, lambda value: bind(self.first(value)), window, last)
+
+    def inside(self, bind: Binder, interval: Interval) -> str:
+        """The cursor lies in the interval, whose end is exclusive."""
+        name = self.cursor.options.column
+        start, end = (coerce(at, self.cursor.kind, name, Code.USAGE) for at in (interval.start, interval.end))
+        return f"{self.sql} >= {bind(self.first(start))} AND {self.sql} < {bind(self.first(end))}"
+
+    def odd(self) -> str:
+        """Cells that do not compare with the others."""
+        name = quote_name(self.cursor.options.column)
+        return f"{name} IS NOT NULL AND NOT {comparable(self.cursor.kind, name, self.time)}"
+
+    def first(self, value: Value) -> Any:
+        return self.time.first(value) if self.time else bindable(value)

@@ -7,27 +7,27 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
 from headgate.core.contracts import Interval, ReadContext, Scan, Source, SourceSchema, Window
-from headgate.core.errors import Code, FatalError, nearest
+from headgate.core.errors import Code, FatalError
 from headgate.core.models import ReadOptions
 from headgate.core.values import counted
 from headgate.io import comparing, sqlite, sqlite_rows, sqlite_sifting
 from headgate.io.cursor import Cursor, Found
-from headgate.io.cursor_values import Value, coerce
+from headgate.io.cursor_values import coerce
 from headgate.io.narrowing import narrowed
 from headgate.io.sifting import obstacle
-from headgate.io.sqlite import Connection, TableColumn, told
-from headgate.io.sqlite_cursor import TimeText, bindable, comparable, find_kind, mixed
+from headgate.io.sqlite import Connection, told
+from headgate.io.sqlite_cursor import CursorColumn, TimeText, find_kind, mixed
+from headgate.io.sqlite_relation import Binder, Bound, Relation, find_relation
 from headgate.io.sqlite_rows import ReadColumn
 from headgate.sql.literals import quote_name
-from headgate.sql.templates import render_sql
 
 __all__ = ["Connection", "Read", "open_source"]
 
@@ -40,76 +40,6 @@ class Read(ReadOptions):
 
 def open_source(connection: Connection, root: Path) -> Source:
     return SqliteSource(connection.file(root), connection.timeout)
-
-
-@dataclass(frozen=True)
-class Relation:
-    """What is read: SQL that stands after FROM, with the values that it binds."""
-
-    sql: str
-    columns: tuple[TableColumn, ...]
-    values: Mapping[str, Any] = field(default_factory=dict)
-
-    def where(self, *conditions: str) -> str:
-        kept = " AND ".join(f"({condition})" for condition in conditions if condition)
-        return f"{self.sql} WHERE {kept}" if kept else self.sql
-
-    def column(self, name: str) -> TableColumn:
-        for column in self.columns:
-            if column.name.lower() == name.lower():
-                return column
-        names = [column.name for column in self.columns]
-        raise FatalError(
-            Code.PLAN_INVALID,
-            f'column "{name}" not found',
-            operation="schema",
-            object=name,
-            hint=nearest(name, names) + "; existing columns: " + ", ".join(names),
-        )
-
-
-class Binder:
-    """Collects values for a statement and gives each a name."""
-
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self.values = dict(values)
-
-    def __call__(self, value: Any) -> str:
-        name = f"headgate_{len(self.values)}"
-        self.values[name] = value
-        return f":{name}"
-
-
-@dataclass(frozen=True)
-class CursorColumn:
-    """The cursor of one read, and how SQLite compares it."""
-
-    cursor: Cursor
-    sql: str
-    time: TimeText | None
-
-    def start(self, bind: Binder) -> str:
-        return self.cursor.start_condition(self.sql, lambda value: bind(self.first(value)))
-
-    def within(self, bind: Binder, window: Window) -> str:
-        def last(value: Value) -> str:
-            return bind(self.time.last(value) if self.time else bindable(value))
-
-        return self.cursor.condition(self.sql, lambda value: bind(self.first(value)), window, last)
-
-    def inside(self, bind: Binder, interval: Interval) -> str:
-        """The cursor lies in the interval, whose end is exclusive."""
-        name = self.cursor.options.column
-        start, end = (coerce(at, self.cursor.kind, name, Code.USAGE) for at in (interval.start, interval.end))
-        return f"{self.sql} >= {bind(self.first(start))} AND {self.sql} < {bind(self.first(end))}"
-
-    def odd(self) -> str:
-        """Cells that do not compare with the others."""
-        name = quote_name(self.cursor.options.column)
-        return f"{name} IS NOT NULL AND NOT {comparable(self.cursor.kind, name, self.time)}"
-
-    def first(self, value: Value) -> Any:
-        return self.time.first(value) if self.time else bindable(value)
 
 
 class SqliteSource:
@@ -145,7 +75,7 @@ class SqliteSource:
         if read.mode in comparing.COMPARED:
             return comparing.schema(self, read, context)
         with self._connected("schema") as connection:
-            relation = self._relation(connection, read, context)
+            relation = find_relation(connection, read, context)
             columns = self._columns(connection, relation, read, None if context.interval else since)
             found = [relation.column(column.name) for column in columns]
             ground = sqlite_sifting.ground(found, columns, obstacle(read, context))
@@ -155,7 +85,7 @@ class SqliteSource:
         if read.mode in comparing.COMPARED:
             return comparing.probe(read, context, since)
         with self._connected("probe") as connection:
-            relation = self._relation(connection, read, context)
+            relation = find_relation(connection, read, context)
             if read.mode == "full":
                 return Window(_interval(context), since, note="every row", limit=read.max_records)
             if context.interval is not None:
@@ -172,7 +102,7 @@ class SqliteSource:
         connection = self._connect()
         with told("scan", self._path):
             connection.execute("BEGIN")
-            relation = self._relation(connection, read, context)
+            relation = find_relation(connection, read, context)
             columns = self._columns(connection, relation, read, None if context.interval else window.since)
             statement, values, cursor = self._statement(connection, relation, read, columns, window, context.interval)
             left_out: Sequence[int] = ()
@@ -229,25 +159,6 @@ class SqliteSource:
 
     # ---------------------------------------------------------------------------------------------- reading
 
-    def _relation(self, connection: sqlite3.Connection, read: ReadOptions, context: ReadContext) -> Relation:
-        variables = {name: _as_text(value) for name, value in context.variables.items()}
-        where = render_sql(read.where, variables) if read.where else ""
-        if read.query is not None:
-            query = render_sql(read.query, variables).strip().rstrip(";")
-            columns = _query_columns(connection, query, read.parameters)
-            relation = Relation(f"({query}\n)", columns, read.parameters)
-        elif read.table is not None:
-            columns = sqlite.known_columns(connection, read.table, "schema")
-            relation = Relation(quote_name(read.table), columns, read.parameters)
-        else:
-            raise FatalError(
-                Code.CONFIG_INVALID,
-                "a SQLite source needs a table or a query",
-                operation="configuration",
-                hint="write table: NAME, or query: SELECT …",
-            )
-        return replace(relation, sql=f"(SELECT * FROM {relation.sql} WHERE {where}\n)") if where else relation
-
     def _columns(
         self, connection: sqlite3.Connection, relation: Relation, read: ReadOptions, since: Mapping[str, Any] | None
     ) -> tuple[ReadColumn, ...]:
@@ -260,7 +171,7 @@ class SqliteSource:
             if read.mode != "full":
                 column, _ = self._cursor(connection, relation, read, since)
                 start = f"{column.start(bind)} OR {column.sql} IS NULL"
-            looked_at = _Bound(connection, bind.values)
+            looked_at = Bound(connection, bind.values)
             self._known[known] = sqlite_rows.read_columns(
                 looked_at, chosen, f"(SELECT * FROM {relation.where(start)})", quote_name
             )
@@ -317,7 +228,7 @@ class SqliteSource:
         found = relation.column(read.incremental.column)
         options = read.incremental.model_copy(update={"column": found.name})
         name = quote_name(found.name)
-        kind = find_kind(_Bound(connection, relation.values), found, name, relation.sql)
+        kind = find_kind(Bound(connection, relation.values), found, name, relation.sql)
         cursor = Cursor(options, kind, since, read.max_records)
         sql = name if kind in ("int", "float", "decimal") else f"{name} COLLATE BINARY"
         if window is not None:
@@ -368,7 +279,7 @@ class SqliteSource:
             wanted = [relation.column(part) for part in cursor.key_of(delivered)]
             looked_at = relation.where(f"{start} OR {column.sql} IS NULL")
             key = sqlite_rows.read_columns(
-                _Bound(connection, bind.values), wanted, f"(SELECT * FROM {looked_at})", quote_name
+                Bound(connection, bind.values), wanted, f"(SELECT * FROM {looked_at})", quote_name
             )
             listed = ", ".join(quote_name(part.name) for part in key)
             for at, *cells in connection.execute(f"SELECT {quote_name(name)}, {listed} FROM {looked_at}", bind.values):
@@ -380,16 +291,6 @@ class SqliteSource:
         return None if window is None else replace(window, high={**window.high, "cell": highest})
 
 
-class _Bound:
-    """A connection on which every statement gets the same values, for queries with parameters."""
-
-    def __init__(self, connection: sqlite3.Connection, values: Mapping[str, Any]) -> None:
-        self._connection, self._values = connection, values
-
-    def execute(self, statement: str) -> sqlite3.Cursor:
-        return self._connection.execute(statement, self._values)
-
-
 def _schema(relation: Relation, columns: Sequence[ReadColumn]) -> SourceSchema:
     names = {column.name for column in columns}
     keys = [column.name for column in sorted(relation.columns, key=lambda column: column.key) if column.key]
@@ -397,33 +298,8 @@ def _schema(relation: Relation, columns: Sequence[ReadColumn]) -> SourceSchema:
     return SourceSchema(sqlite_rows.arrow_schema(columns), casts, tuple(keys) if names >= set(keys) else ())
 
 
-def _query_columns(
-    connection: sqlite3.Connection, query: str, parameters: Mapping[str, Any]
-) -> tuple[TableColumn, ...]:
-    """Columns of a query, with declared types where they come straight from a table."""
-    try:
-        connection.execute(f"CREATE TEMP VIEW headgate_query AS SELECT * FROM ({query}\n)")
-    except sqlite3.Error:  # a view takes no parameters: the cells must tell then
-        found = connection.execute(f"SELECT * FROM ({query}\n) LIMIT 0", parameters)
-        return tuple(TableColumn(name, "") for name, *_ in found.description)
-    columns = sqlite.columns(connection, "headgate_query", "temp")
-    connection.execute("DROP VIEW temp.headgate_query")
-    return columns
-
-
 def _interval(context: ReadContext) -> Mapping[str, Any] | None:
     return {"interval": [context.interval.start, context.interval.end]} if context.interval else None
-
-
-def _as_text(value: Any) -> Any:
-    """Variables as SQLite compares them: it has no type for time, only ISO text."""
-    match value:
-        case datetime():
-            return value.isoformat(sep=" ")
-        case date():
-            return value.isoformat()
-        case _:
-            return value
 
 
 def _digest(value: Any) -> str:
