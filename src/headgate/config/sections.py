@@ -142,7 +142,7 @@ class Defaults(Model):
     memory: Size | None = Field(
         default=None,
         ge=64_000_000,
-        description="What the engine may take; default 512MB, of changes (mode: cdc) 256MB.",
+        description="What the engine may take; default 512MB, of changes (mode: cdc) 128MB.",
     )
     threads: int | None = Field(default=None, ge=1, le=1024, description="Default: one a processor.")
 
