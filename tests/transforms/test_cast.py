@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
+from hypothesis import example
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 from tests.often import few
@@ -44,6 +45,8 @@ def plain_number(text: str) -> Decimal | None:
 
 
 @for_all(TEXTS)
+@example(str(-(2**31)))
+@example(str(-(2**31) - 1))
 def test_text_becomes_the_integer_it_spells_or_the_row_is_held(execute: Any, text: str | None) -> None:
     found = one(execute, text, "VARCHAR", "INTEGER")
     number = plain_number(text) if text is not None else None
