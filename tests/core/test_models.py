@@ -48,6 +48,21 @@ def test_what_is_neither_is_refused(document: dict[str, object]) -> None:
         Options.model_validate(document)
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"wait": "99999999999d"},
+        {"wait": 1e300},
+        {"wait": -(10**400)},
+        {"wait": f"{'9' * 400}s"},
+        {"memory": f"{'9' * 400}KB"},
+    ],
+)
+def test_what_no_duration_or_size_holds_is_refused_as_any_other_wrong_value(document: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match="too l"):
+        Options.model_validate(document)
+
+
 def test_one_name_is_a_list_of_one() -> None:
     assert Options.model_validate({"columns": "id"}).columns == ("id",)
     assert Options.model_validate({"columns": ["id", "at"]}).columns == ("id", "at")

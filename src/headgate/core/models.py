@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from math import inf
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
@@ -28,10 +29,17 @@ def duration(value: Any) -> Any:
         found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*", value)
         if not found:
             raise ValueError(f'"{value}" is not a duration; write 90s, 5m, 2h or 7d')
-        return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
+        return _seconds(value, float(found[1]) * _UNITS[found[2]])
     if isinstance(value, int | float):
-        return timedelta(seconds=value)
+        return _seconds(value, value)
     return value
+
+
+def _seconds(value: Any, seconds: float) -> timedelta:
+    try:
+        return timedelta(seconds=seconds)
+    except OverflowError:  # pydantic takes a ValueError only, and would not name the key
+        raise ValueError(f'"{value}" is too long; a duration has 999999999 days at the most') from None
 
 
 def size(value: Any) -> Any:
@@ -42,7 +50,10 @@ def size(value: Any) -> Any:
         found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?I?B)\s*", value.upper())
         if not found:
             raise ValueError(f'"{value}" is not a size; write 64MB or 1GiB')
-        return int(float(found[1]) * _SIZES[found[2]])
+        number = float(found[1]) * _SIZES[found[2]]
+        if number == inf:
+            raise ValueError(f'"{value}" is too large')
+        return int(number)
     return value
 
 
