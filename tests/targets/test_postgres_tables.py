@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import psycopg
 import pyarrow as pa
@@ -143,19 +142,38 @@ class TestColumnsThatAreThere:
         assert place.sql("SELECT to_regclass('t')") == [(None,)]
 
     @pytest.mark.parametrize(("time", "reason"), [(-251 * 10**15, "out of range"), (-9_223_372 * 10**12, "beyond")])
-    @pytest.mark.parametrize("piece", [1, copying.PIECE])
+    @pytest.mark.parametrize("before", [1, 20_000], ids=["in the first piece", "in a later piece"])
     def test_times_before_those_of_the_server_are_bad_data(
-        self, place: Database, time: int, reason: str, piece: int, monkeypatch: pytest.MonkeyPatch
+        self, place: Database, time: int, reason: str, before: int
     ) -> None:
-        monkeypatch.setattr(copying, "PIECE", piece)
         schema = arrow_schema([("id", pa.string()), ("c", pa.timestamp("us"))])
-        times = pa.array([0, time], pa.int64()).cast(pa.timestamp("us"))
-        table = pa.table({"id": pa.array(["x", "y"]), "c": times}, schema)
+        times = pa.array([*[0] * before, time], pa.int64()).cast(pa.timestamp("us"))
+        names = [*(f"{number:>64}" for number in range(before)), "y"]
+        table = pa.table({"id": pa.array(names), "c": times}, schema)
+        assert (table.nbytes > copying.PIECE) == (before > 1)
         with pytest.raises(FatalError, match="column \"c\" of the row with id = 'y': ") as refusal:
             place.run(1, [(load("t", schema=schema), table)])
         assert reason in refusal.value.message
         assert refusal.value.code is Code.LOAD_EXECUTION_FAILED
         assert "4713 BC" in refusal.value.hint
+
+    def test_a_batch_of_many_pieces_comes_back(self, place: Database) -> None:
+        """Pieces begin at any row, so NULLs, booleans and lists of a piece begin within a byte of the batch's."""
+        columns: dict[str, tuple[pa.DataType, list[Any]]] = {
+            "number": (pa.int64(), [1, None, -(2**63)]),
+            "exact": (pa.decimal128(20, 4), [Decimal("1.2500"), None, Decimal("-0.0001")]),
+            "text": (pa.string(), ["", "é" * 40, None]),
+            "bytes": (pa.binary(), [b"\0", None, b"x" * 30]),
+            "moment": (pa.timestamp("us", "UTC"), [DAY, None]),
+            "truth": (pa.bool_(), [True, None, False, False, True]),
+            "several": (pa.list_(pa.string()), [["a", None], [], None, ["b"]]),
+        }
+        schema = arrow_schema([(name, type_) for name, (type_, _) in columns.items()])
+        values = [list(itertools.islice(itertools.cycle(some), 20_001)) for _, some in columns.values()]
+        table = arrow_table(schema, values).combine_chunks()
+        assert table.nbytes > 3 * copying.PIECE
+        place.run(1, [(load("t", schema=schema), table)])
+        assert multiset(place.rows("t").cast(schema)) == multiset(table)
 
     def test_names_that_the_server_would_cut_are_refused(self, place: Database) -> None:
         long = "é" * 32
@@ -204,9 +222,8 @@ class TestColumnsThatAreThere:
             max_size=30,
         ),
         mode=st.sampled_from(["append", "overwrite"]),
-        piece=st.sampled_from([1, 300, copying.PIECE]),
     )
-    def test_every_row_comes_back(self, place: Database, values: list[tuple[Any, ...]], mode: Mode, piece: int) -> None:
+    def test_every_row_comes_back(self, place: Database, values: list[tuple[Any, ...]], mode: Mode) -> None:
         types: list[pa.DataType] = [
             pa.int64(),
             pa.decimal128(20, 4),
@@ -220,8 +237,7 @@ class TestColumnsThatAreThere:
         table = arrow_table(schema, [[row[place_] for row in values] for place_ in range(len(types))])
         number = next(COUNTER)
         name = f"t{number}" if mode == "append" else "same"
-        with mock.patch.object(copying, "PIECE", piece):
-            place.run(number, [(load(name, mode, schema), table)])
+        place.run(number, [(load(name, mode, schema), table)])
         assert multiset(place.rows(name).cast(schema)) == multiset(table)
 
 
