@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from headgate.core.contracts import Engine, EngineSession, Rejected, Scan, SourceSchema
+from headgate.core.contracts import Scan, SourceSchema
+from headgate.core.engines import Engine, EngineSession, Rejected
 from headgate.core.errors import Code, FatalError, RetriableError
 from headgate.engines.duckdb import DuckdbEngine
 from headgate.testing.engines import EngineContract, batches, files

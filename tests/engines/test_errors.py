@@ -7,7 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from headgate.core.contracts import BindingError, Column, FileScan, Scan, SourceSchema
+from headgate.core.contracts import FileScan, Scan, SourceSchema
+from headgate.core.engines import BindingError, Column
 from headgate.engines.duckdb import DuckdbEngine
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.plan.projects import SmallProject
 
-from headgate.core.contracts import Column
+from headgate.core.engines import Column
 from headgate.core.errors import Code, HeadgateError
 
 FUNCTIONS = """\

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.plan.projects import FILES, NAME, TABLE, SmallProject
 
-from headgate.core.contracts import Column
+from headgate.core.engines import Column
 from headgate.core.errors import Code, HeadgateError
 from headgate.core.models import ReadOptions
 from headgate.execute.gather import Relation, described, relations_of

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headgate.core.contracts import EngineSession, Scan, SourceSchema
+from headgate.core.contracts import Scan, SourceSchema
+from headgate.core.engines import EngineSession
 from headgate.engines.duckdb import DuckdbEngine
 from headgate.execute.unrepeated import BITS_A_ROW, unrepeated
 from headgate.plan.checks import Rule, SetCheck

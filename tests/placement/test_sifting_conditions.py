@@ -19,7 +19,8 @@ from sqlglot import exp
 from tests.conftest import Server, database_name
 from tests.mariadb import MariaServer
 
-from headgate.core.contracts import Column, ReadContext, Source
+from headgate.core.contracts import ReadContext, Source
+from headgate.core.engines import Column
 from headgate.engines.duckdb import DuckdbEngine
 from headgate.sources import duckdb as duckdb_source
 from headgate.sources import mysql, postgres, sqlite

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
 
-from headgate.core.contracts import Column
+from headgate.core.engines import Column
 from headgate.engines.duckdb import DuckdbEngine
 from headgate.plan.derivation import Derivation
 from headgate.plan.grouping import grouped

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sqlglot import exp
 from tests.movers import Movers
 
-from headgate.core.contracts import Column
+from headgate.core.engines import Column
 from headgate.engines.duckdb import DuckdbEngine
 from headgate.plan.checks import Rule, SetCheck
 from headgate.plan.sets import set_query

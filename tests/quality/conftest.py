@@ -11,7 +11,7 @@ import duckdb
 import pytest
 from sqlglot import exp
 
-from headgate.core.contracts import Column
+from headgate.core.engines import Column
 from headgate.core.values import column_values
 from headgate.sql.shapes import ALIVE, Judgement, Measure, Measured, RowRule, SetRule, StepInput
 

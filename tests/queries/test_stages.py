@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from headgate.core.contracts import Column
+from headgate.core.engines import Column
 from headgate.plan.checks import Rule, SetCheck, TableCheck
 from headgate.plan.stages import (
     Acknowledge,

@@ -12,7 +12,7 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 from sqlglot import exp
 
-from headgate.core.contracts import Column
+from headgate.core.engines import Column
 from headgate.core.errors import Code, FatalError
 from headgate.sql import expressions
 from headgate.sql.functions import AGGREGATES, SCALARS, WINDOWS

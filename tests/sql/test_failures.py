@@ -8,7 +8,7 @@ from hypothesis import given as for_all
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from headgate.core.contracts import Column
+from headgate.core.engines import Column
 from headgate.sql.failures import attempt, can_fail, failed
 from headgate.sql.shapes import StepInput
 

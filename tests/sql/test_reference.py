@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from headgate.core.contracts import Column
+from headgate.core.engines import Column
 from headgate.sql import expressions, functions
 from headgate.sql.shapes import Reshape, StepInput
 from headgate.transforms import aggregate

@@ -16,7 +16,7 @@ import pytest
 from sqlglot import exp
 from tests.plan.projects import SmallProject, with_orders
 
-from headgate.core.contracts import Column
+from headgate.core.engines import Column
 from headgate.execute.pour import key_scan
 from headgate.sql.shapes import Branch, Call, Deduplicate, Drop, Lookup, Note, Project, Reshape, Shape, StepInput
 

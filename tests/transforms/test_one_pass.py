@@ -9,7 +9,7 @@ import duckdb
 import pytest
 from sqlglot import exp
 
-from headgate.core.contracts import Column
+from headgate.core.engines import Column
 from headgate.plan.checks import Rule
 from headgate.plan.judging import judge
 from headgate.plan.passes import PassBuilder

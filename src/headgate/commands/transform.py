@@ -7,7 +7,8 @@ from typing import Any
 
 from headgate.commands.models import TransformData
 from headgate.commands.run import attempt
-from headgate.core.contracts import Column, Window
+from headgate.core.contracts import Window
+from headgate.core.engines import Column
 from headgate.core.errors import Code, FatalError, HeadgateError
 from headgate.core.results import Result
 from headgate.core.runs import Receipt

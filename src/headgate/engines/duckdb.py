@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headgate.core.contracts import BindingError, EngineSession, FileScan, Rejected, Scan, TypeBinder
+from headgate.core.contracts import FileScan, Scan
+from headgate.core.engines import BindingError, EngineSession, Rejected, TypeBinder
 from headgate.core.errors import Code, FatalError, HeadgateError
 from headgate.core.values import column_values
 from headgate.engines import duckdb_errors, duckdb_files, duckdb_types

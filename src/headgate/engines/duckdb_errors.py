@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from headgate.core.contracts import BindingError
+from headgate.core.engines import BindingError
 from headgate.core.errors import Code, FatalError
 from headgate.core.secrets import mask
 

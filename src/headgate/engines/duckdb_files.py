@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from headgate.core.contracts import Column, FileScan
+from headgate.core.contracts import FileScan
+from headgate.core.engines import Column
 from headgate.io import delimited
 from headgate.io.embedded import file_list
 from headgate.io.json_lines import LONGEST_LINE

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from headgate.core.contracts import BindingError, Column
+from headgate.core.engines import BindingError, Column
 from headgate.core.errors import Code, FatalError
 from headgate.engines import duckdb_errors
 from headgate.io import embedded

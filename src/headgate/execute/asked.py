@@ -11,7 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from headgate.core.contracts import EngineSession, FileScan
+from headgate.core.contracts import FileScan
+from headgate.core.engines import EngineSession
 from headgate.execute.context import PassResult, Run
 from headgate.execute.split import Splitter
 from headgate.plan.flags import NULLS

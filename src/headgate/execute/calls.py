@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from headgate.core.contracts import Column, TypeBinder
+from headgate.core.engines import Column, TypeBinder
 from headgate.core.errors import Code, FatalError
 from headgate.core.values import row_values
 from headgate.execute.hiding import shown

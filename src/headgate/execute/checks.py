@@ -6,8 +6,9 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from headgate.core.contracts import Column, EngineSession, Previews, SourceSchema
+from headgate.core.contracts import Previews, SourceSchema
 from headgate.core.contracts import Scan as OpenScan
+from headgate.core.engines import Column, EngineSession
 from headgate.core.errors import Code, FatalError
 from headgate.core.models import RuleOptions
 from headgate.core.runs import CheckResult

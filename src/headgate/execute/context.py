@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headgate.config.models import Pipeline
-from headgate.core.contracts import EngineSession, Interval, ReadContext, Scan, Store, Transaction, Window
+from headgate.core.contracts import Interval, ReadContext, Scan, Store, Transaction, Window
+from headgate.core.engines import EngineSession
 from headgate.core.events import Emitter
 from headgate.core.ledger import Claim, PipelineState, Watermark
 from headgate.core.runs import CheckResult, PipelineKey, Rows, StepCount, TableCommit

@@ -95,7 +95,7 @@ def _written(run: Run, stage: Fetch, outlet: Outlet, statement: str) -> tuple[Pa
 def _schema(run: Run, stage: Fetch) -> pa.Schema:
     import pyarrow as pa
 
-    from headgate.core.contracts import Column
+    from headgate.core.engines import Column
 
     binder = run.workspace.binder()
     found = binder.arrow(tuple(Column(name, type_) for name, _, type_ in stage.columns))

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from headgate.config.models import Endpoint, Pipeline
-from headgate.core.contracts import BASIC, Column, ReadContext, SourceSchema, TypeBinder, Window
+from headgate.core.contracts import BASIC, ReadContext, SourceSchema, Window
+from headgate.core.engines import Column, TypeBinder
 from headgate.core.errors import Code, FatalError, HeadgateError
 from headgate.core.grounds import Ground
 from headgate.core.ledger import PipelineState

@@ -10,7 +10,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headgate.core.contracts import FileScan, Rejected, Store
+from headgate.core.contracts import FileScan, Store
+from headgate.core.engines import Rejected
 from headgate.core.ledger import QuarantineEntry
 from headgate.core.values import row_values
 from headgate.execute.split import REASONS, Held, Noted

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from headgate.core.contracts import BindingError, Column, TypeBinder
+from headgate.core.engines import BindingError, Column, TypeBinder
 from headgate.core.errors import Code, FatalError, nearest
 from headgate.execute.context import Mend
 from headgate.sql.expressions import parse_select

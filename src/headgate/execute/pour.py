@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from headgate.core.contracts import EngineSession, FileScan, Scan, SourceSchema, Writer
+from headgate.core.contracts import FileScan, Scan, SourceSchema, Writer
+from headgate.core.engines import EngineSession
 from headgate.core.errors import Code, FatalError
 from headgate.core.events import Step
 from headgate.core.secrets import Secret

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headgate.core.contracts import Column
+from headgate.core.engines import Column
 from headgate.core.errors import Code, FatalError
 from headgate.core.ledger import QuarantineEntry
 from headgate.execute.context import Run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from headgate.core.contracts import EngineSession
+from headgate.core.engines import EngineSession
 from headgate.plan.checks import SetCheck
 from headgate.sql.literals import quote_name
 

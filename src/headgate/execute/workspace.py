@@ -14,7 +14,8 @@ from typing import Any
 
 from headgate.config.load import load_project
 from headgate.config.models import Endpoint, Pipeline, Project
-from headgate.core.contracts import Engine, Registry, Source, Store, TypeBinder
+from headgate.core.contracts import Registry, Source, Store
+from headgate.core.engines import Engine, TypeBinder
 from headgate.core.errors import Code, FatalError, nearest
 from headgate.core.events import Clock, Listener, utc_now
 from headgate.core.models import ReadOptions

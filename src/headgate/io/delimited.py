@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from headgate.core.contracts import Column
+from headgate.core.engines import Column
 from headgate.core.errors import RESET, Code, FatalError
 from headgate.io.embedded import file_list
 from headgate.sql.literals import quote_text

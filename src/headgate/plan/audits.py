@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
-from headgate.core.contracts import Column, Registry
+from headgate.core.contracts import Registry
+from headgate.core.engines import Column
 from headgate.core.errors import Code, FatalError
 from headgate.core.models import RuleOptions
 from headgate.plan.checks import CallCheck, CountCheck, MeasureCheck, Preview, Rule, SetCheck, TableCheck

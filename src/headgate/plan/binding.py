@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlglot import exp
 
-from headgate.core.contracts import BindingError, Column, TypeBinder
+from headgate.core.engines import BindingError, Column, TypeBinder
 from headgate.core.errors import Code, FatalError, nearest
 from headgate.plan.flags import INTERNAL
 from headgate.plan.passes import DIALECT

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from headgate.core.contracts import Column
+from headgate.core.engines import Column
 
 Action = Literal["fail", "quarantine", "warn", "record", "null", "log", "count"]
 

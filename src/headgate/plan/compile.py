@@ -8,7 +8,8 @@ from dataclasses import replace
 from sqlglot import exp
 
 from headgate.config.models import Pipeline
-from headgate.core.contracts import Column, Registry, TypeBinder
+from headgate.core.contracts import Registry
+from headgate.core.engines import Column, TypeBinder
 from headgate.core.errors import HeadgateError
 from headgate.plan.affected import TOUCHED, Regrouping, recomputed
 from headgate.plan.binding import bound, checked

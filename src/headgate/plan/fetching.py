@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import sqlglot
 from sqlglot import exp
 
-from headgate.core.contracts import Column
+from headgate.core.engines import Column
 from headgate.core.sites import Site
 from headgate.plan.checks import CallCheck, CountCheck, MeasureCheck, SetCheck
 from headgate.plan.flags import GROUP

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from headgate.core.contracts import Column
+from headgate.core.engines import Column
 from headgate.plan.derivation import Derivation, types_over
 from headgate.plan.passes import Bind
 from headgate.sql.expressions import is_aggregate

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from headgate.core.contracts import Column
+from headgate.core.engines import Column
 from headgate.plan.placement import Sites
 from headgate.plan.stages import Scan
 from headgate.sql.shapes import Call

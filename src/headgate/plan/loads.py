@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headgate.config.models import Pipeline
-from headgate.core.contracts import Column, History, Mode, Partitioning
+from headgate.core.contracts import History, Mode, Partitioning
+from headgate.core.engines import Column
 from headgate.core.errors import Code, FatalError, nearest
 from headgate.core.models import WriteOptions
 from headgate.plan.flags import MARKER

@@ -12,7 +12,7 @@ from typing import assert_never
 
 from sqlglot import exp
 
-from headgate.core.contracts import Column
+from headgate.core.engines import Column
 from headgate.core.errors import Code, FatalError
 from headgate.core.secrets import Secret
 from headgate.plan.checks import Action, Rule

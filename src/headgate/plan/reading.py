@@ -13,7 +13,7 @@ from dataclasses import replace
 import sqlglot
 from sqlglot import exp
 
-from headgate.core.contracts import Column
+from headgate.core.engines import Column
 from headgate.core.errors import HeadgateError
 from headgate.core.models import ReadOptions
 from headgate.plan.passes import DIALECT

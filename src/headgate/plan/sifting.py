@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from sqlglot import exp
 
-from headgate.core.contracts import Column
+from headgate.core.engines import Column
 from headgate.core.grounds import Ground
 from headgate.plan.derivation import Derivation
 from headgate.plan.passes import Bind

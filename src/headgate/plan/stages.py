@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from headgate.core.contracts import Column, History, Mode, Partitioning
+from headgate.core.contracts import History, Mode, Partitioning
+from headgate.core.engines import Column
 from headgate.core.secrets import Secret
 from headgate.plan.checks import CallCheck, CountCheck, MeasureCheck, Preview, Rule, SetCheck, TableCheck
 from headgate.plan.flags import Verdict
@@ -118,8 +119,7 @@ class Move:
     @property
     def sql(self) -> str:
         """What the source's server is asked, for people; the target's types are put around it when the run begins."""
-        columns = ",\n  ".join(f'{value} AS "{name}"' for name, value in self.columns)
-        return f'SELECT\n  {columns}\nFROM "{self.reads}"{self.clauses}'
+        return shown(self.columns, self.reads, self.clauses)
 
 
 @dataclass(frozen=True)
@@ -154,8 +154,13 @@ class Fetch:
     @property
     def sql(self) -> str:
         """What the source's server is asked, for people."""
-        columns = ",\n  ".join(f'{value} AS "{name}"' for name, value, _ in self.columns)
-        return f'SELECT\n  {columns}\nFROM "{self.reads}"{self.clauses}'
+        return shown([(name, value) for name, value, _ in self.columns], self.reads, self.clauses)
+
+
+def shown(columns: Iterable[tuple[str, str]], reads: str, following: str) -> str:
+    """A statement for people: columns by name with their SQL, over one relation."""
+    selected = ",\n  ".join(f'{value} AS "{name}"' for name, value in columns)
+    return f'SELECT\n  {selected}\nFROM "{reads}"{following}'
 
 
 def clauses(where: Sequence[str], groups: Sequence[str] | None) -> str:

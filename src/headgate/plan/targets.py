@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from sqlglot import exp
 
 from headgate.config.models import Pipeline
-from headgate.core.contracts import Column
+from headgate.core.engines import Column
 from headgate.core.errors import HeadgateError
 from headgate.core.models import WriteOptions
 from headgate.plan.changes import followed

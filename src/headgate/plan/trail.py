@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from headgate.core.contracts import Column
+from headgate.core.engines import Column
 from headgate.plan.checks import Rule
 from headgate.sql.shapes import RowRule, Shape
 

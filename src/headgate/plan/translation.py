@@ -7,7 +7,7 @@ from typing import assert_never
 
 from sqlglot import exp
 
-from headgate.core.contracts import Column
+from headgate.core.engines import Column
 from headgate.plan.derivation import Derivation
 from headgate.plan.grouping import Groups, grouped
 from headgate.plan.passes import Bind

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from sqlglot import exp
 
-from headgate.core.contracts import Column
+from headgate.core.engines import Column
 from headgate.plan.flags import BITS, INTERNAL, MASK
 from headgate.sql.shapes import column
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from headgate.config.models import Endpoint
-from headgate.core.contracts import EngineSession, ReadContext, Scan, Window
+from headgate.core.contracts import ReadContext, Scan, Window
+from headgate.core.engines import EngineSession
 from headgate.core.errors import Code, FatalError, HeadgateError
 from headgate.core.values import column_values, plain
 from headgate.execute.workspace import LAKE, Workspace

@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from headgate.core.contracts import Column, FileScan, ReadContext, Scan, SourceSchema, Window
+from headgate.core.contracts import FileScan, ReadContext, Scan, SourceSchema, Window
+from headgate.core.engines import Column
 from headgate.core.errors import RESET, Code, FatalError
 from headgate.core.models import ReadOptions
 from headgate.core.values import counted

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
-from headgate.core.contracts import Column, ReadContext, Scan, SourceSchema, Window
+from headgate.core.contracts import ReadContext, Scan, SourceSchema, Window
+from headgate.core.engines import Column
 from headgate.core.errors import Code, FatalError, HeadgateError, nearest
 from headgate.core.models import ConnectionOptions, ReadOptions
 from headgate.io.rows import Rows, infer, kind_of

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from headgate.core.contracts import Column
+from headgate.core.engines import Column
 from headgate.sql.bounds import bounded, matching
 from headgate.sql.failures import attempt, can_fail, failed
 from headgate.sql.shapes import Drop, Flag, Project, Shape, StepInput, column

@@ -12,7 +12,7 @@ from datetime import date, datetime
 
 from sqlglot import exp
 
-from headgate.core.contracts import Column
+from headgate.core.engines import Column
 from headgate.sql.casts import fits
 from headgate.sql.types import WIDEST, SqlType, parse_type
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
-from headgate.core.contracts import Column
+from headgate.core.engines import Column
 from headgate.core.errors import Code, FatalError
 from headgate.sql.shapes import SideRead, StepInput, column, missing_column
 from headgate.sql.types import SqlType

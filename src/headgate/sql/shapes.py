@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from sqlglot import exp
 
-from headgate.core.contracts import Column
+from headgate.core.engines import Column
 from headgate.core.errors import Code, FatalError, nearest
 from headgate.core.secrets import Secret
 from headgate.sql import expressions

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from headgate.core.contracts import BindingError, Column, Engine, EngineSession, FileScan, Scan, SourceSchema
+from headgate.core.contracts import FileScan, Scan, SourceSchema
+from headgate.core.engines import BindingError, Column, Engine, EngineSession
 from headgate.core.errors import Code, FatalError, RetriableError
 from headgate.testing.rows import arrow_schema, values
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 from sqlglot import exp
 
-from headgate.core.contracts import Column
+from headgate.core.engines import Column
 from headgate.core.errors import Code, FatalError
 from headgate.core.models import Model, Names, StepOptions
 from headgate.sql.casts import exact_cast

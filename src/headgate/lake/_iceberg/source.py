@@ -134,7 +134,7 @@ def _condition(read: ReadOptions, columns: pa.Schema, context: ReadContext) -> s
     """``where`` as checked SQL over the table's own columns."""
     if read.where is None:
         return None
-    from headgate.core.contracts import Column
+    from headgate.core.engines import Column
     from headgate.sql.shapes import StepInput
 
     step = StepInput(tuple(Column(name, "") for name in columns.names), variables=context.variables)
