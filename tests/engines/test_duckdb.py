@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,11 +18,19 @@ from headgate.core.contracts import Scan, SourceSchema
 from headgate.core.engines import Engine, EngineSession, Rejected
 from headgate.core.errors import Code, FatalError, RetriableError
 from headgate.engines.duckdb import DuckdbEngine
+from headgate.io.embedded import KEPT_FOOTERS
 from headgate.testing.engines import EngineContract, batches, files
 from headgate.testing.rows import arrow_schema
 
 SCHEMA = arrow_schema([("id", pa.int64()), ("name", pa.string()), ("amount", pa.decimal128(10, 2))])
 DIRTY = b"id,name,amount\n1,a,1.50\n2,b,xx\n3,c\n4,d,4.0,9\nz,q,yy\n6,\xff\xfe,1.0\n7,g,7\n"
+
+
+def _written(path: Path, ids: list[int], hours: int) -> None:
+    """A file that was written some hours ago."""
+    pq.write_table(pa.table({"id": pa.array(ids, pa.int64())}), path)
+    then = time.time() - 3600 * hours
+    os.utime(path, (then, then))
 
 
 class TestDuckdbEngine(EngineContract):
@@ -45,6 +56,22 @@ class TestDuckdbEngine(EngineContract):
         assert (told.value.code, told.value.message, told.value.hint) == (
             Code.CONNECTION_FAILED, "the server went away", "start it",
         )  # fmt: skip
+
+    @pytest.mark.parametrize("others", [0, KEPT_FOOTERS])
+    def test_a_file_that_changed_between_two_statements_is_read_anew(self, tmp_path: Path, others: int) -> None:
+        """What the engine keeps of a footer holds for the file as it was: old enough for it to be kept at all."""
+        paths = [tmp_path / f"{place}.parquet" for place in range(1 + others)]
+        for path in paths:
+            _written(path, [1, 2], hours=2)
+        engine = DuckdbEngine().session(tmp_path / "work", paths=[str(path) for path in paths])
+        try:
+            engine.register("t", files("parquet", arrow_schema([("id", pa.int64())]), paths[:1]))
+            statement = "SELECT sum(id)::BIGINT, min(id), max(id) FROM t"
+            assert engine.rows(statement) == engine.rows(statement) == [(3, 1, 2)]
+            _written(paths[0], [5, 6, 7], hours=1)
+            assert engine.rows(statement) == [(18, 5, 7)]
+        finally:
+            engine.close()
 
     @pytest.mark.parametrize("select", ["SELECT * FROM t", "SELECT id FROM t", "SELECT count(*) AS n FROM t"])
     def test_bad_lines_are_the_same_whatever_columns_are_used(

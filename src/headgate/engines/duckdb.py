@@ -139,8 +139,8 @@ class DuckdbSession:
         cursor = self._new_cursor()
         try:
             with self._failing("transform"):
-                query = duckdb_types.delivered_query(cursor, sql)
-                reader = heard(lambda: cursor.sql(query).to_arrow_reader(batch_rows), self.interrupt)
+                relation = duckdb_types.deliverable(cursor, sql)
+                reader = heard(lambda: relation.to_arrow_reader(batch_rows), self.interrupt)
         except BaseException:
             self._release(cursor)
             raise

@@ -140,17 +140,21 @@ def _type_of(field: pa.Field[Any], types: Callable[[Sequence[pa.Field[Any]]], li
         ) from None
 
 
-def delivered_query(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
-    """``sql`` with a last projection where a column's type cannot leave as it is."""
+def deliverable(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyRelation:
+    """The rows of ``sql``, with a last projection where a column's type cannot leave as it is."""
+    relation = _relation(connection, sql)
+    wrapped = projection(relation.columns, relation.types)
+    return _relation(connection, f"SELECT {wrapped} FROM ({sql}) AS delivered") if wrapped else relation
+
+
+def _relation(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyRelation:
     relation = connection.sql(sql)
     if relation is None:
         raise BindingError("the statement gives no rows; write one SELECT")
-    wrapped = projection(relation.columns, relation.types)
-    return f"SELECT {wrapped} FROM ({sql}) AS delivered" if wrapped else sql
+    return relation
 
 
 def delivered_schema(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Schema:
     """The Arrow schema of a statement's batches, from no rows at all."""
-    query = delivered_query(connection, f"SELECT * FROM ({sql}) LIMIT 0")
-    schema: pa.Schema = connection.sql(query).to_arrow_table().schema
+    schema: pa.Schema = deliverable(connection, f"SELECT * FROM ({sql}) LIMIT 0").to_arrow_table().schema
     return schema.remove_metadata()

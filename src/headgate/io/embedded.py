@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import duckdb
 
 MEMORY = 512 * 1024**2
+KEPT_FOOTERS = 32
+"""Files of which the engine keeps what it knows of them, since a run asks them many times; it takes some 50 KB each."""
 
 
 def connect(
@@ -33,6 +35,8 @@ def connect(
     folders = [str(workdir), *(path for path in paths if Path(path).is_dir())]
     single = [path for path in paths if not Path(path).is_dir()]
     connection.execute("SET GLOBAL preserve_insertion_order = false")
+    if len(single) <= KEPT_FOOTERS:
+        connection.execute("SET GLOBAL parquet_metadata_cache = true")
     connection.execute(f"SET GLOBAL allowed_directories = [{', '.join(map(quote_text, folders))}]")
     connection.execute(f"SET GLOBAL allowed_paths = [{', '.join(map(quote_text, single))}]")
     seal(connection)
