@@ -114,21 +114,67 @@ def test_a_broken_rule_refuses_the_run_with_the_same_words_and_evidence(filled: 
     assert "first id=2" in found.receipt["error"]["message"]
 
 
-@pytest.mark.parametrize(
-    ("column", "value"),
-    [
-        ("price", "'NaN'"),
-        ("loose", "'Infinity'"),
-        ("loose", "0.12345678901"),
-        ("day", "'infinity'"),
-        ("at", "'-infinity'"),
-    ],
-)
-def test_a_value_that_the_engine_cannot_hold_ends_the_same_way(filled: Movers, column: str, value: str) -> None:
+BEYOND = [("price", "'NaN'"), ("loose", "'Infinity'"), ("day", "'infinity'"), ("at", "'-infinity'")]
+"""Values of PostgreSQL's that the engine could not hold."""
+
+
+@pytest.mark.parametrize(("column", "value"), [*BEYOND, ("loose", "0.12345678901")])
+@pytest.mark.parametrize("asks", ["a step", "a rule"])
+def test_a_value_that_the_engine_cannot_hold_ends_the_same_way_where_something_looks_at_rows(
+    filled: Movers, column: str, value: str, asks: str
+) -> None:
     filled.shop(f"UPDATE t SET {column} = {value} WHERE id = 4")
+    steps: list[Any] = [{"type": "filter", "condition": "small IS NULL OR small < 40000"}]
+    rules: list[Any] = [{"type": "range", "column": "small", "max": 40000}]
     for handling in ("fail", "quarantine"):
-        filled.define(error_handling={"on_row_error": handling})
+        filled.define(
+            steps if asks == "a step" else [],
+            rules if asks == "a rule" else [],
+            error_handling={"on_row_error": handling},
+        )
         same(filled, ["auto", "source"])
+
+
+@pytest.mark.parametrize(("column", "value"), [pair for pair in BEYOND if pair[0] != "loose"])
+@pytest.mark.parametrize(("engine", "mode"), [("relay", "append"), ("auto", "overwrite"), ("source", "append")])
+@pytest.mark.usefixtures("undecoded")
+def test_where_nothing_looks_at_it_such_a_value_is_carried_as_it_is(
+    filled: Movers, column: str, value: str, engine: str, mode: str
+) -> None:
+    filled.shop(f"UPDATE t SET {column} = {value} WHERE id = 4")
+    filled.define(
+        [{"type": "rename", "columns": {"clock": "daytime"}}] if engine == "source" else [],
+        [{"type": "row_count", "min": 4}],
+        target={"connection": "goal", "table": "out", "mode": mode},
+    )
+    assert filled.outcome(engine).receipt["rows"]["loaded"] == 4
+    assert filled.rows(f"SELECT {column} = {value} FROM out WHERE id = 4") == [(True,)]
+
+
+def test_a_numeric_without_a_scale_is_refused_where_its_column_would_round_it(filled: Movers) -> None:
+    for value in ("'Infinity'", "'NaN'", "0.12345678901"):
+        filled.shop(f"UPDATE t SET loose = {value} WHERE id = 4")
+        found = same(filled.define(), ["auto", "source"])
+        assert found.receipt["status"] == "failed"
+
+
+@pytest.mark.parametrize("decides", ["keys", "cursor", "partition"])
+def test_by_a_value_that_the_engine_cannot_hold_nothing_is_decided(filled: Movers, decides: str) -> None:
+    filled.shop("DELETE FROM t WHERE id IS NULL", "UPDATE t SET day = 'infinity' WHERE id = 4")
+    match decides:
+        case "keys":
+            filled.define(target={"connection": "goal", "table": "out", "mode": "upsert", "keys": ["id", "day"]})
+        case "cursor":
+            filled.define(
+                source={"connection": "shop", "table": "t", "mode": "incremental", "incremental": {"column": "day"}}
+            )
+        case _:
+            filled.define(
+                target={"connection": "goal", "table": "out", "mode": "overwrite", "scope": "partition",
+                        "partition_by": "day"}
+            )  # fmt: skip
+    found = same(filled, ["auto", "source"])
+    assert found.receipt["status"] == "failed"
 
 
 def test_overflow_in_an_expression_holds_the_row_back_as_the_engine_does(filled: Movers) -> None:

@@ -5,7 +5,7 @@ A source or a store offers them beside its ordinary contract; what it does not o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -41,7 +41,7 @@ class Outlet(Protocol):
     """An open read whose rows leave as bytes, in the format of their server, out of one snapshot.
 
     Statements read the relation :data:`SOURCE`: the window's rows, each column in its true type. A value that an
-    engine could not hold makes them fail, whichever column it is in, unless a condition of theirs drops its row.
+    engine could not hold makes them fail, unless a condition of theirs drops its row, or nothing looks at its column.
     """
 
     @property
@@ -75,8 +75,18 @@ class SitedSource(Protocol):
 
     def site(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> Site: ...
 
-    def outlet(self, read: ReadOptions, context: ReadContext, window: Window, columns: Sequence[str]) -> Outlet:
-        """Open a read of these columns (none: of all)."""
+    def outlet(
+        self,
+        read: ReadOptions,
+        context: ReadContext,
+        window: Window,
+        columns: Sequence[str],
+        looked_at: Collection[str] | None = None,
+    ) -> Outlet:
+        """Open a read of these columns (none: of all).
+
+        ``looked_at``: those by whose values something is decided; None: all. Values of others are not proved.
+        """
 
 
 @runtime_checkable

@@ -52,7 +52,8 @@ def move(run: Run, stage: Move) -> bool:
     assert isinstance(source, SitedSource)
     assert run.window is not None
     with run.emitter.during(Step.SCAN, relation=stage.reads, object=scan_of(run, stage.reads).object):
-        outlet = source.outlet(run.pipeline.sources[0], run.context, run.window, scan_of(run, stage.reads).reads)
+        columns = scan_of(run, stage.reads).reads
+        outlet = source.outlet(run.pipeline.sources[0], run.context, run.window, columns, stage.looked_at)
     try:
         _moved(run, stage, parts, outlet)
     except _Undecided as reason:

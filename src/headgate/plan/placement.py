@@ -104,6 +104,8 @@ class _Mover:
         columns = found.columns()
         groups = found.groups.keys if found.groups is not None else None
         changed = bool(found.where) or groups is not None or any(sql != _quoted(name) for name, sql in columns)
+        checking = self._checking()
+        sets = tuple((index, set_query(check, self._pass.relation)) for index, check in enumerate(self._audit.sets))
         one = self._sites.source.place == self._sites.targets[0].place
         kind: Place = "server" if one else "source" if changed else "relay"
         match wanted:
@@ -122,10 +124,18 @@ class _Mover:
             self._write.target,
             columns,
             tuple(found.where),
-            self._checking(),
-            tuple((index, set_query(check, self._pass.relation)) for index, check in enumerate(self._audit.sets)),
+            checking,
+            sets,
             groups,
+            None if found.where or groups is not None or checking or sets else self._looked_at(columns),
         )
+
+    def _looked_at(self, columns: Sequence[tuple[str, str]]) -> tuple[str, ...] | None:
+        """The source's columns by which rows find their place in the target; None where a value is computed."""
+        plain = {_quoted(name): name for name in self._sites.source.columns}
+        if any(sql not in plain for _, sql in columns):
+            return None
+        return tuple(plain[sql] for name, sql in columns if name in self._write.chosen_by)
 
     def _countable(self) -> None:
         """Rules must be about single rows of the pass, about counts, or about sets in SQL that servers share."""

@@ -97,6 +97,8 @@ class Move:
         columns: each column that is written, with its SQL over ``source``.
         where: conditions of which all rows that are good fulfil all; one a drop, in its order.
         groups: what makes a group of rows one; None: rows stay rows.
+        looked_at: columns of the source by whose values something is decided; None: all. Values of others are carried
+            as they are, also those that an engine could not hold.
         checking: a SELECT over ``relation`` that counts the rows that break each rule: held ones, then noted ones.
         sets: rules over all rows, as index in the audit's and SQL over ``relation``.
     """
@@ -110,6 +112,7 @@ class Move:
     checking: tuple[str, ...]
     sets: tuple[tuple[int, str], ...]
     groups: tuple[str, ...] | None = None
+    looked_at: tuple[str, ...] | None = None
 
     @property
     def clauses(self) -> str:
@@ -264,6 +267,12 @@ class Write:
     def plain(self) -> bool:
         """Whether the target takes the rows as they are, without columns of headgate's beside them."""
         return not (self.dated or self.between or self.marker or self.history or self.dead_letter or self.omitted)
+
+    @property
+    def chosen_by(self) -> tuple[str, ...]:
+        """The columns by whose values rows find their place."""
+        parts = (self.partitioning.column,) if self.partitioning is not None else ()
+        return tuple(dict.fromkeys((*self.keys, *self.partition, *parts)))
 
     @property
     def whole(self) -> bool:

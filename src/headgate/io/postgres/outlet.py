@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -55,11 +55,13 @@ class TrueValue:
         expression: its value.
         holds: a condition of which no value that an engine could hold makes false; empty: it holds them all.
         refusal: an expression that fails, and tells the value.
+        cast: the value is brought into a type that does not hold all values of the column's own.
     """
 
     expression: str
     holds: str = ""
     refusal: str = ""
+    cast: bool = False
 
 
 def true_value(column: ServerColumn) -> TrueValue | None:
@@ -69,8 +71,9 @@ def true_value(column: ServerColumn) -> TrueValue | None:
     if kind == "numeric" and read.cast:
         found = decimal(column.typmod)
         assert found is not None, "a numeric that no decimal holds is read as text"
-        exact = name if numeric(column.typmod) is not None else f"{name}::numeric({found[0]},{found[1]})"
-        return TrueValue(exact, is_decimal(column), f"({name}::text || ' is no decimal')::numeric")
+        free = numeric(column.typmod) is None
+        exact = f"{name}::numeric({found[0]},{found[1]})" if free else name
+        return TrueValue(exact, is_decimal(column), f"({name}::text || ' is no decimal')::numeric", cast=free)
     if read.cast:
         return None
     if kind in _ENDLESS:
@@ -79,7 +82,7 @@ def true_value(column: ServerColumn) -> TrueValue | None:
     return TrueValue(read.expression)
 
 
-def proved(source: str, where: str, columns: Sequence[ServerColumn]) -> str:
+def proved(source: str, where: str, columns: Sequence[ServerColumn], looked_at: Collection[str] | None = None) -> str:
     """A SELECT of columns in their true types that fails for a value which an engine could not hold.
 
     One condition a row looks at all columns: a CASE around each takes twice the time.
@@ -88,10 +91,13 @@ def proved(source: str, where: str, columns: Sequence[ServerColumn]) -> str:
         source: what follows FROM.
         where: a clause with the conditions of the window, or nothing.
         columns: those that can be worked with; others are left out.
+        looked_at: those whose values are proved; None: all. What is cast on its way is proved in any case.
     """
     values = [(column.name, value) for column in columns if (value := true_value(column)) is not None]
     selected = ", ".join(f"{value.expression} AS {quote_name(name)}" for name, value in values)
-    checked = [value for _, value in values if value.holds]
+    checked = [
+        value for name, value in values if value.holds and (looked_at is None or name in looked_at or value.cast)
+    ]
     if checked:
         holds = " AND ".join(value.holds for value in checked)
         whens = " ".join(f"WHEN NOT ({value.holds}) THEN {value.refusal} IS NULL" for value in checked)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -150,7 +150,14 @@ class PostgresSource:
             hindered = ""
         return site_of(self._connection, subject.server_columns(), hindered)
 
-    def outlet(self, read: ReadOptions, context: ReadContext, window: Window, columns: Sequence[str]) -> Outlet:
+    def outlet(
+        self,
+        read: ReadOptions,
+        context: ReadContext,
+        window: Window,
+        columns: Sequence[str],
+        looked_at: Collection[str] | None = None,
+    ) -> Outlet:
         subject = Subject(self._statements("scan"), read, context, self._connection)
         condition = ""
         if read.mode != "full" and context.interval is not None:
@@ -163,9 +170,11 @@ class PostgresSource:
                 return windows.read_xid(statements.query, subject, window)[1]
             return window.high
 
-        looked_at = [column for column in subject.server_columns() if not columns or column.name in columns]
-        relation = proved(subject.source, subject.where(condition), looked_at)
-        return PostgresOutlet(self._connection, subject.name, relation, looked_at, position)
+        found = [column for column in subject.server_columns() if not columns or column.name in columns]
+        if looked_at is not None and read.incremental is not None:
+            looked_at = {*looked_at, subject.incremental.column}
+        relation = proved(subject.source, subject.where(condition), found, looked_at)
+        return PostgresOutlet(self._connection, subject.name, relation, found, position)
 
     def acknowledge(self, read: ReadOptions, position: Mapping[str, Any]) -> None:
         """The server keeps a position for those who follow its changes only."""
