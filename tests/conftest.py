@@ -10,7 +10,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,8 @@ class Server:
 
     folder: str
     password: str
+    program: Any = field(default=None, compare=False, repr=False)
+    """What starts and stops it."""
 
     def url(self, database: str, user: str = "postgres", host: str | None = None, port: int | None = None) -> str:
         where = f"host={host or self.folder}" + (f"&port={port}" if port else "")
@@ -109,8 +111,11 @@ def _library() -> Any:
 
 
 @contextmanager
-def running_server() -> Iterator[Server]:
-    """Start one server in a temporary folder, stop it and remove the folder afterwards."""
+def running_server(settings: str = "") -> Iterator[Server]:
+    """Start one server in a temporary folder, stop it and remove the folder afterwards.
+
+    ``settings`` are lines of its configuration, and win.
+    """
     pgserver = _library()
     top = Path(tempfile.mkdtemp(prefix="hgpg"))
     top.chmod(0o755)
@@ -119,13 +124,13 @@ def running_server() -> Iterator[Server]:
     try:
         server.ensure_pgdata_inited()
         password = secrets.token_hex(12)
-        with (data / "postgresql.conf").open("a") as settings:
-            settings.write(SETTINGS)
+        with (data / "postgresql.conf").open("a") as configuration:
+            configuration.write(SETTINGS + settings)
         rules = data / "pg_hba.conf"
         rules.write_text(f"local all {GUARDED} scram-sha-256\n" + rules.read_text())
         server.start()
         found = psycopg.conninfo.conninfo_to_dict(server.get_uri())
-        running = Server(str(found["host"]), password)
+        running = Server(str(found["host"]), password, server)
         with psycopg.connect(running.url("postgres"), autocommit=True) as connection:
             statement = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(
                 sql.Identifier(GUARDED), sql.Literal(password)

@@ -8,51 +8,22 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from tests.conftest import Server, database_name
-from tests.movers import Movers
+from tests.followed import MERGE, Followed
 
 from headgate.core.errors import Code
 from headgate.execute import publish
 from headgate.sources.postgres.source import PostgresSource
 
-MERGE = {"connection": "goal", "table": "out", "mode": "merge", "keys": "id"}
 
-
-@pytest.fixture
-def followed(tmp_path: Path, postgres_server: Server) -> Iterator[Movers]:
-    names = [database_name(), database_name()]
-    source, target = (postgres_server.create_database(name) for name in names)
-    movers = Movers(tmp_path, source, target)
-    movers.shop(f"ALTER DATABASE {names[0]} SET synchronous_commit = on")
-    movers.shop(
-        "CREATE TABLE t (id int PRIMARY KEY, name text, n numeric(12,2))",
-        "INSERT INTO t SELECT g, 'name ' || g, g FROM generate_series(1, 100) g",
-    )
-    movers.define(source={"connection": "shop", "table": "t", "mode": "cdc"}, target=MERGE)
-    yield movers
-    movers.shop(
-        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
-        " WHERE database = current_database() AND NOT active"
-    )
-    for name in names:
-        postgres_server.drop_database(name)
-
-
-def same(movers: Movers) -> bool:
-    select = "SELECT id, name, n FROM {} ORDER BY id"
-    return movers.rows(select.format("out")) == movers.rows(select.format("t"), movers.source)
-
-
-def test_the_target_becomes_what_the_source_is(followed: Movers) -> None:
+def test_the_target_becomes_what_the_source_is(followed: Followed) -> None:
     first = followed.run()
     assert first.rows.inserted == 100
-    assert same(followed)
+    assert followed.same()
     followed.shop(
         "UPDATE t SET n = n + 1 WHERE id <= 10",
         "UPDATE t SET n = n + 1 WHERE id <= 10",
@@ -63,7 +34,7 @@ def test_the_target_becomes_what_the_source_is(followed: Movers) -> None:
         "UPDATE t SET id = 300 WHERE id = 50",
     )
     second = followed.run()
-    assert same(followed)
+    assert followed.same()
     assert second.rows.deduplicated > 0
     assert (second.rows.inserted, second.rows.updated, second.rows.deleted) == (2, 10, 6)
     assert second.watermark is not None
@@ -71,7 +42,7 @@ def test_the_target_becomes_what_the_source_is(followed: Movers) -> None:
     assert followed.run().status.value == "skipped"
 
 
-def test_position_and_rows_are_one_commit(followed: Movers, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_position_and_rows_are_one_commit(followed: Followed, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that dies before the commit changes nothing; one that dies after it is not done again."""
     followed.run()
     followed.shop("UPDATE t SET name = 'x'")
@@ -82,17 +53,17 @@ def test_position_and_rows_are_one_commit(followed: Movers, monkeypatch: pytest.
     with monkeypatch.context() as patch:
         patch.setattr(publish, "_record", dies)
         assert followed.attempt().is_failure
-    assert not same(followed)
+    assert not followed.same()
     with monkeypatch.context() as patch:
         patch.setattr(PostgresSource, "acknowledge", dies)
         assert followed.attempt().is_failure
-    assert same(followed)
+    assert followed.same()
     followed.shop("DELETE FROM t WHERE id = 1")
     assert followed.run().rows.deleted == 1
-    assert same(followed)
+    assert followed.same()
 
 
-def test_writers_beside_the_runs_lose_nothing(followed: Movers) -> None:
+def test_writers_beside_the_runs_lose_nothing(followed: Followed) -> None:
     stop = threading.Event()
 
     def write(number: int) -> None:
@@ -120,24 +91,24 @@ def test_writers_beside_the_runs_lose_nothing(followed: Movers) -> None:
         for writer in writers:
             writer.join()
     followed.run()
-    assert same(followed)
+    assert followed.same()
 
 
 BOUND = 500_000
 """Kilobytes that a run may take, whatever the size of a transaction, where the engine may take a quarter of it."""
 
 
-def test_a_large_transaction_takes_little_memory(followed: Movers) -> None:
+def test_a_large_transaction_takes_little_memory(followed: Followed) -> None:
     assert changed_at_once(followed, 60_000) < BOUND
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-def test_a_transaction_of_a_million_changes_takes_no_more(followed: Movers) -> None:
+def test_a_transaction_of_a_million_changes_takes_no_more(followed: Followed) -> None:
     assert changed_at_once(followed, 1_000_000) < BOUND
 
 
-def changed_at_once(movers: Movers, rows: int) -> int:
+def changed_at_once(movers: Followed, rows: int) -> int:
     """One transaction inserts rows with large values and changes them all; the peak memory of the run, in kilobytes."""
     movers.run()
     with psycopg.connect(movers.source) as session:
@@ -156,14 +127,14 @@ def changed_at_once(movers: Movers, rows: int) -> int:
         peak = max(peak, int(found[1]) if found else 0)
         time.sleep(0.02)
     assert run.returncode == 0
-    assert same(movers)
+    assert movers.same()
     return peak
 
 
 PEAK = re.compile(r"VmHWM:\s+(\d+) kB")
 
 
-def test_an_emptied_table_empties_the_target(followed: Movers) -> None:
+def test_an_emptied_table_empties_the_target(followed: Followed) -> None:
     followed.run()
     followed.shop("TRUNCATE t", "INSERT INTO t VALUES (1, 'new', 1), (2, 'gone', 2)", "DELETE FROM t WHERE id = 2")
     followed.run()
@@ -173,15 +144,15 @@ def test_an_emptied_table_empties_the_target(followed: Movers) -> None:
     assert followed.rows("SELECT count(*) FROM out") == [(0,)]
 
 
-def test_large_values_that_did_not_change_are_kept_from_the_target(followed: Movers) -> None:
+def test_large_values_that_did_not_change_are_kept_from_the_target(followed: Followed) -> None:
     followed.shop("UPDATE t SET name = (SELECT string_agg(md5(g::text), '') FROM generate_series(1, 500) g)")
     followed.run()
     followed.shop("UPDATE t SET n = n * 2")
     assert followed.run().rows.updated == 100
-    assert same(followed)
+    assert followed.same()
 
 
-def test_rules_ask_nothing_of_deleted_rows(followed: Movers) -> None:
+def test_rules_ask_nothing_of_deleted_rows(followed: Followed) -> None:
     steps = [{"type": "calculate", "columns": {"twice": "n * 2"}}]
     rules = [{"type": "not_null", "columns": ["name", "twice"]}]
     followed.pipeline |= {"transformations": steps, "quality_rules": rules}
@@ -194,15 +165,15 @@ def test_rules_ask_nothing_of_deleted_rows(followed: Movers) -> None:
     assert followed.attempt().error_code is Code.QUALITY_CHECK_FAILED
 
 
-def test_a_new_column_reaches_the_target(followed: Movers) -> None:
+def test_a_new_column_reaches_the_target(followed: Followed) -> None:
     followed.run()
     followed.shop("ALTER TABLE t ADD COLUMN extra int", "UPDATE t SET extra = 5 WHERE id = 1")
     followed.run()
     assert followed.rows("SELECT extra FROM out WHERE id = 1") == [(5,)]
-    assert same(followed)
+    assert followed.same()
 
 
-def test_appended_every_change_is_kept_in_its_order(followed: Movers) -> None:
+def test_appended_every_change_is_kept_in_its_order(followed: Followed) -> None:
     followed.write(target={"connection": "goal", "table": "out"})
     followed.run()
     followed.shop("UPDATE t SET n = 0 WHERE id = 1", "UPDATE t SET n = 1 WHERE id = 1", "DELETE FROM t WHERE id = 1")
@@ -211,7 +182,7 @@ def test_appended_every_change_is_kept_in_its_order(followed: Movers) -> None:
     assert [change for change, _ in found] == ["insert", "update", "update", "delete"]
 
 
-def test_a_lost_slot_is_told_and_a_full_refresh_begins_anew(followed: Movers) -> None:
+def test_a_lost_slot_is_told_and_a_full_refresh_begins_anew(followed: Followed) -> None:
     followed.run()
     followed.shop(
         "DELETE FROM t WHERE id = 1",
@@ -223,10 +194,10 @@ def test_a_lost_slot_is_told_and_a_full_refresh_begins_anew(followed: Movers) ->
     assert failure.code is Code.STATE_INVALID
     assert "--full-refresh" in failure.hint
     followed.run(full_refresh=True)
-    assert same(followed)
+    assert followed.same()
     followed.shop("DELETE FROM t WHERE id = 3")
     followed.run()
-    assert same(followed)
+    assert followed.same()
 
 
 @pytest.mark.parametrize(
@@ -236,7 +207,7 @@ def test_a_lost_slot_is_told_and_a_full_refresh_begins_anew(followed: Movers) ->
         ({"transformations": [{"type": "filter", "condition": "n > 1"}]}, "leaves out"),
     ],
 )
-def test_a_plan_that_would_leave_rows_behind_is_refused(followed: Movers, change: Any, message: str) -> None:
+def test_a_plan_that_would_leave_rows_behind_is_refused(followed: Followed, change: Any, message: str) -> None:
     followed.write(**change)
     failure = followed.attempt().failure
     assert failure is not None

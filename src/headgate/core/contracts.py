@@ -46,6 +46,7 @@ class Window:
         note: how exactness is reached, for ``plan`` and people.
         limit: read at most so many rows, in cursor order.
         warnings: what somebody should look at; the receipt has them.
+        idle: it has no rows; the run is skipped, and its position kept all the same.
     """
 
     identity: Mapping[str, Any] | None
@@ -54,6 +55,7 @@ class Window:
     note: str = ""
     limit: int | None = None
     warnings: tuple[str, ...] = ()
+    idle: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ class ReadContext:
         project: and ``pipeline``: who reads.
         trial: nothing will be published, so nothing may be left in the source either.
         lookup: values that the target has of a column, by keys, all as text; for changes that leave values out.
+        given_up: the position that a full refresh leaves behind, whose resources in the source are the run's own.
     """
 
     root: Path
@@ -140,6 +143,7 @@ class ReadContext:
     lookup: Callable[[Sequence[str], Sequence[tuple[str, ...]], str], Mapping[tuple[str, ...], str | None]] | None = (
         None
     )
+    given_up: Mapping[str, Any] | None = None
 
 
 class Source(Protocol):

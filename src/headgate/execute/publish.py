@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from headgate.core.contracts import Store
+from headgate.core.contracts import Source, Store
 from headgate.core.errors import Code, FatalError
 from headgate.core.events import Emitter, Step
 from headgate.core.ledger import Claim, LedgerRecord, QuarantineEntry, Watermark
+from headgate.core.models import ReadOptions
 from headgate.core.runs import Status, TableCommit
 from headgate.execute.context import Run
 from headgate.execute.receipts import receipt
@@ -107,6 +109,16 @@ def acknowledge(run: Run, stage: Acknowledge) -> None:
                 run.workspace.source(run.pipeline.source_endpoint(index)).acknowledge(read, run.positions[index])
 
 
+def keep_position(run: Run, position: Mapping[str, Any]) -> None:
+    """Store how far the first source was read though it had nothing new, and tell it. The run holds the lock."""
+    read, source = run.pipeline.sources[0], run.workspace.source(run.pipeline.source_endpoint(0))
+    mark = _watermark(run, read, source, position)
+    with run.emitter.during(Step.RECORD, what="watermark"):
+        run.authority.set_watermark(run.key, mark, mark.source)
+    with run.emitter.during(Step.ACKNOWLEDGE):
+        source.acknowledge(read, position)
+
+
 def clean(run: Run, stage: Clean) -> None:
     """Nothing of a published run stays behind but what it published."""
     with run.emitter.during(Step.CLEAN, what="run"):
@@ -138,11 +150,14 @@ def _watermarks(run: Run) -> tuple[Watermark, ...]:
             continue
         read = run.pipeline.sources[index]
         source = run.workspace.source(run.pipeline.source_endpoint(index))
-        name, fingerprint = source.identity(read)
-        column = read.incremental.column if read.incremental else "lsn" if read.mode == "cdc" else None
-        value: Any = position.get("value")
-        found.append(Watermark(name, fingerprint, position, column, value, run.run_id))
+        found.append(_watermark(run, read, source, position))
     return tuple(found)
+
+
+def _watermark(run: Run, read: ReadOptions, source: Source, position: Mapping[str, Any]) -> Watermark:
+    name, fingerprint = source.identity(read)
+    column = read.incremental.column if read.incremental else "lsn" if read.mode == "cdc" else None
+    return Watermark(name, fingerprint, position, column, position.get("value"), run.run_id)
 
 
 def _record(run: Run, store: str, entries: tuple[QuarantineEntry, ...]) -> LedgerRecord:

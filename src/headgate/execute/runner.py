@@ -7,6 +7,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 
 from headgate.config.models import Pipeline
@@ -183,8 +184,12 @@ def _prepare(run: Run, finished: Receipt | None) -> Receipt | None:
         return None
     with run.emitter.during(Step.PROBE) as outcome:
         run.window = _probe(run)
-        outcome["new"] = run.window is not None
-    if run.window is None:
+        outcome["new"] = run.window is not None and not run.window.idle
+    if run.window is not None and run.window.idle and run.request.publish:
+        from headgate.execute.publish import keep_position
+
+        keep_position(run, run.window.high)
+    if run.window is None or run.window.idle:
         return _skipped(run, "nothing new")
     run.warnings += run.window.warnings
     if run.window.identity is None and finished is not None and not run.request.force:
@@ -197,7 +202,10 @@ def _probe(run: Run) -> Window | None:
     read = run.pipeline.sources[0]
     source = run.workspace.source(run.pipeline.source_endpoint(0))
     since = None
-    if not run.request.full_refresh and not run.request.trial:  # a trial reads from the start
+    if run.request.full_refresh:
+        mark = run.state.watermarks.get(source.identity(read)[0])
+        run.context = replace(run.context, given_up=mark.position if mark else None)
+    elif not run.request.trial:  # a trial reads from the start
         since = position(source, read, state_to_read(run).watermarks)
     return source.probe(read, run.context, since)
 

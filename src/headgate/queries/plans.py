@@ -62,7 +62,7 @@ def _plan(workspace: Workspace, name: str, interval: Interval | None, variables:
     source = workspace.source(pipeline.source_endpoint(0))
     read = pipeline.sources[0]
     window = source.probe(read, context, position(source, read, state.watermarks))
-    nothing = Window(None, note="nothing new since the last run") if window is None else window
+    nothing = Window(None, note="nothing new since the last run") if window is None or window.idle else window
     return gather(workspace, pipeline, context, state, window=nothing).plan
 
 

@@ -18,12 +18,19 @@ _REFUSED_LOGIN = re.compile(
 _TLS = re.compile(r"SSL|certificate|TLS", re.IGNORECASE)
 _WRONG_SETTING = re.compile(r"invalid value for parameter|unrecognized configuration parameter", re.IGNORECASE)
 _NO_DATABASE = re.compile(r"database .* does not exist", re.IGNORECASE)
+_NO_REPLICATION = re.compile(r"WAL ?sender|replication role|use replication slots", re.IGNORECASE)
 _COLUMN = re.compile(r"COPY .*?, line (\d+), column (.+?)(?:: |$)", re.MULTILINE)
 
 
 def explain_connecting(error: Exception, where: str) -> HeadgateError:
     """The error for a session that could not be opened. Servers tell the reason in words only."""
     text = _first_line(str(error))
+    if "max_wal_senders" in text:
+        return RetriableError(
+            Code.CONNECTION_FAILED, text, operation="connect", object=where, hint="raise max_wal_senders of the server"
+        )
+    if _NO_REPLICATION.search(text):
+        return FatalError(Code.AUTHENTICATION_FAILED, text, operation="connect", object=where, hint=_REPLICATE)
     if _REFUSED_LOGIN.search(text):
         return FatalError(
             Code.AUTHENTICATION_FAILED,
@@ -101,12 +108,15 @@ def explain(
         kind, found, hint = _unstated(error, text)
     elif state == "23505":
         kind, found, hint = _unique(error)
+    elif state == "42501" and _NO_REPLICATION.search(text):
+        kind, found, hint = FatalError, Code.AUTHENTICATION_FAILED, _REPLICATE
     elif state in _STATES:
         kind, found, hint = _STATES[state]
     elif state[:2] in {"08", "57"}:
         kind, found, hint = RetriableError, Code.CONNECTION_FAILED, "the server went away; try again"
     else:
-        kind, found, hint = FatalError, None, _server_hint(error)
+        kind, found, hint = FatalError, None, ""
+    hint = hint or _server_hint(error)
     return kind(found or code, _named(error, row) + text, operation=operation, object=object, hint=hint)
 
 
@@ -114,6 +124,9 @@ Verdict = tuple[type[HeadgateError], Code | None, str]
 
 _IN_THE_WAY = "another session was in the way; nothing was published"
 _NO_NUL = "PostgreSQL holds no NUL in text: replace(column, chr(0), '') first, or hold such rows back with a rule"
+_REPLICATE = (
+    "ALTER ROLE … REPLICATION for the connection's role; services have a role to grant, such as rds_replication"
+)
 _SHORT = "the server is short of resources; try again later"
 _STATES: dict[str, Verdict] = {
     "40001": (RetriableError, Code.CONFLICT, _IN_THE_WAY),
@@ -124,7 +137,7 @@ _STATES: dict[str, Verdict] = {
     "53100": (FatalError, Code.DISK_FULL, "free space on the database server"),
     "53200": (RetriableError, Code.CONNECTION_FAILED, _SHORT),
     "53300": (RetriableError, Code.CONNECTION_FAILED, _SHORT),
-    "53400": (RetriableError, Code.CONNECTION_FAILED, _SHORT),
+    "53400": (RetriableError, None, ""),
     "28000": (FatalError, Code.AUTHENTICATION_FAILED, "check username and password"),
     "28P01": (FatalError, Code.AUTHENTICATION_FAILED, "check username and password"),
     "42501": (FatalError, None, "grant the connection's role what it needs, or use another role"),

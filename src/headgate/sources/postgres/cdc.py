@@ -12,24 +12,35 @@ from contextlib import contextmanager
 from typing import Any
 
 from headgate.core.contracts import Scan, SourceSchema, Window
-from headgate.core.errors import Code, FatalError
-from headgate.io.postgres import Connection, slots
+from headgate.io.postgres import Connection, changes, slots
 from headgate.io.postgres.changed_rows import CHANGE, ORDER, ChangedRows
+from headgate.io.postgres.followed import Followed, followed, publish, version_of
 from headgate.io.postgres.pgoutput import Decoder
 from headgate.io.postgres.reading import Snapshot, select_list, source_schema
 from headgate.io.postgres.types import ReadColumn, read_column
+from headgate.sources.postgres import continuity
+from headgate.sources.postgres.followable import (
+    check_publication,
+    check_read,
+    check_table,
+    own_slot,
+    prepared,
+)
 from headgate.sources.postgres.subject import Subject
 from headgate.sources.postgres.waiting import Waiting
 
 _SOON = 0.1
 """Seconds after which a run gets ready beside a server that still looks."""
 MEGABYTE = 1_000_000
+OTHERS = 16 * 2**20
+"""Bytes of log, a file of it, that may wait though they tell nothing of the table; then the position moves on."""
 
 
 def names(subject: Subject) -> tuple[str, str]:
     """Slot and publication: those that are configured, or one of each for this pipeline and table."""
     options = subject.read.cdc
-    own = slots.slot_name((subject.context.project, subject.context.pipeline, subject.name))
+    parts = (subject.context.project, subject.context.pipeline, subject.name)
+    own = slots.slot_name(parts, subject.statements.connection.info.dbname)
     return (options.slot if options and options.slot else own), (
         options.publication if options and options.publication else own
     )
@@ -40,30 +51,55 @@ def schema(subject: Subject) -> SourceSchema:
     return source_schema(_reads(subject), _keys(subject))
 
 
-def probe(subject: Subject, since: Mapping[str, Any] | None) -> tuple[Window | None, Waiting | None]:
-    """Everything, the first time; then the changes up to where the log is now, which wait to be read."""
-    _check(subject)
+def probe(
+    subject: Subject, since: Mapping[str, Any] | None, made: set[tuple[str, ...]]
+) -> tuple[Window | None, Waiting | None]:
+    """Everything, the first time; then the changes up to where the log is now, which wait to be read.
+
+    Looking moves the slot nowhere but to the position: that it is never ahead of it is how lost changes are found.
+    ``made``: slots that earlier attempts of this process made.
+    """
+    check_read(subject)
     slot, publication = names(subject)
+    facts = facts_of(subject, publication)
+    check_table(subject, facts)
     if since is None:
-        slots.find(subject.statements, slot)
+        if not subject.context.trial:
+            own_slot(subject, slot, made=_made(subject, slot, made))
+            prepared(subject, publication, facts)
         return Window(None, note=f"everything in one snapshot; changes after it wait in the slot {slot}"), None
-    low = _position(since, subject)
-    found = slots.need(subject.statements, slot)
+    moment = changes.now(subject.statements)
+    high = slots.number(str(subject.statements.value("SELECT pg_current_wal_flush_lsn()::text")))
+    continuity.check(subject, since, facts, moment, slot, high)
+    check_publication(subject, publication, facts)
+    continuity.same_publication(subject, since, facts)
+    low = int(since["lsn"])
+    found = slots.need(subject.statements, slot, low)
     if found.confirmed < low:
         slots.advance(subject.connection, slot, low)  # it was committed, and the server was not told
-    high = slots.number(str(subject.statements.value("SELECT pg_current_wal_flush_lsn()::text")))
     if high <= low:
         return None, None
-    waiting = Waiting(subject.connection, slot, publication, high, subject.name)
+    waiting = Waiting(subject.connection, slot, publication, high, facts.oid, subject.name)
     with _ready_beside(subject):
         rows = waiting.count()
-    if not rows:
+    position = continuity.position(subject, facts, moment, slot, high)
+    identity = {"slot": slot, "lsn": [low, high]}
+    if not rows and not waiting.emptied:
         waiting.close()
-        slots.advance(subject.connection, slot, high)  # what others did to other tables need not be kept
-        return None, None
+        if high - low < OTHERS:
+            return None, None
+        note = f"nothing new; the slot {slot} holds {(high - low) / MEGABYTE:.0f} MB of other tables back"
+        return Window(identity, since, position, note, idle=True), None
     behind = found.behind / MEGABYTE
     note = f"{rows} changes up to {slots.text(high)}; the slot {slot} ({found.status}) holds {behind:.0f} MB back"
-    return Window({"slot": slot, "lsn": [low, high]}, since, {"lsn": high, "slot": slot}, note), waiting
+    return Window(identity, since, position, note), waiting
+
+
+def facts_of(subject: Subject, publication: str) -> Followed:
+    """What the catalogue says of the table and its publication, in the probe's snapshot."""
+    assert subject.relation is not None, "checked before"
+    statements = subject.statements
+    return followed(statements.query, subject.relation, publication, version_of(statements))
 
 
 @contextmanager
@@ -78,10 +114,12 @@ def _ready_beside(subject: Subject) -> Iterator[None]:
         timer.cancel()
 
 
-def scan(subject: Subject, window: Window, batch_rows: int, waiting: Waiting | None) -> Scan:
-    """``waiting``: what the probe of this window left open."""
+def scan(
+    subject: Subject, window: Window, batch_rows: int, waiting: Waiting | None, made: set[tuple[str, ...]]
+) -> Scan:
+    """``waiting``: what the probe of this window left open; ``made``: slots that this process made."""
     if window.since is None:
-        return _snapshot(subject, batch_rows)
+        return _snapshot(subject, batch_rows, made)
     return _changes(subject, window, waiting)
 
 
@@ -94,8 +132,8 @@ def acknowledge(connection: Connection, position: Mapping[str, Any]) -> None:
 # ------------------------------------------------------------------------------------------------------ snapshot
 
 
-def _snapshot(subject: Subject, batch_rows: int) -> Scan:
-    """All rows, as they were exactly where the slot begins."""
+def _snapshot(subject: Subject, batch_rows: int, made: set[tuple[str, ...]]) -> Scan:
+    """All rows that the publication has, as they were exactly where the slot begins."""
     found = schema(subject)
     select = f"SELECT {select_list(_reads(subject))} FROM {subject.source}"
     if subject.context.trial:
@@ -103,12 +141,23 @@ def _snapshot(subject: Subject, batch_rows: int) -> Scan:
         return Scan(found, snapshot.stream(select, found.raw, batch_rows), close=snapshot.close, cancel=snapshot.cancel)
     slot, publication = names(subject)
     assert subject.relation is not None
-    slots.publish(subject.connection, publication, subject.relation.quoted)
+    check_read(subject)
+    own_slot(subject, slot, made=_made(subject, slot, made))
+    before = facts_of(subject, publication)
+    if not prepared(subject, publication, before):
+        publish(subject.connection, publication, subject.relation, anew=before.publication is not None)
+    made.add(_place(subject, slot))
+    moment, version = changes.now(subject.statements), version_of(subject.statements)
     with slots.created(subject.connection, slot) as (lsn, exported):
         snapshot = Snapshot(subject.connection, subject.name, exported)
-    position = {"lsn": lsn, "slot": slot, "value": slots.text(lsn)}
     try:
-        batches = snapshot.stream(select, found.raw, batch_rows)
+        facts = followed(snapshot.rows, subject.relation, publication, version)
+        check_table(subject, facts)
+        check_publication(subject, publication, facts)
+        position = continuity.position(subject, facts, moment, slot, lsn)
+        assert facts.publication is not None, "checked just now"
+        filtered = f" WHERE {facts.publication.condition}" if facts.publication.condition else ""
+        batches = snapshot.stream(select + filtered, found.raw, batch_rows)
     except BaseException:
         snapshot.close()
         raise
@@ -122,14 +171,14 @@ def _changes(subject: Subject, window: Window, waiting: Waiting | None) -> Scan:
     import pyarrow as pa
 
     slot, publication = names(subject)
-    low, high = int((window.since or {})["lsn"]), int(window.high["lsn"])
-    if waiting is None or waiting.key != (slot, publication, high, subject.name):
-        waiting = Waiting(subject.connection, slot, publication, high, subject.name)
+    low, high, oid = int((window.since or {})["lsn"]), int(window.high["lsn"]), int(window.high["table"])
+    if waiting is None or waiting.key != (slot, publication, high, oid):
+        waiting = Waiting(subject.connection, slot, publication, high, oid, subject.name)
         waiting.count()
     opened = [waiting]
 
     def again() -> tuple[Decoder, Iterator[bytes]]:
-        more = Waiting(subject.connection, slot, publication, high, subject.name)
+        more = Waiting(subject.connection, slot, publication, high, oid, subject.name)
         opened.append(more)
         more.count()
         return Decoder(low), more.messages()
@@ -144,7 +193,7 @@ def _changes(subject: Subject, window: Window, waiting: Waiting | None) -> Scan:
 
     def position() -> Mapping[str, Any]:
         lsn = max(high, decoder.end)
-        return {"lsn": lsn, "slot": slot, "value": slots.text(lsn)}
+        return {**window.high, "lsn": lsn, "value": slots.text(lsn)}
 
     reader = pa.RecordBatchReader.from_batches(rows.schema(), rows.batches(decoder, waiting.messages()))
     return Scan(schema(subject), reader, position=position, close=close, whole=bool(waiting.emptied))
@@ -167,46 +216,10 @@ def _keys(subject: Subject) -> tuple[str, ...]:
     return subject.keys()
 
 
-def _position(since: Mapping[str, Any], subject: Subject) -> int:
-    if "lsn" not in since:
-        raise FatalError(
-            Code.STATE_INVALID,
-            "the stored position is none in the write-ahead log: it was set by hand, or by another mode",
-            operation="probe",
-            object=subject.name,
-            hint="begin anew with: headgate run --full-refresh",
-        )
-    return int(since["lsn"])
+def _place(subject: Subject, slot: str) -> tuple[str, ...]:
+    return (slot, subject.context.pipeline, subject.name)
 
 
-def _check(subject: Subject) -> None:
-    """Refuse what cannot be followed exactly."""
-    if subject.context.interval is not None:
-        raise _refused(subject, "changes have a place in the log and no time", "leave --date, --start and --end out")
-    if subject.relation is None or subject.relation.kind not in {"r", "p"}:
-        raise _refused(subject, "changes are those of a table", "name a table, not a view or a query")
-    if subject.read.where is not None:
-        raise _refused(
-            subject,
-            "a condition would miss rows that an update brings under it or takes from it",
-            "filter where the target is read, or make a publication with a row filter and name it: cdc.publication",
-        )
-    keys = subject.keys()
-    if not keys:
-        raise _refused(subject, "the table has no primary key, so its rows cannot be told apart", "add one")
-    chosen = subject.read.columns
-    if chosen is not None and not set(keys) <= set(chosen):
-        raise _refused(subject, "columns: leaves out a column of the primary key", f"add {', '.join(keys)}")
-    identity = subject.statements.value(
-        "SELECT relreplident::text FROM pg_catalog.pg_class WHERE oid = ?", (subject.relation.oid,)
-    )
-    if identity not in {"d", "f"}:
-        raise _refused(
-            subject,
-            "the table's replica identity is not its primary key",
-            f"ALTER TABLE {subject.relation.quoted} REPLICA IDENTITY DEFAULT",
-        )
-
-
-def _refused(subject: Subject, why: str, hint: str) -> FatalError:
-    return FatalError(Code.UNSUPPORTED, why, operation="probe", object=subject.name, hint=hint)
+def _made(subject: Subject, slot: str, made: set[tuple[str, ...]]) -> bool:
+    """Whether the slot is this pipeline's: an earlier attempt made it, or the position that is given up is in it."""
+    return _place(subject, slot) in made or (subject.context.given_up or {}).get("slot") == slot

@@ -38,6 +38,7 @@ class PostgresSource:
         self._connection = connection
         self._session: psycopg.Connection[Any] | None = None
         self._waiting: Waiting | None = None
+        self._made: set[tuple[str, ...]] = set()
 
     def test(self) -> str:
         version = self._statements("test").value("SELECT current_setting('server_version')")
@@ -87,7 +88,7 @@ class PostgresSource:
                 )
             if read.mode == "cdc":
                 self._forget()
-                window, self._waiting = cdc.probe(subject, since)
+                window, self._waiting = cdc.probe(subject, since, self._made)
                 return window
             if context.interval is not None:
                 return windows.interval_window(subject, since)
@@ -105,7 +106,7 @@ class PostgresSource:
         subject = Subject(self._statements("scan"), read, context, self._connection)
         if read.mode == "cdc":
             waiting, self._waiting = self._waiting, None  # the scan ends it
-            return cdc.scan(subject, window, read.batch_size or context.batch_size, waiting)
+            return cdc.scan(subject, window, read.batch_size or context.batch_size, waiting, self._made)
         columns = subject.columns()
         schema = source_schema(columns, subject.keys())
         size = read.batch_size or context.batch_size
