@@ -72,7 +72,7 @@ def failed(error: BaseException, operation: str = "transform", object_: str = ""
             text,
             operation=operation,
             object=object_,
-            hint="raise the memory limit, or lower the number of threads",
+            hint="raise the memory limit, or lower the number of threads: defaults: {memory: 1GB, threads: 2}",
         )
     hint = ""
     if "overflow in" in lowered or "type int128" in lowered:

@@ -15,6 +15,7 @@ from headgate.execute.context import Run
 from headgate.execute.fetch import fetch
 from headgate.execute.gather import Relation
 from headgate.execute.held import HeldRows, held_batches
+from headgate.execute.limits import limits
 from headgate.execute.lookups import context_with_lookup
 from headgate.execute.mending import HELD, check_whole
 from headgate.execute.move import move
@@ -42,8 +43,6 @@ from headgate.plan.stages import (
 from headgate.sql.literals import quote_name
 
 FULL = Window(None)
-CHANGES_MEMORY = 128 * 1024**2
-"""What the engine may take where it keeps the last change of each key: all waits for the last message anyway."""
 
 
 @dataclass
@@ -255,10 +254,9 @@ class Interpreter:
     def _open_session(self, paths: Sequence[str]) -> None:
         run = self.run
         run.workdir.mkdir(parents=True, exist_ok=True)
-        defaults = run.workspace.project.defaults
-        memory = defaults.memory or (CHANGES_MEMORY if run.pipeline.sources[0].mode == "cdc" else None)
+        memory, threads = limits(run, len(self.main[1].schema.raw) if self.main else 0)
         run.session = run.workspace.engine().session(
-            run.workdir / "engine", memory=memory, threads=defaults.threads, paths=paths
+            run.workdir / "engine", memory=memory, threads=threads, paths=paths
         )
 
     def _side_files(self) -> list[OpenScan]:

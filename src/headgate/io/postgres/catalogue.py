@@ -83,7 +83,7 @@ def need(statements: Statements, table: str, operation: str) -> Relation:
             f'there is no table "{table}"',
             operation=operation,
             object=table,
-            hint=nearest(table, tables(statements)),
+            hint=nearest(table, tables(statements)) or "check the name, the schema, and what the role may see",
         )
     return found
 

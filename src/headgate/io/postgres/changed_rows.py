@@ -195,6 +195,16 @@ class ChangedRows:
             for column in self._columns
             if column.name in there and table.types[there[column.name]] != column.oid and column.oid in NAMES
         ]
+        told = {table.columns[number] for number in table.keys}
+        if table.keys and not told >= set(self._keys):
+            raise FatalError(
+                Code.SCHEMA_MISMATCH,
+                "while changes were waiting, the log did not tell the primary key of rows that were updated or deleted:"
+                " another index was the replica identity",
+                operation="scan",
+                object=self._table,
+                hint="begin anew with: headgate run --full-refresh",
+            )
         if changed or (missing and unknown):
             what = f'column "{changed[0]}" changed its type' if changed else f'column "{missing[0]}" is not in it'
             raise FatalError(

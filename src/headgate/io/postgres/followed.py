@@ -56,7 +56,9 @@ class Followed:
         filled: names of columns that rows may have got without being told of: by a default, or as they are generated.
         generated: name of each generated column → s, if it is stored, or v.
         identity: ``pg_class.relreplident``: what the log tells of a row's old values.
-        parts: oid of each partition → where its rows are stored: other once they were truncated or rewritten.
+        persistent: ``pg_class.relpersistence``: p for tables whose changes are in the log.
+        parts: oid of each partition → [where its rows are stored, the transaction that said so]: the former is another
+            once they were truncated or rewritten.
         attached: oids of partitions that were tables of their own before.
         children: whether other tables inherit from it.
         secured: whether row security hides rows from this role, which the log does not.
@@ -69,7 +71,8 @@ class Followed:
     filled: frozenset[str]
     generated: Mapping[str, str]
     identity: str
-    parts: Mapping[str, int]
+    persistent: bool
+    parts: Mapping[str, list[int]]
     attached: frozenset[str]
     children: bool
     secured: bool
@@ -87,6 +90,7 @@ def followed(query: Query, relation: Relation, publication: str, version: int) -
         frozenset(found["filled"] or ()),
         found["generated"] or {},
         found["identity"],
+        found["persistent"],
         found["parts"] or {},
         frozenset(found["attached"] or ()),
         found["children"],
@@ -163,8 +167,8 @@ def _statement(relation: Relation, publication: str, version: int) -> str:
         " AND (a.atthasdef OR a.atthasmissing OR a.attidentity <> '')),"
         " 'generated', (SELECT json_object_agg(a.attname, a.attgenerated) FROM pg_catalog.pg_attribute a"
         f" WHERE a.attrelid = {oid} AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated <> ''),"
-        " 'width', c.relnatts, 'identity', c.relreplident,"
-        " 'parts', (SELECT json_object_agg(l.oid, l.relfilenode::bigint)"
+        " 'width', c.relnatts, 'identity', c.relreplident, 'persistent', c.relpersistence = 'p',"
+        " 'parts', (SELECT json_object_agg(l.oid, json_build_array(l.relfilenode::bigint, l.xmin::text::bigint))"
         f" FROM pg_catalog.pg_partition_tree({oid}::regclass) t JOIN pg_catalog.pg_class l ON l.oid = t.relid"
         f" WHERE t.relid <> {oid}),"
         # the columns that every table has are as old as the table; a place among partitions may be younger

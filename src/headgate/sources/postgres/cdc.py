@@ -82,6 +82,11 @@ def probe(
     waiting = Waiting(subject.connection, slot, publication, high, facts.oid, subject.name)
     with _ready_beside(subject):
         rows = waiting.count()
+    try:
+        continuity.same_parts(subject, since, facts, waiting.emptied_by)
+    except BaseException:
+        waiting.close()
+        raise
     position = continuity.position(subject, facts, moment, slot, high)
     identity = {"slot": slot, "lsn": [low, high]}
     if not rows and not waiting.emptied:

@@ -72,7 +72,21 @@ def check(subject: Subject, since: Mapping[str, Any], facts: Followed, moment: M
         raise _broken(subject, f"the primary key was ({was}) at the last run and is ({now}) now")
     for why in _columns(subject, since["columns"], since["width"], facts):
         raise _broken(subject, f"the log does not tell what the rows have: {why}", Code.SCHEMA_MISMATCH)
-    for why in _parts(since["parts"], facts):
+
+
+def same_parts(subject: Subject, since: Mapping[str, Any], facts: Followed, emptied: frozenset[int]) -> None:
+    """Refuse rows that came or went with a partition.
+
+    Args:
+        subject: what is read.
+        since: the position.
+        facts: the table as it is now.
+        emptied: the transactions that truncated the table as a whole, which the log tells.
+
+    Raises:
+        FatalError: STATE_INVALID.
+    """
+    for why in _parts(since["parts"], facts, emptied):
         raise _broken(subject, f"the log does not tell of the rows of a partition: {why}")
 
 
@@ -143,11 +157,13 @@ def _keeps(oid: int, before: int, now: int) -> bool:
     return False
 
 
-def _parts(before: Mapping[str, int], facts: Followed) -> Iterator[str]:
-    for part, file in before.items():
+def _parts(before: Mapping[str, list[int]], facts: Followed, emptied: frozenset[int]) -> Iterator[str]:
+    for part, (file, _) in before.items():
         if part not in facts.parts:
             yield "one was dropped or detached"
-        elif facts.parts[part] != file:
+            continue
+        now, transaction = facts.parts[part]
+        if now != file and transaction not in emptied:
             yield "one was truncated, or written anew by VACUUM FULL or CLUSTER"
     for part in facts.parts:
         if part not in before and part in facts.attached:

@@ -43,6 +43,12 @@ def check_table(subject: Subject, facts: Followed) -> None:
             f"the table's replica identity is {IDENTITIES[facts.identity]}, not its primary key",
             f"ALTER TABLE {subject.relation.quoted} REPLICA IDENTITY DEFAULT",
         )
+    if not facts.persistent:
+        raise _refused(
+            subject,
+            "the table is unlogged or temporary: its changes are in no log",
+            f"ALTER TABLE {subject.relation.quoted} SET LOGGED",
+        )
     if facts.children:
         raise _refused(
             subject,
