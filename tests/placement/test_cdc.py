@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
 import threading
-import time
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -92,46 +86,6 @@ def test_writers_beside_the_runs_lose_nothing(followed: Followed) -> None:
             writer.join()
     followed.run()
     assert followed.same()
-
-
-BOUND = 500_000
-"""Kilobytes that a run may take, whatever the size of a transaction, where the engine may take a quarter of it."""
-
-
-def test_a_large_transaction_takes_little_memory(followed: Followed) -> None:
-    assert changed_at_once(followed, 60_000) < BOUND
-
-
-@pytest.mark.long
-@pytest.mark.timeout(1800)
-def test_a_transaction_of_a_million_changes_takes_no_more(followed: Followed) -> None:
-    assert changed_at_once(followed, 1_000_000) < BOUND
-
-
-def changed_at_once(movers: Followed, rows: int) -> int:
-    """One transaction inserts rows with large values and changes them all; the peak memory of the run, in kilobytes."""
-    movers.run()
-    with psycopg.connect(movers.source) as session:
-        session.execute(
-            f"INSERT INTO t SELECT g, repeat('x', 100) || g, g FROM generate_series(1000, {999 + rows // 2}) g"
-        )
-        session.execute("UPDATE t SET n = n + 1 WHERE id >= 1000")
-    program = "import sys; from headgate.cli.main import main; sys.argv = ['headgate', *sys.argv[1:]]; main()"
-    run = subprocess.Popen(  # noqa: S603 - our own program
-        [sys.executable, "-c", program, "-C", str(movers.root), "run", "load", "--quiet"],
-        env=os.environ | {"HEADGATE__DEFAULTS__MEMORY": "128MB"},
-    )
-    peak = 0
-    while run.poll() is None:  # what the kernel says of a child that ended holds its parent's memory too
-        found = PEAK.search(Path(f"/proc/{run.pid}/status").read_text())
-        peak = max(peak, int(found[1]) if found else 0)
-        time.sleep(0.02)
-    assert run.returncode == 0
-    assert movers.same()
-    return peak
-
-
-PEAK = re.compile(r"VmHWM:\s+(\d+) kB")
 
 
 def test_an_emptied_table_empties_the_target(followed: Followed) -> None:
