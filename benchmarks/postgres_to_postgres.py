@@ -8,6 +8,7 @@ so most of the time is the server's.
 
 from __future__ import annotations
 
+import os
 import shutil
 import statistics
 import subprocess
@@ -109,9 +110,13 @@ def seed(host: str, csv: Path) -> None:
 
 
 def empty_target(host: str, like: str = "template0") -> None:
-    """The target database, as new: no table (or those of ``like``), no ledger, nothing left to write back."""
-    again = f"CREATE DATABASE target TEMPLATE {like}"
+    """The target database, as new: no table (or those of ``like``), no ledger, nothing left to write back.
+
+    Files are copied: by way of the log, what the source is read from would leave the server's buffers.
+    """
+    again = f"CREATE DATABASE target TEMPLATE {like} STRATEGY FILE_COPY"
     execute(url(host, "postgres"), "DROP DATABASE target WITH (FORCE)", again, "CHECKPOINT")
+    os.sync()
 
 
 def limit(host: str, first: psutil.Process, seconds: list[float], *, changed: bool = False) -> Cost:
