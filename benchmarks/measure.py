@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / ".cache" / "bench"
 HEADGATE = str(Path(sys.executable).with_name("headgate"))
 _SAMPLE_SECONDS = 0.02
+_SAMPLES_A_LOOK = 10
+"""Samples between two looks for new processes of the tree."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +80,17 @@ def _watch(pid: int, peak: list[int]) -> None:
         root = psutil.Process(pid)
     except psutil.NoSuchProcess:
         return
-    while root.is_running() and root.status() != psutil.STATUS_ZOMBIE:
+    tree = [root]
+    for sample in count():
+        if not root.is_running() or root.status() == psutil.STATUS_ZOMBIE:
+            return
+        if sample % _SAMPLES_A_LOOK == 0:  # it looks at all processes of the machine
+            with suppress(psutil.NoSuchProcess):
+                tree = [root, *root.children(recursive=True)]
         total = 0
-        with suppress(psutil.NoSuchProcess):
-            for process in (root, *root.children(recursive=True)):
-                with suppress(psutil.NoSuchProcess):
-                    total += process.memory_info().rss
+        for process in tree:
+            with suppress(psutil.NoSuchProcess):
+                total += process.memory_info().rss
         peak[0] = max(peak[0], total)
         time.sleep(_SAMPLE_SECONDS)
 
