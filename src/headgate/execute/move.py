@@ -21,8 +21,8 @@ _log = logging.getLogger("headgate.move")
 ROWS_AT_FAULT = (Code.EXTRACTION_FAILED, Code.LOAD_EXECUTION_FAILED, Code.TRANSFORMATION_FAILED, Code.UNSUPPORTED)
 
 
-_PIECES = 8
-"""Pieces that wait between the servers, so that neither waits for the other's every pause."""
+_PIECES = 32
+"""Pieces that wait between the servers, so that neither waits for the other's every pause; some 8 MB."""
 
 
 class _Undecided(Exception):  # noqa: N818 - no error: the engine does it

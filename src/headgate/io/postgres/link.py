@@ -9,6 +9,7 @@ import os
 import select
 import socket
 import struct
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -23,6 +24,9 @@ HEADER = struct.Struct(">I")
 _MESSAGE = struct.Struct(">BI")
 """What a message begins with: its kind, and its length without the kind."""
 _ROOM = PIECE + 64 * 1024
+_PAUSE = 0.0001
+"""Seconds in which more rows gather before they are read: a server sends eight kilobytes at a time, and to be woken for
+each costs more than to read it."""
 _READY, _ERROR = ord("Z"), ord("E")
 _BESIDE = frozenset(b"NSA")  # notices, settings, notifications: at any time
 
@@ -103,7 +107,7 @@ class Link:
             if end < PIECE:
                 if size == len(buffer):
                     break
-                size += self._receive(memoryview(buffer)[size:])
+                size += self._receive(memoryview(buffer)[size:], _PAUSE)
         self._rest = bytes(memoryview(buffer)[end:size])
         return memoryview(buffer)[:end]
 
@@ -179,13 +183,14 @@ class Link:
         buffer = bytearray(8192)
         return bytes(buffer[: self._receive(memoryview(buffer))])
 
-    def _receive(self, into: memoryview) -> int:
-        """Wait for bytes; how many came."""
+    def _receive(self, into: memoryview, pause: float = 0) -> int:
+        """Wait for bytes, and for some more; how many came."""
         while True:
             try:
                 received = self._socket.recv_into(into)
             except BlockingIOError:
                 select.select([self._socket], [], [])
+                time.sleep(pause)
                 continue
             except OSError as error:
                 self._hung_up(error)
