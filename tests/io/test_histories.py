@@ -26,6 +26,7 @@ from headgate.io import merging, rewriting
 from headgate.io.merging import Counts
 from headgate.sql import merges
 from headgate.sql.dialects import MYSQL, STANDARD, Standard
+from headgate.sql.literals import quote_text
 from headgate.testing.histories import OPEN, Change, Version, loaded
 from headgate.testing.store_modes import HISTORY, changes_table, day, number_of, versioned
 
@@ -100,21 +101,57 @@ def in_files(
     with engine.cursor() as connection:  # with tables of its own
         connection.register("kept", kept)
         connection.register("staged", changes_table(changes))
-        rewriting.give(connection, LOAD, LOAD.columns, "kept", "staged", COLUMNS)
+        rewriting.give(connection, LOAD, LOAD.columns, "kept", COLUMNS, "staged")
         done = rewriting.work_out(connection, LOAD, COLUMNS)
         listed = ", ".join(COLUMNS)
         stays = f"SELECT {listed} FROM {rewriting.KEPT} AS o WHERE NOT coalesce({done.gone}, FALSE)"
-        rows = [*connection.execute(stays).fetchall(), *connection.execute(done.fresh).fetchall()]
+        rows = [*connection.execute(stays).fetchall(), *connection.execute(done.coming()).fetchall()]
     assert len(rows) == len(history) + done.growth
     return done.counts, [version_of(row) for row in rows]
 
 
-@pytest.fixture(params=["sqlite", "files", "postgres", pytest.param("mysql", marks=pytest.mark.long)])
+def in_place(
+    engine: duckdb.DuckDBPyConnection, history: list[Version], changes: Sequence[Change]
+) -> tuple[Counts, list[Version]]:
+    """As for Parquet files of which those that can be are changed where they are, each key's versions in two files."""
+    held: dict[str, list[list[Any]]] = {}
+    placed = []
+    for version in history:
+        file = held.setdefault(f"{version.key}'{version.since % 2}", [])
+        placed.append([*row_of(version), f"{version.key}'{version.since % 2}", len(file)])
+        file.append(list(row_of(version)))
+    names = [*COLUMNS, rewriting.FILE, rewriting.ROW]
+    schema = LOAD.columns.append(pa.field(rewriting.FILE, pa.string())).append(pa.field(rewriting.ROW, pa.int64()))
+    kept = pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in placed], schema)
+    with engine.cursor() as connection:
+        connection.register("kept", kept)
+        connection.register("staged", changes_table(changes))
+        rewriting.give(connection, LOAD, LOAD.columns, "kept", {*COLUMNS, rewriting.ROW}, "staged")
+        done = rewriting.work_out(connection, LOAD, COLUMNS)
+        assert done.amended is not None
+        listed = ", ".join(COLUMNS)
+        rows: list[Sequence[Any]] = [*connection.execute(done.coming(done.amended.files)).fetchall()]
+        for path, mine in held.items():
+            if path in done.amended.files:
+                found = connection.execute(done.amended.of(path)).fetchall()
+                assert len(found) == done.amended.files[path] == done.affected[path]
+                for number, *values in found:
+                    for column, value in zip(done.amended.columns, values, strict=True):
+                        mine[number][COLUMNS.index(column)] = value
+                rows += mine
+            else:
+                stays = f"SELECT {listed} FROM {rewriting.KEPT} AS o WHERE NOT coalesce({done.gone}, FALSE)"
+                rows += connection.execute(f"{stays} AND o.{rewriting.FILE} = {quote_text(path)}").fetchall()
+    assert len(rows) == len(history) + done.growth
+    return done.counts, [version_of(row) for row in rows]
+
+
+@pytest.fixture(params=["sqlite", "files", "files in place", "postgres", pytest.param("mysql", marks=pytest.mark.long)])
 def apply(request: pytest.FixtureRequest) -> Iterator[Apply]:
     match request.param:
-        case "files":
+        case "files" | "files in place":
             with duckdb.connect(config={"threads": "1"}) as engine:
-                yield functools.partial(in_files, engine)
+                yield functools.partial(in_files if request.param == "files" else in_place, engine)
         case "sqlite":
             sqlite3.register_adapter(type(day(0)), lambda value: value.isoformat())
             with sqlite3.connect(":memory:", isolation_level=None) as database:

@@ -13,18 +13,45 @@ from typing import TYPE_CHECKING, Any
 from headgate.core.contracts import Load
 from headgate.io.merging import Counts, check_keys
 from headgate.sql import histories
-from headgate.sql.literals import literal, quote_name
+from headgate.sql.literals import literal, quote_name, quote_text
 from headgate.sql.merges import Sides, differs, names, same
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-KEPT, STAGED, FILE = "hg_kept", "hg_staged", "hg_file"
-"""Relations that the store gives: the table's rows with all its columns and the path of their file, and the load's."""
+KEPT, STAGED, FILE, ROW = "hg_kept", "hg_staged", "hg_file", "hg_row"
+"""Relations that the store gives: the table's rows with all its columns, the path of their file and their number in it,
+from 0 on (NULL if the store cannot change rows where they are); and the load's rows."""
 
 _NEAR = "hg_near"
 """The table's rows that a load by keys may touch."""
+
+
+@dataclass(frozen=True)
+class Amended:
+    """Rows that only get other values in few columns: they go and come, or a file of them is changed where it is.
+
+    Args:
+        columns: those few.
+        places: a relation of :data:`FILE`, :data:`ROW` and the columns.
+        rows: a query of the rows as they come, with the table's columns; in it ``e`` are the places, WHERE is last.
+        files: path of each file of whose rows no others go, and how many are amended.
+    """
+
+    columns: tuple[str, ...]
+    places: str
+    rows: str
+    files: dict[str, int]
+
+    def of(self, path: str) -> str:
+        """A query of the rows of one file: their numbers, then what is in the columns now."""
+        return f"SELECT {names((ROW, *self.columns))} FROM {self.places} WHERE {FILE} = {quote_text(path)}"
+
+    def besides(self, paths: Collection[str]) -> str:
+        """The rows of all files but these, as they come."""
+        listed = "".join(f", {quote_text(path)}" for path in paths)
+        return f"{self.rows} AND e.{FILE} NOT IN (''{listed})"
 
 
 @dataclass(frozen=True)
@@ -36,17 +63,25 @@ class Rewrite:
         gone: a condition on rows ``o`` of the table: they go.
         fresh: a query of the rows that come, with the table's columns.
         affected: path of each file that holds rows that go, and how many.
+        closed: rows that are counted as deleted, and stay.
+        amended: rows that go and come, and are not in ``fresh``.
     """
 
     counts: Counts
     gone: str
     fresh: str
     affected: dict[str, int]
+    closed: int = 0
+    amended: Amended | None = None
 
     @property
     def growth(self) -> int:
         """By how many rows the table grows."""
-        return self.counts.inserted - self.counts.deleted
+        return self.counts.inserted - self.counts.deleted + self.closed
+
+    def coming(self, in_place: Collection[str] = ()) -> str:
+        """A query of all rows that come, but those that are amended in files ``in_place``."""
+        return f"{self.fresh} UNION ALL {self.amended.besides(in_place)}" if self.amended else self.fresh
 
 
 @dataclass(frozen=True)
@@ -60,14 +95,18 @@ class _Session:
     def value(self, statement: str) -> Any:
         return self.connection.execute(statement).fetchall()[0][0]
 
+    def counted(self, statement: str) -> dict[str, int]:
+        """What a query of texts and numbers gives."""
+        return {str(what): int(number) for what, number in self.connection.execute(statement).fetchall()}
+
 
 def give(
     connection: duckdb.DuckDBPyConnection,
     load: Load,
     columns: pa.Schema,
     kept: str | None,
-    staged: str | None,
     there: Collection[str],
+    staged: str | None,
 ) -> None:
     """Define the two relations.
 
@@ -79,8 +118,11 @@ def give(
     """
     import pyarrow as pa
 
+    placed = columns.append(pa.field(FILE, pa.string())).append(pa.field(ROW, pa.int64()))
+    if kept is not None and ROW not in there:
+        kept = f"(SELECT *, NULL::BIGINT AS {ROW} FROM {kept})"
     for name, schema, found, known in (
-        (KEPT, columns.append(pa.field(FILE, pa.string())), kept, {*there, FILE}),
+        (KEPT, placed, kept, {*there, FILE, ROW}),
         (STAGED, load.schema, staged, set(load.schema.names)),
     ):
         connection.register(f"{name}_none", schema.empty_table())
@@ -121,10 +163,7 @@ def work_out(connection: duckdb.DuckDBPyConnection, load: Load, columns: Sequenc
 
 
 def _affected(session: _Session, gone: str, among: str = _NEAR) -> dict[str, int]:
-    found = session.connection.execute(
-        f"SELECT o.{FILE}, count(*) FROM {among} AS o WHERE {gone} GROUP BY ALL"
-    ).fetchall()
-    return {str(path): int(count) for path, count in found}
+    return session.counted(f"SELECT o.{FILE}, count(*) FROM {among} AS o WHERE {gone} GROUP BY ALL")
 
 
 def _listed(columns: Sequence[str], ours: Sequence[str], mine: str, other: str = "") -> str:
@@ -188,65 +227,112 @@ def _scd2(load: Load, sides: Sides, columns: Sequence[str], session: _Session) -
     assert load.history is not None
     versions = histories.Versions(sides, load.history, "hg_matched", "hg_changed")
     session.execute(f"CREATE TEMP TABLE hg_matched AS {histories.matches(versions)}")
-    unchanged = int(session.value("SELECT count(*) FROM hg_matched WHERE hg_kind = 'none'"))
-    session.execute(f"CREATE TEMP TABLE hg_changed AS {histories.timeline(versions)}")
-    unchanged += int(session.value(histories.unchanged_hard(versions)))
-    listed = names(sides.columns)
-    parts = [f"SELECT {listed}, hg_do AS hg_why FROM hg_changed WHERE hg_do <> 'n'"]
-    parts.append(f"SELECT {listed}, 'i' FROM ({histories.fresh(versions)})")
-    parts += [_closings(versions, load, kind) for kind in ("change", "close", "missing")]
-    session.execute(f"CREATE TEMP TABLE hg_todo AS {' UNION ALL '.join(parts)}")
-    identity = (*load.keys, load.history.valid_from)
-    absorbed = histories.absorbed(versions)
-    session.execute(
-        f"CREATE TEMP TABLE hg_gone AS SELECT {names(identity)} FROM hg_todo WHERE hg_why <> 'i'"
-        f" UNION ALL SELECT {names(identity, 't')} FROM {_NEAR} AS t WHERE {absorbed}"
-    )
-    why = dict(session.connection.execute("SELECT hg_why, count(*) FROM hg_todo GROUP BY ALL").fetchall())
-    updated = int(why.get("u", 0)) + int(why.get("change", 0))
-    closed = int(why.get("close", 0)) + int(why.get("missing", 0))
-    gone = _exists("hg_gone", identity)
-    affected = _affected(session, gone)
-    deleted = sum(affected.values()) - updated - closed
-    fresh = f"SELECT {_listed(columns, sides.columns, 'd', 'o')} FROM hg_todo AS d"
+    kinds = session.counted("SELECT hg_kind, count(*) FROM hg_matched GROUP BY ALL")
+    unchanged, inserted = kinds.get("none", 0), kinds.get("new", 0) + kinds.get("change", 0)
+    identity = names((*load.keys, load.history.valid_from))
+    amended = [_closed(versions)]
+    replaced = f"SELECT {identity}, {FILE}, '' AS hg_why FROM {_NEAR} LIMIT 0"
+    fresh = [f"SELECT {_listed(columns, sides.columns, 'd')} FROM ({histories.fresh(versions)}) AS d"]
+    if hard := "hard" in kinds:
+        session.execute(f"CREATE TEMP TABLE hg_changed AS {histories.timeline(versions)}")
+        unchanged += int(session.value(histories.unchanged_hard(versions)))
+        inserted += int(session.value("SELECT count(*) FROM hg_changed WHERE hg_do = 'i'"))
+        amended.append(_adjusted(versions))
+        replaced = _replaced(versions)
+        fresh.append(_worked_out(versions, columns))
+    if load.delete_missing and load.moment is not None:
+        amended.append(_missing(versions, literal(load.moment.as_py())))
     if len(columns) > len(sides.columns):
-        fresh += f" LEFT JOIN {_NEAR} AS o ON {same(identity, 'o', 'd')}"
-    counts = Counts(int(why.get("i", 0)), updated, deleted + closed, unchanged)
-    return _History(counts, gone, fresh, affected, closed)
-
-
-@dataclass(frozen=True)
-class _History(Rewrite):
-    """Closed versions count as deleted, and stay."""
-
-    closed: int = 0
-
-    @property
-    def growth(self) -> int:
-        return super().growth + self.closed
-
-
-def _closings(versions: histories.Versions, load: Load, kind: str) -> str:
-    """Last versions as they are once they end."""
-    assert load.history is not None
-    history, sides = load.history, versions.sides
-    since, current = quote_name(history.valid_from), quote_name(history.is_current)
-    if kind == "missing":
-        if not load.delete_missing or load.moment is None:
-            return f"SELECT {names(sides.columns)}, 'missing' FROM {_NEAR} WHERE FALSE"
-        until = literal(load.moment.as_py())
-        source = (
-            f"{_NEAR} AS h WHERE h.{current} AND h.{since} < {until}"
-            f" AND NOT EXISTS (SELECT 1 FROM {STAGED} AS s WHERE {same(sides.keys, 's', 'h')})"
-        )
-    else:
-        until = "m.hg_at"
-        source = (
-            f"{_NEAR} AS h JOIN hg_matched AS m ON {same(sides.keys, 'm', 'h')}"
-            f" WHERE h.{current} AND m.hg_kind = '{kind}'"
-        )
-    values = ", ".join(
-        until if name == history.valid_to else "FALSE" if name == history.is_current else f"h.{quote_name(name)}"
-        for name in sides.columns
+        fresh.append(f"SELECT {names(columns)} FROM {KEPT}_none")  # so that NULLs have a type
+    session.execute(f"CREATE TEMP TABLE hg_amended AS {' UNION ALL '.join(amended)}")
+    session.execute(f"CREATE TEMP TABLE hg_replaced AS {replaced}")
+    gone = "SELECT {0} FROM hg_amended UNION ALL SELECT {0} FROM hg_replaced"
+    session.execute(f"CREATE TEMP VIEW hg_gone AS {gone.format(identity)}")
+    why = session.counted(f"SELECT hg_why, count(*) FROM ({gone.format('hg_why')}) GROUP BY ALL")
+    closed = why.get("close", 0) + why.get("missing", 0)
+    updated, absorbed = why.get("u", 0) + why.get("change", 0), why.get("absorbed", 0)
+    others = session.counted(f"SELECT {FILE}, count(*) FROM hg_replaced GROUP BY ALL")
+    few = session.counted(f"SELECT {FILE}, count(*) FROM hg_amended GROUP BY ALL")
+    return Rewrite(
+        Counts(inserted, updated, closed + absorbed, unchanged),
+        _exists("hg_gone", (*load.keys, load.history.valid_from)),
+        " UNION ALL ".join(fresh),
+        {path: few.get(path, 0) + others.get(path, 0) for path in few.keys() | others.keys()},
+        closed,
+        _amended(versions, columns, {path: few[path] for path in few.keys() - others.keys()}, hard=hard),
     )
-    return f"SELECT {values}, '{kind}' FROM {source}"
+
+
+def _amended(versions: histories.Versions, columns: Sequence[str], files: dict[str, int], *, hard: bool) -> Amended:
+    history, keys = versions.history, versions.sides.keys
+    few = (history.valid_to, history.is_current, history.version)
+    listed = ", ".join(f"{'e' if name in few else 'o'}.{quote_name(name)}" for name in columns)
+    rows = f"SELECT {listed} FROM {_NEAR} AS o JOIN hg_amended AS e ON {same((*keys, history.valid_from), 'o', 'e')}"
+    return Amended(few if hard else few[:2], "hg_amended", f"{rows} WHERE TRUE", files)
+
+
+def _amending(versions: histories.Versions, until: str, current: str, version: str, why: str) -> str:
+    """The columns of a version ``h`` that is amended: which it is, where it is, what it has now."""
+    history, sides = versions.history, versions.sides
+    return (
+        f"SELECT {names((*sides.keys, history.valid_from), 'h')}, h.{FILE}, h.{ROW},"
+        f" {until} AS {quote_name(history.valid_to)}, {current} AS {quote_name(history.is_current)},"
+        f" {version} AS {quote_name(history.version)}, {why} AS hg_why FROM {_NEAR} AS h"
+    )
+
+
+def _closed(versions: histories.Versions) -> str:
+    """Last versions as they are once they end."""
+    history, sides = versions.history, versions.sides
+    return (
+        f"{_amending(versions, 'm.hg_at', 'FALSE', f'h.{quote_name(history.version)}', 'm.hg_kind')}"
+        f" JOIN hg_matched AS m ON {same(sides.keys, 'm', 'h')}"
+        f" WHERE h.{quote_name(history.is_current)} AND m.hg_kind IN ('change', 'close')"
+    )
+
+
+def _missing(versions: histories.Versions, moment: str) -> str:
+    """Last versions of keys that are not staged, as they are once they end; ``moment`` is a literal."""
+    history, sides = versions.history, versions.sides
+    return (
+        f"{_amending(versions, moment, 'FALSE', f'h.{quote_name(history.version)}', literal('missing'))}"
+        f" WHERE h.{quote_name(history.is_current)} AND h.{quote_name(history.valid_from)} < {moment}"
+        f" AND NOT EXISTS (SELECT 1 FROM {STAGED} AS s WHERE {same(sides.keys, 's', 'h')})"
+    )
+
+
+def _on_changed(versions: histories.Versions, side: str) -> str:
+    identity = (*versions.sides.keys, versions.history.valid_from)
+    return f"{versions.changed} AS c ON {same(identity, 'c', side)}"
+
+
+def _adjusted(versions: histories.Versions) -> str:
+    """Versions of hard keys that say what they said, for another time or under another number."""
+    history = versions.history
+    until, current, version = (
+        f"c.{quote_name(name)}" for name in (history.valid_to, history.is_current, history.version)
+    )
+    return (
+        f"{_amending(versions, until, current, version, 'c.hg_do')} JOIN {_on_changed(versions, 'h')}"
+        " WHERE c.hg_do = 'u' AND c.hg_staged = 0"
+    )
+
+
+def _replaced(versions: histories.Versions) -> str:
+    """Versions of hard keys that are corrected, or that the new history no longer has."""
+    identity = names((*versions.sides.keys, versions.history.valid_from), "t")
+    return (
+        f"SELECT {identity}, t.{FILE}, c.hg_do AS hg_why FROM {_NEAR} AS t JOIN {_on_changed(versions, 't')}"
+        f" WHERE c.hg_do = 'u' AND c.hg_staged = 1"
+        f" UNION ALL SELECT {identity}, t.{FILE}, 'absorbed' FROM {_NEAR} AS t WHERE {histories.absorbed(versions)}"
+    )
+
+
+def _worked_out(versions: histories.Versions, columns: Sequence[str]) -> str:
+    """Versions of hard keys that are new or corrected; of what the load knows nothing, these keep what is there."""
+    ours = versions.sides.columns
+    rows = f"SELECT {_listed(columns, ours, 'c', 'o')} FROM {versions.changed} AS c"
+    if len(columns) > len(ours):
+        identity = (*versions.sides.keys, versions.history.valid_from)
+        rows += f" LEFT JOIN {_NEAR} AS o ON {same(identity, 'o', 'c')}"
+    return f"{rows} WHERE c.hg_do = 'i' OR (c.hg_do = 'u' AND c.hg_staged = 1)"

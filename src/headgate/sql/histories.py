@@ -109,6 +109,8 @@ def insert_fresh(versions: Versions) -> str:
 def timeline(versions: Versions) -> str:
     """The whole history of the hard keys as it must be, each row with what is to be done: i(nsert), u(pdate), n(one).
 
+    hg_staged is 1 for a row that says what was staged, 0 for a version that was there before.
+
     A version, the end of a version that none follows, and a staged row are events. Equal events in a row are a group
     that begins with its first; of the others only versions stay that were there before, if the first was, too.
     """
@@ -143,8 +145,8 @@ def timeline(versions: Versions) -> str:
         f" sum(1 - hg_gone) OVER ({by_time} ROWS UNBOUNDED PRECEDING) AS hg_number"
         " FROM ranked AS k WHERE hg_rank = 1 OR (hg_staged = 0 AND hg_led = 0)),"
         f" made AS ({rows})"
-        f" SELECT {listed}, CASE WHEN h.{since} IS NULL THEN 'i' WHEN {changed} THEN 'u' ELSE 'n' END AS hg_do"
-        f" FROM made AS r LEFT JOIN {sides.target} AS h"
+        f" SELECT {listed}, CASE WHEN h.{since} IS NULL THEN 'i' WHEN {changed} THEN 'u' ELSE 'n' END AS hg_do,"
+        f" r.hg_staged FROM made AS r LEFT JOIN {sides.target} AS h"
         f" ON {same(sides.keys, 'h', 'r')} AND h.{since} = r.{since}"
     )
 

@@ -20,6 +20,8 @@ from headgate.sql.literals import quote_name, quote_text
 
 MEMORY = "400MB"
 BATCH_ROWS = 122_880
+NUMBER = "file_row_number"
+"""What DuckDB calls a row's number in its Parquet file, from 0 on, where the file has no column of that name."""
 Agreement = Literal["exact", "partial", "foreign"]
 
 

@@ -99,6 +99,11 @@ class LiveFile:
     def rows(self) -> int:
         return int(self.file.record_count)
 
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return int(self.file.file_size_in_bytes)
+
     def bounds(self, schema: Mapping[str, Any], column: str) -> tuple[Any, Any] | None:
         """The least and the greatest value of a column, where the file's metrics tell."""
         field = next(field for field in schema["fields"] if field["name"] == column)

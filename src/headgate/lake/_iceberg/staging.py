@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,13 +45,21 @@ class RollingFile:
         if batch.num_rows == 0:
             return
         if self._file is None:
-            with files.told("create", self._folder):
-                files.make_folder(self._folder)
-            path = self._folder / f"{self._tag}-{next(self._numbers):05d}.parquet"
-            self._file = ParquetFile(path, self._schema)
+            self._file = ParquetFile(self._next(), self._schema)
         self._file.write(batch)
         if self._file.rows >= FILE_ROWS or self._file.path.stat().st_size >= FILE_BYTES:
             self._finish()
+
+    def _next(self) -> Path:
+        with files.told("create", self._folder):
+            files.make_folder(self._folder)
+        return self._folder / f"{self._tag}-{next(self._numbers):05d}.parquet"
+
+    def place(self, make: Callable[[Path], None], rows: int) -> None:
+        """Have a whole file made; ``make`` leaves nothing behind when it fails."""
+        path = self._next()
+        make(path)
+        self.done.append(DataFile(path, rows))
 
     def _finish(self) -> None:
         if self._file is not None:

@@ -111,7 +111,7 @@ class Merge:
             there = {name for file in current for name in self._names(file, columns)}
             kept = f"(SELECT *, {_FILE} AS {rewriting.FILE} FROM {self._files(current, columns)})" if current else None
             fresh = self._files(staged.files, staged_schema(staged)) if staged.files else None
-            rewriting.give(connection, staged.load, columns, kept, fresh, there)
+            rewriting.give(connection, staged.load, columns, kept, there, fresh)
             done = rewriting.work_out(connection, staged.load, columns.names)
             touched = [file for file in current if self._place(file, columns) in done.affected]
             stays = f"SELECT {names(columns.names)} FROM {rewriting.KEPT} AS o WHERE {rewriting.FILE} IN (SELECT"
@@ -119,7 +119,7 @@ class Merge:
             connection.execute(
                 "CREATE TEMP TABLE hg_touched AS SELECT unnest(?::VARCHAR[]) AS path", [paths]
             ).fetchall()
-            for query in (f"{stays} path FROM hg_touched) AND NOT coalesce({done.gone}, FALSE)", done.fresh):
+            for query in (f"{stays} path FROM hg_touched) AND NOT coalesce({done.gone}, FALSE)", done.coming()):
                 self._write_all(connection, query, writer)
         writer.close()
         counts = done.counts
