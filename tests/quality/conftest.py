@@ -68,8 +68,8 @@ class Judge:
         holds = rule.holds.transform(
             lambda node: exp.column("_ok") if isinstance(node, exp.Column) and node.name == ALIVE else node
         )
-        query = f"SELECT CASE WHEN _ok THEN ({holds.sql('duckdb')}) IS NOT FALSE END FROM input ORDER BY rowid"
-        return [verdict for (verdict,) in self._connection.execute(query).fetchall()]
+        query = f"SELECT rowid, CASE WHEN _ok THEN ({holds.sql('duckdb')}) IS NOT FALSE END FROM input"
+        return [verdict for _, verdict in sorted(self._connection.execute(query).fetchall(), key=lambda row: row[0])]
 
     def judged(
         self,
