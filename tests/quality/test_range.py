@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tests.often import few
 
 from headgate.core.errors import FatalError
 from headgate.quality import range as range_
@@ -61,6 +62,31 @@ def test_doubles_and_nan_is_outside(judge: Any, values: list[Any], low: float, h
         inside(v, low, high) for v in values
     ]
     assert judge(range_, {"column": "x", "min": low}, {"x": "DOUBLE"}, rows) == [inside(v, low, None) for v in values]
+
+
+KINDS: dict[str, Any] = {
+    "VARCHAR": st.text("aAä'💧\uffff ", max_size=3),
+    "DATE": st.one_of(st.dates(), st.sampled_from([date.min, date.max, date(1970, 1, 1)])),
+    "TIME": st.one_of(st.times(), st.sampled_from([time(0), time(23, 59, 59, 999999)])),
+    "TIMESTAMP": st.one_of(st.datetimes(), st.sampled_from([datetime(1969, 12, 31, 23, 59, 59, 999999)])),  # noqa: DTZ001
+}
+
+
+@few
+@for_all(st.sampled_from(list(KINDS)), st.data(), st.booleans())
+def test_texts_and_times_lie_between_bounds_that_may_be_written_as_text(
+    judge: Any, kind: str, data: st.DataObject, written: bool
+) -> None:
+    values = data.draw(st.lists(st.one_of(st.none(), KINDS[kind]), max_size=4))
+    known = st.sampled_from([value for value in values if value is not None] or [data.draw(KINDS[kind])])
+    low, high = (data.draw(st.one_of(st.none(), KINDS[kind], known)) for _ in range(2))
+    if low is None and high is None:
+        low = data.draw(KINDS[kind])
+    options: dict[str, Any] = {"column": "x", "min": low, "max": high}
+    if written and kind != "VARCHAR":
+        options |= {end: options[end].isoformat() for end in ("min", "max") if options[end] is not None}
+    found = judge(range_, options, {"x": kind}, [(value,) for value in values])
+    assert found == [inside(value, low, high) for value in values]
 
 
 @pytest.mark.parametrize(

@@ -108,31 +108,50 @@ NUMBERS = st.lists(
 )
 
 
-@for_all(NUMBERS)
-def test_functions_by_their_short_names_skip_nulls(execute: Any, rows: list[Any]) -> None:
-    functions = ["sum", "mean", "median", "count", "nunique", "min", "max", "std", "p25", "size"]
-    outcome = execute(aggregate, {"group_by": ["g"], "aggregations": {"x": functions}}, COLUMNS, rows)
-    assert list(outcome.columns) == ["g", *(f"x_{function}" for function in functions)]
-    for group, *found in outcome.rows:
+def percentile(values: list[int], share: float) -> float:
+    """Between the two values that are nearest to it, linearly."""
+    place = (len(values) - 1) * share
+    low = int(place)
+    high = min(low + 1, len(values) - 1)
+    return values[low] + (values[high] - values[low]) * (place - low)
+
+
+SHORT: dict[str, Any] = {
+    "sum": sum, "mean": statistics.fmean, "AVG": statistics.fmean, "median": statistics.median, "min": min, "max": max,
+    "std": lambda values: statistics.stdev(values) if len(values) > 1 else None,
+    "var": lambda values: statistics.variance(values) if len(values) > 1 else None,
+    "std_pop": statistics.pstdev, "var_pop": statistics.pvariance, "product": math.prod,
+    "p0": lambda values: percentile(values, 0), "p25": lambda values: percentile(values, 0.25),
+    "p90": lambda values: percentile(values, 0.9), "p97.5": lambda values: percentile(values, 0.975),
+    "p100": lambda values: percentile(values, 1),
+}  # fmt: skip
+HAVING: dict[str | None, Any] = {
+    None: lambda *_: True,
+    "COUNT(*) > 1": lambda _, size, __: size > 1,
+    "X_sum > 0": lambda _, __, values: bool(values) and sum(values) > 0,
+    "g IS NULL OR x_median < 2": lambda g, _, values: g is None or (bool(values) and statistics.median(values) < 2),
+    "MAX(x) - MIN(x) >= x_count": lambda _, __, values: bool(values) and max(values) - min(values) >= len(values),
+}
+
+
+@for_all(NUMBERS, st.sampled_from([*HAVING]))
+def test_functions_by_their_short_names_skip_nulls(execute: Any, rows: list[Any], having: str | None) -> None:
+    """Groups stay for which ``having`` is true: not those for which it is NULL."""
+    functions = [*SHORT, "count", "nunique", "size"]
+    options = {"group_by": ["g"], "aggregations": {"x": functions}, "having": having}
+    outcome = execute(aggregate, options, COLUMNS, rows)
+    assert list(outcome.columns) == ["g", *(f"x_{function.lower()}" for function in functions)]
+    expected: dict[Any, list[Any]] = {}
+    for group in {row[0] for row in rows}:
         mine = [row for row in rows if row[0] == group]
         values = sorted(row[2] for row in mine if row[2] is not None)
-        expected = [
-            sum(values) if values else None,
-            statistics.fmean(values) if values else None,
-            statistics.median(values) if values else None,
-            len(values),
-            len(set(values)),
-            min(values, default=None),
-            max(values, default=None),
-            statistics.stdev(values) if len(values) > 1 else None,
-            quarter(values) if values else None,
-            len(mine),
-        ]
-        assert found == pytest.approx(expected)
-
-
-def quarter(values: list[int]) -> float:
-    return statistics.quantiles(values, n=4, method="inclusive")[0] if len(values) > 1 else values[0]
+        if HAVING[having](group, len(mine), values):
+            named = [of(values) if values else None for of in SHORT.values()]
+            expected[group] = [*named, len(values), len(set(values)), len(mine)]
+    assert {row[0] for row in outcome.rows} == expected.keys()
+    assert outcome.dropped["filtered"] == len({row[0] for row in rows}) - len(expected)
+    for group, *found in outcome.rows:
+        assert found == pytest.approx(expected[group])
 
 
 def test_first_and_last_go_by_the_order_of_the_step(execute: Any) -> None:
@@ -141,13 +160,17 @@ def test_first_and_last_go_by_the_order_of_the_step(execute: Any) -> None:
     assert sorted(execute(aggregate, options, COLUMNS, rows).rows) == [("a", 10, 30, [10, None, 30]), ("b", 5, 5, [5])]
 
 
-@for_all(st.lists(st.tuples(st.sampled_from([None, "a", "b"]), st.one_of(st.none(), st.integers(-9, 9))), max_size=9))
-def test_what_is_first_last_and_listed_goes_by_the_order(execute: Any, rows: list[Any]) -> None:
+@for_all(
+    st.lists(st.tuples(st.sampled_from([None, "a", "b"]), st.one_of(st.none(), st.integers(-9, 9))), max_size=9),
+    st.booleans(),
+)
+def test_what_is_first_last_and_listed_goes_by_the_order(execute: Any, rows: list[Any], down: bool) -> None:
     """NULL is the value of a row like any other."""
     numbered = [(group, place * 7 % 11, value) for place, (group, value) in enumerate(rows)]
-    options = {"group_by": ["g"], "aggregations": {"x": ["first", "last", "list"]}, "order_by": "h"}
+    order = "h DESC" if down else "h"
+    options = {"group_by": ["g"], "aggregations": {"x": ["first", "last", "list"]}, "order_by": order}
     expected: dict[Any, list[Any]] = {}
-    for group, _, value in sorted(numbered, key=lambda row: row[1]):
+    for group, _, value in sorted(numbered, key=lambda row: row[1], reverse=down):
         expected.setdefault(group, []).append(value)
     found = {row[0]: row[1:] for row in execute(aggregate, options, COLUMNS, numbered).rows}
     assert found == {group: (values[0], values[-1], values) for group, values in expected.items()}

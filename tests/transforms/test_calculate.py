@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
+from tests.often import few
 
 from headgate.core.errors import FatalError
 from headgate.sql.failures import can_fail
@@ -41,6 +42,40 @@ def test_a_row_whose_expression_raises_is_held_and_null_is_not_an_error(execute:
             held.append((row, wrong))
         else:
             good.append((*row, *results.values()))
+    assert outcome.rows == good
+    assert outcome.held == held
+
+
+CONDITIONS: dict[str, Any] = {
+    "b <> 0": lambda _, b: b is not None and b != 0,
+    "a > b": lambda a, b: None not in (a, b) and a > b,
+    "a IS NULL OR b < 2": lambda a, b: a is None or (b is not None and b < 2),
+}
+
+
+@few
+@for_all(
+    st.lists(st.tuples(INTS, st.one_of(INTS, st.sampled_from([0, 1, -1]))), max_size=8), st.sampled_from([*CONDITIONS])
+)
+def test_where_the_condition_is_not_true_columns_stay_and_new_ones_are_null(
+    execute: Any, rows: list[Any], condition: str
+) -> None:
+    """It is asked of the row as it came; what was calculated before is used, and a row errs where that raised."""
+    options = {"columns": {"a": "a + b", "q": "a // b", "back": "a - b"}, "condition": condition}
+    outcome = execute(calculate, options, AB, rows)
+    good: list[Any] = []
+    held = []
+    for a, b in rows:
+        if not CONDITIONS[condition](a, b):
+            good.append((a, b, None, None))
+        elif (total := added(a, b)) == "held":
+            held.append(((a, b), ("calculate a",)))
+        else:
+            assert not isinstance(total, str)
+            if (share := quotient(total, b)) == "held":
+                held.append(((a, b), ("calculate q",)))
+            else:
+                good.append((total, b, share, None if total is None else a))
     assert outcome.rows == good
     assert outcome.held == held
 

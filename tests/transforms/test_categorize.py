@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 from tests.often import few
 from tests.plan.projects import SmallProject
 from tests.tables import COLUMNS as TYPES
-from tests.tables import TABLES, Row
+from tests.tables import DAYS, DECIMALS, FLOATS, INTS, TABLES, TEXTS, Row, key
 
 from headgate.core.errors import FatalError
 from headgate.transforms import categorize
@@ -71,6 +72,56 @@ def test_bands_may_begin_and_end_at_infinity(
     assert [row[-1] for row in outcome.rows] == expected
 
 
+VALUES: dict[str, Any] = {"i": INTS, "f": FLOATS, "t": TEXTS, "d": DECIMALS, "day": DAYS}
+CONDITIONS: dict[str, Any] = {
+    "i > 0": lambda row: row[0] is not None and row[0] > 0,
+    "t = 'a' OR i IS NULL": lambda row: row[2] == "a" or row[0] is None,
+    "t < 'a' OR d < 0": lambda row: (row[2] is not None and row[2] < "a") or (row[3] is not None and row[3] < 0),
+}
+
+
+@st.composite
+def categories(draw: st.DrawFn, name: str) -> list[dict[str, Any]]:
+    edge = VALUES[name].filter(lambda value: value is not None and value == value)
+    band = st.fixed_dictionaries({}, optional={"min": edge, "below": edge}).filter(bool)
+    values = st.fixed_dictionaries({"values": st.lists(VALUES[name], min_size=1, max_size=3)})
+    condition = st.fixed_dictionaries({"condition": st.sampled_from([*CONDITIONS])})
+    found = draw(st.lists(st.one_of(band, values, condition), min_size=1, max_size=4))
+    return [{"name": f"c{place}", **one} for place, one in enumerate(found)]
+
+
+def fits(row: Row, value: Any, wanted: dict[str, Any]) -> bool:
+    """A band takes in its first value, not its last; NaN is in no band, and equal to itself in a list."""
+    if "condition" in wanted:
+        return bool(CONDITIONS[wanted["condition"]](row))
+    if "values" in wanted:
+        return key(value) in [key(one) for one in wanted["values"]]
+    number = value == value
+    return (
+        number
+        and ("min" not in wanted or value >= wanted["min"])
+        and ("below" not in wanted or value < wanted["below"] or value == wanted["below"] == math.inf)
+    )
+
+
+@few
+@for_all(TABLES, st.sampled_from([*VALUES]), st.data(), st.sampled_from([None, "unknown"]), st.booleans())
+def test_the_first_category_that_fits_a_value_of_any_type_wins(
+    execute: Any, rows: list[Row], name: str, data: st.DataObject, nulls: str | None, no_else: bool
+) -> None:
+    """NULL comes before all of them, and what fits none is Other, or NULL."""
+    wanted = data.draw(categories(name))
+    options = {"column": name, "categories": wanted, "no_else": no_else, **({"nulls": nulls} if nulls else {})}
+    outcome = execute(categorize, options, TYPES, rows)
+    assert list(outcome.columns) == [*TYPES, f"{name}_category"]
+    expected = []
+    for row in rows:
+        value = row[list(TYPES).index(name)]
+        found = [one["name"] for one in wanted if value is not None and fits(row, value, one)]
+        expected.append(nulls if value is None else found[0] if found else None if no_else else "Other")
+    assert [row[-1] for row in outcome.rows] == expected
+
+
 @for_all(ROWS)
 def test_the_first_list_or_condition_that_fits_wins(execute: Any, rows: list[Any]) -> None:
     categories = [
@@ -99,6 +150,14 @@ def test_only_infinity_is_in_a_band_that_begins_there(execute: Any, kind: str, l
     first = [{"name": "never", "below": -math.inf}, {"name": "top", "min": math.inf}, {"name": "mid", "min": 10}]
     outcome = execute(categorize, {"column": "x", "categories": first}, {"x": kind}, rows)
     assert [row[-1] for row in outcome.rows] == ["Other", "Other", largest]
+
+
+def test_an_edge_is_exact_to_the_last_digit(execute: Any) -> None:
+    edge = Decimal("9" * 34 + ".9999")
+    rows = [(edge,), (Decimal("9" * 34 + ".9998"),)]
+    for options in ({"bins": [0, edge], "labels": ["below", "from"]}, {"categories": [{"name": "from", "min": edge}]}):
+        found = execute(categorize, {"column": "x", "else": "below", **options}, {"x": "DECIMAL(38, 4)"}, rows)
+        assert [row[1] for row in found.rows] == ["from", "below"]
 
 
 def test_nan_is_in_no_band(execute: Any) -> None:

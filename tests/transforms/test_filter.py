@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -42,16 +43,38 @@ def test_rows_stay_for_which_the_comparison_is_true(execute: Any, rows: list[Any
 ASKED: dict[str, Any] = {"f": FLOATS, "t": TEXTS, "d": DECIMALS, "day": DAYS}
 
 
+def holds(found: Any, name: str, value: Any) -> bool:
+    """NaN equals itself, differs from every number, and is neither above nor below one; NULL in a list is no value."""
+    if name in ("is_null", "not_null"):
+        return (found is None) == (name == "is_null")
+    if found is None:
+        return False
+    if name in ("in", "not_in"):
+        return (key(found) in [key(one) for one in value if one is not None]) == (name == "in")
+    if name in ("between", "not_between"):
+        return bool(value[0] <= found <= value[1]) == (name == "between")
+    return bool(COMPARE[name](found, value))
+
+
+OPERATORS = [*COMPARE, "in", "not_in", "between", "not_between", "is_null", "not_null"]
+
+
 @few
-@for_all(TABLES, st.sampled_from(list(ASKED)), st.sampled_from(list(COMPARE)), st.data())
+@for_all(TABLES, st.sampled_from(list(ASKED)), st.sampled_from(OPERATORS), st.data())
 def test_values_of_any_type_are_compared_as_they_are(
     execute: Any, rows: list[Row], field: str, name: str, data: st.DataObject
 ) -> None:
-    """NaN equals itself, differs from every number, and is neither above nor below one."""
-    value = data.draw(ASKED[field].filter(lambda one: one is not None and one == one))
+    number = ASKED[field].filter(lambda one: one is not None and one == one)
+    value: Any = None
+    if name in ("in", "not_in"):
+        value = data.draw(st.lists(ASKED[field], min_size=1, max_size=3))
+    elif name in ("between", "not_between"):
+        value = [data.draw(number), data.draw(number)]
+    elif name in COMPARE:
+        value = data.draw(number)
     outcome = execute(filter_, {"field": field, "operator": name, "value": value}, COLUMNS, rows)
     place = list(COLUMNS).index(field)
-    kept = [row for row in rows if row[place] is not None and COMPARE[name](row[place], value)]
+    kept = [row for row in rows if holds(row[place], name, value)]
     assert [list(map(key, row)) for row in outcome.rows] == [list(map(key, row)) for row in kept]
     assert outcome.dropped["filtered"] == len(rows) - len(kept)
 
@@ -158,6 +181,31 @@ def test_texts_are_looked_for_as_they_are(execute: Any, rows: list[Any], part: s
     for name, holds in meant.items():
         outcome = execute(filter_, {"field": "t", "operator": name, "value": part}, {"t": "VARCHAR"}, rows)
         assert outcome.rows == [row for row in rows if row[0] is not None and holds(row[0])], name
+
+
+LETTERS = "aAéÉ%_\\\n."
+PATTERNS = st.one_of(st.text(LETTERS, max_size=4), st.sampled_from(["%a%", "_%", "%_", "%%", "a%_", "\\%"]))
+
+
+def like(text: str, pattern: str, flags: int = 0) -> bool:
+    """% is any text, _ any character, and nothing takes that from them."""
+    signs = {"%": "(.|\n)*", "_": "(.|\n)"}
+    return re.fullmatch("".join(signs.get(sign, re.escape(sign)) for sign in pattern), text, flags) is not None
+
+
+@few
+@for_all(st.lists(st.tuples(st.one_of(st.none(), st.text(LETTERS, max_size=4))), max_size=6), PATTERNS)
+def test_texts_are_like_a_pattern_in_whole(execute: Any, rows: list[Any], pattern: str) -> None:
+    meant: dict[str, Callable[[str], bool]] = {
+        "like": lambda text: like(text, pattern),
+        "not_like": lambda text: not like(text, pattern),
+        "ilike": lambda text: like(text, pattern, re.IGNORECASE),
+        "matches": lambda text: re.fullmatch(re.escape(pattern) + "|A.", text) is not None,
+    }
+    for name, fits in meant.items():
+        value = re.escape(pattern) + "|A." if name == "matches" else pattern
+        outcome = execute(filter_, {"field": "t", "operator": name, "value": value}, {"t": "VARCHAR"}, rows)
+        assert outcome.rows == [row for row in rows if row[0] is not None and fits(row[0])], name
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -36,11 +37,31 @@ def test_a_fraction_follows_from_the_values_and_the_seed(
     assert outcome.dropped["filtered"] == len(rows) - len(kept)
 
 
-@for_all(ROWS, st.integers(0, 5))
-def test_n_keeps_the_rows_with_the_lowest_numbers(execute: Any, rows: list[Any], n: int) -> None:
-    outcome = execute(sample, {"n": n}, COLUMNS, rows)
-    expected = sorted(number(0, *row) for row in rows)[:n]
-    assert sorted(number(0, *row) for row in outcome.rows) == expected
+DECIDES = st.sampled_from([None, ["id"], ["T"], ["t", "id"]])
+
+
+@for_all(ROWS, st.integers(0, 5), st.integers(0, 2), DECIDES, DECIDES)
+def test_n_keeps_the_rows_of_each_group_with_the_lowest_numbers(
+    execute: Any, rows: list[Any], n: int, seed: int, by: list[str] | None, names: list[str] | None
+) -> None:
+    """NULL is a group; of rows with equal keys so many stay as there is room for."""
+
+    def of(row: Any, chosen: list[str]) -> Any:
+        return tuple(row[list(COLUMNS).index(name.lower())] for name in chosen)
+
+    options = {"n": n, "seed": seed, **({"by": by} if by else {}), **({"keys": names} if names else {})}
+    outcome = execute(sample, options, COLUMNS, rows)
+
+    def numbers(chosen: list[Any]) -> dict[Any, list[int]]:
+        found: dict[Any, list[int]] = {}
+        for row in chosen:
+            found.setdefault(of(row, by or []), []).append(number(seed, *of(row, names or list(COLUMNS))))
+        return {group: sorted(values)[:n] for group, values in found.items()}
+
+    assert not Counter(outcome.rows) - Counter(rows)
+    assert numbers(outcome.rows) == {group: values for group, values in numbers(rows).items() if values}
+    assert outcome.dropped["filtered"] == len(rows) - len(outcome.rows)
+    assert len(outcome.rows) == sum(map(len, numbers(rows).values()))
 
 
 @few

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tests.often import few
 from tests.plan.projects import SmallProject
 
 from headgate.core.errors import FatalError
@@ -96,6 +97,69 @@ def test_the_row_before_and_after_is_that_of_the_total_order(execute: Any, rows:
     assert values_of(execute, rows, "ROW_NUMBER()") == number
     assert values_of(execute, rows, "LAG(x, 1, -1)") == before
     assert values_of(execute, rows, "LEAD(x)") == after
+
+
+ORDERS: dict[str, Any] = {
+    "t": lambda row: [last_when_null(row[2])],
+    "t DESC": lambda row: [last_when_null(None if row[2] is None else -row[2])],
+    "t > 1": lambda row: [last_when_null(None if row[2] is None else row[2] > 1)],
+    "x DESC, t": lambda row: [last_when_null(None if row[3] is None else -row[3]), last_when_null(row[2])],
+}
+ENDS = st.one_of(st.none(), st.integers(-2, 2))
+FRAMES = st.one_of(
+    st.none(),
+    st.tuples(ENDS, ENDS).filter(lambda ends: ends[0] is None or ends[1] is None or bool(ends[0] <= ends[1])),
+)
+FRAMED: dict[str, Any] = {
+    "SUM(x)": total,
+    "COUNT(*)": len,
+    "COUNT(x)": lambda values: sum(value is not None for value in values),
+    "MIN(x)": lambda values: min((value for value in values if value is not None), default=None),
+    "MAX(x)": lambda values: max((value for value in values if value is not None), default=None),
+    "FIRST_VALUE(x)": lambda values: values[0] if values else None,
+    "LAST_VALUE(x)": lambda values: values[-1] if values else None,
+    "NTH_VALUE(x, 2)": lambda values: values[1] if len(values) > 1 else None,
+}
+
+
+def tile(place: int, size: int, of: int) -> int:
+    """Parts of a group as even as can be, the longer ones first."""
+    ends = [size // of * number + min(number, size % of) for number in range(1, of + 1)]
+    return 1 + sum(place >= end for end in ends)
+
+
+@few
+@for_all(ROWS, st.sampled_from([None, ["g"], ["G", "t"]]), st.sampled_from([*ORDERS]), FRAMES)
+def test_every_function_sees_the_rows_of_its_frame_in_the_order_that_is_said(
+    execute: Any, rows: list[Any], groups: list[str] | None, order: str, frame: Any
+) -> None:
+    """Without a frame aggregates run to the row, values are those of the whole group; ranks know no other columns."""
+    names = [*FRAMED, "NTILE(3)", "RANK()", "PERCENT_RANK()", "CUME_DIST()", "LAG(x, 2)"]
+    options = {"partition_by": groups, "order_by": order.split(", "), "columns": {name: name for name in names}}
+    if frame is not None:
+        options["rows"] = list(frame)
+    outcome = execute(window, {key: value for key, value in options.items() if value is not None}, COLUMNS, rows)
+    found = {row[0]: dict(zip(names, row[4:], strict=True)) for row in outcome.rows}
+    members: dict[Any, list[Any]] = defaultdict(list)
+    for row in rows:
+        members[tuple(row[["id", "g", "t"].index(name.lower())] for name in groups or ())].append(row)
+    for group in members.values():
+        group.sort(key=lambda row: (ORDERS[order](row), row[0]))
+        keys = [ORDERS[order](row) for row in group]
+        for place, row in enumerate(group):
+            mine = found[row[0]]
+            for name, of in FRAMED.items():
+                whole = frame is None and "VALUE" in name
+                first, last = (None, None) if whole else frame or (None, 0)
+                begin = 0 if first is None else max(place + first, 0)
+                end = len(group) if last is None else max(place + last + 1, 0)
+                assert mine[name] == of([other[3] for other in group[begin:end]]), name
+            rank = 1 + sum(key < keys[place] for key in keys)
+            assert mine["RANK()"] == rank
+            assert mine["PERCENT_RANK()"] == pytest.approx((rank - 1) / (len(group) - 1) if len(group) > 1 else 0)
+            assert mine["CUME_DIST()"] == pytest.approx(sum(key <= keys[place] for key in keys) / len(group))
+            assert mine["NTILE(3)"] == tile(place, len(group), 3)
+            assert mine["LAG(x, 2)"] == (group[place - 2][3] if place > 1 else None)
 
 
 def test_last_value_is_the_last_of_the_group_unless_a_frame_is_said(execute: Any) -> None:

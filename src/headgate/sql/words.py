@@ -13,6 +13,8 @@ _SPACE = (
     " \t\n\r\v\f\u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006"
     "\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 )
+_ANY_SPACE = "".join(f"\\x{{{ord(character):x}}}" for character in _SPACE)
+"""For a class of characters in a pattern, where ``\\s`` is five of them only."""
 
 
 def trimmed(value: exp.Expr) -> exp.Expr:
@@ -23,7 +25,7 @@ def trimmed(value: exp.Expr) -> exp.Expr:
 def without_specials(value: exp.Expr, kept: str) -> exp.Expr:
     """Without anything but letters, marks on them, digits, white space and the characters of ``kept``."""
     allowed = "".join(f"\\x{{{ord(character):x}}}" for character in dict.fromkeys(kept))
-    pattern = exp.Literal.string(rf"[^\p{{L}}\p{{M}}\p{{N}}\s\p{{Z}}{allowed}]")
+    pattern = exp.Literal.string(rf"[^\p{{L}}\p{{M}}\p{{N}}{_ANY_SPACE}{allowed}]")
     return exp.Anonymous(
         this="REGEXP_REPLACE", expressions=[value, pattern, exp.Literal.string(""), exp.Literal.string("g")]
     )
@@ -38,7 +40,7 @@ def changed_case(value: exp.Expr, case: Literal["lower", "upper", "title"]) -> e
             return exp.func("UPPER", value)
         case "title":
             words = sqlglot.parse_one(
-                "ARRAY_TO_STRING(LIST_TRANSFORM(REGEXP_EXTRACT_ALL(LOWER(_x), '\\s+|\\S+'), "
+                f"ARRAY_TO_STRING(LIST_TRANSFORM(REGEXP_EXTRACT_ALL(LOWER(_x), '[{_ANY_SPACE}]+|[^{_ANY_SPACE}]+'), "
                 "LAMBDA w: UPPER(w[1]) || w[2:]), '')",
                 dialect=DIALECT,
             )

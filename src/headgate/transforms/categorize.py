@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from datetime import date, datetime, time
+from decimal import Decimal
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -22,7 +23,7 @@ from headgate.sql.types import SqlType
 from headgate.sql.windows import over
 
 HIDDEN = "_hg_quantile"
-Edge = int | float | datetime | date | time | str
+Edge = int | float | Decimal | datetime | date | time | str
 
 
 class Category(Model):
