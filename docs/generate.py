@@ -117,6 +117,8 @@ def _value(value: Any) -> str:
             return f"{value.total_seconds():g}s"
         case Secret():
             return value.reveal()
+        case "":
+            return '""'
         case tuple():
             return "[" + ", ".join(str(item) or '""' for item in value) + "]"
         case _:
@@ -217,13 +219,16 @@ def _options(
     described: bool = True,
 ) -> Iterator[str]:
     """A table of options; those that are as in ``without`` are left out."""
-    rows = []
+    rows, inner = [], list[tuple[str, type[BaseModel]]]()
     for name, field in model.model_fields.items():
         if name == "type" and without is not None:
             continue
         if without is not None and name in without.model_fields and _same(field, without.model_fields[name]):
             continue
-        rows.append(_row(field.alias or name, field, links or {}))
+        called = field.alias or name
+        rows.append(_row(called, field, links or {}))
+        if called not in (links or {}):
+            inner += ((called, one) for one in _inside(field.annotation))
     if described:
         yield f"{_text(model)}\n"
     if rows:
@@ -231,6 +236,18 @@ def _options(
         yield "\n".join(rows) + "\n"
     else:
         yield "No options of its own.\n"
+    for called, one in inner:
+        yield f"Options of `{called}`: {_text(one)}\n"
+        yield from _options(one, described=False)
+
+
+def _inside(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models of which a value, or each value of a list or mapping, may be one."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    elif get_origin(annotation) is not Literal:
+        for argument in get_args(annotation):
+            yield from _inside(argument)
 
 
 def _same(one: FieldInfo, other: FieldInfo) -> bool:
@@ -247,7 +264,7 @@ def _row(name: str, field: FieldInfo, links: Mapping[str, str]) -> str:
 
 
 def _text(model: type[BaseModel]) -> str:
-    return _plain((model.__doc__ or "").split("\n\n")[0])
+    return "\n\n".join(map(_plain, (model.__doc__ or "").split("\n\n")))
 
 
 def _plain(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,16 @@ def test_a_page_is_as_the_generator_writes_it(generate: Any, page: str) -> None:
 def test_every_option_of_every_kind_says_what_it_means(generate: Any) -> None:
     empty = [line for line in generate.configuration().splitlines() if line.startswith("| `") and line.endswith("|  |")]
     assert empty == []
+
+
+def test_what_stands_below_is_below(generate: Any) -> None:
+    """Options of options have tables of their own: bands of categories, methods of masks, strategies of fills …"""
+    lines = generate.configuration().splitlines()
+    for place, line in enumerate(lines):
+        if "options, see below" in line:
+            section = itertools.takewhile(lambda later: not later.startswith("#"), lines[place:])
+            assert any(later.startswith(f"Options of {line.split()[1]}:") for later in section), line
+    assert "| `below_quantile` | number, ≥ 0 and ≤ 1 |" in generate.configuration()
 
 
 def test_every_error_code_has_advice_and_nothing_else_has(generate: Any) -> None:

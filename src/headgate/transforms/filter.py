@@ -28,7 +28,9 @@ class Options(StepOptions):
     type: Literal["filter"]
     condition: str | None = Field(default=None, description="A SQL condition, such as total > 0.")
     field: str | None = Field(default=None, description="Instead of a condition: the column to compare.")
-    operator: Operator | None = Field(default=None, description="How to compare it.")
+    operator: Operator | None = Field(
+        default=None, description="How to compare it; matches is about the whole text (RE2), as like is."
+    )
     value: Any = Field(default=None, description="What to compare it with; a list for in, not_in and between.")
 
     @model_validator(mode="after")
