@@ -22,6 +22,9 @@ NUMBERS = st.lists(
 TEXTS = st.lists(st.sampled_from([None, "", "a", "ä", "A", "'", "💧", "b"]), max_size=30)
 
 
+LIMITS = st.sampled_from([None, 0.01, 0.5, 20.0])
+
+
 def quantile(known: Sequence[float], share: int, of: int) -> float:
     """The smallest value that at least such a share of the values does not exceed."""
     return float(known[max(-(-share * len(known) // of) - 1, 0)])
@@ -72,6 +75,7 @@ def follows(
             apart = distance(options.method, compared, found)
             assert judged.observed.startswith(f"{options.method} {apart:.4g},")
             limit = float(judged.observed.rpartition(" ")[2])
+            assert options.threshold in (None, limit)
             if apart != pytest.approx(limit, rel=1e-3):
                 assert judged.failed == int(apart > limit)
         if sum(found):
@@ -83,12 +87,13 @@ def follows(
 @few
 @for_all(
     st.lists(NUMBERS, min_size=3, max_size=4), st.integers(2, 7), st.sampled_from(["psi", "ks", "chi2"]),
-    st.sampled_from(["first", "last"]),
+    st.sampled_from(["first", "last"]), LIMITS,
 )  # fmt: skip
 def test_numbers_fall_into_bins_of_equal_shares(
-    judge: Any, runs: list[list[Any]], bins: int, method: Any, baseline: Any
+    judge: Any, runs: list[list[Any]], bins: int, method: Any, baseline: Any, limit: float | None
 ) -> None:
-    options = drift.Options(type="drift", column="x", bins=bins, method=method, baseline=baseline)
+    limit = None if method == "chi2" else limit
+    options = drift.Options(type="drift", column="x", bins=bins, method=method, baseline=baseline, threshold=limit)
     known = sorted(value for value in runs[0] if value is not None)
     edges = list(dict.fromkeys(quantile(known, number, bins) for number in range(1, bins))) if known else []
     follows(judge, options, "DOUBLE", runs, edges, lambda value: sum(value > edge for edge in edges))
@@ -97,12 +102,13 @@ def test_numbers_fall_into_bins_of_equal_shares(
 @few
 @for_all(
     st.lists(TEXTS, min_size=3, max_size=4), st.integers(2, 7), st.sampled_from(["psi", "chi2"]),
-    st.sampled_from(["first", "last"]),
+    st.sampled_from(["first", "last"]), LIMITS,
 )  # fmt: skip
 def test_texts_fall_into_their_most_frequent_ones_and_the_rest(
-    judge: Any, runs: list[list[str | None]], bins: int, method: Any, baseline: Any
+    judge: Any, runs: list[list[str | None]], bins: int, method: Any, baseline: Any, limit: float | None
 ) -> None:
-    options = drift.Options(type="drift", column="x", bins=bins, method=method, baseline=baseline)
+    limit = None if method == "chi2" else limit
+    options = drift.Options(type="drift", column="x", bins=bins, method=method, baseline=baseline, threshold=limit)
     times = Counter(value for value in runs[0] if value is not None)
     edges = sorted(times, key=lambda text: (-times[text], text.encode()))[:bins]
     follows(judge, options, "VARCHAR", runs, edges, lambda v: edges.index(v) if v in edges else len(edges))
@@ -124,6 +130,27 @@ def test_a_distribution_that_is_written_down_is_compared_at_once(
         apart = distance("psi", counts, [times[number] for number in range(len(edges) + 1)])
         assert judged.observed == f"psi {apart:.4g}, limit 0.2"
         assert judged.failed == int(apart > 0.2)
+
+
+KNOWN_TEXTS = st.lists(st.sampled_from(["", "a", "ä", "A", "'"]), min_size=1, unique=True)
+
+
+@few
+@for_all(TEXTS, KNOWN_TEXTS, st.booleans(), LIMITS.filter(bool), st.data())
+def test_texts_are_compared_with_counts_or_shares_that_are_written_down(
+    judge: Any, texts: list[str | None], bins: list[str], as_shares: bool, limit: float, data: st.DataObject
+) -> None:
+    counts = data.draw(st.lists(st.integers(0, 9), min_size=len(bins) + 1, max_size=len(bins) + 1).filter(any))
+    expected = {"values": bins, "counts": [count / 64 for count in counts] if as_shares else counts}
+    options = drift.Options(type="drift", column="x", threshold=limit, expected=expected)
+    judged = judge.judged(drift, options, {"x": "VARCHAR"}, [(text,) for text in texts])
+    times = Counter(bins.index(text) if text in bins else len(bins) for text in texts if text is not None)
+    assert judged.evaluated == bool(times)
+    assert judged.remember == {}
+    if times:
+        apart = distance("psi", counts, [times[number] for number in range(len(bins) + 1)])
+        assert judged.observed == f"psi {apart:.4g}, limit {limit:.4g}"
+        assert judged.failed == int(apart > limit)
 
 
 def test_bins_of_one_value_each_end_at_that_value(judge: Any) -> None:

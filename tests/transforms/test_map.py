@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tests.often import few
 
 from headgate.core.errors import FatalError
 from headgate.transforms import map as map_
@@ -32,6 +33,27 @@ def test_records_take_another_form(execute: Any, rows: list[Any]) -> None:
     assert outcome.rows == [
         (None if None in (a, b) else f"{a} {b}", b, names[s], {1: 10, 2: 20}.get(n), b) for a, b, s, n in rows
     ]
+
+
+LISTED = st.dictionaries(st.sampled_from(["A", "I", "a", ""]), st.sampled_from([None, "active", "x", ""]), min_size=1)
+FALLBACK = st.sampled_from([{}, {"keep": True}, {"else": "other"}, {"else": ""}, {"keep": False}])
+
+
+@few
+@for_all(ROWS, LISTED, FALLBACK, st.sampled_from([None, "none"]), st.sampled_from(["drop", "keep"]))
+def test_a_table_of_values_says_what_becomes_of_each(
+    execute: Any, rows: list[Any], listed: dict[str, Any], fallback: dict[str, Any], nulls: str | None, rest: str
+) -> None:
+    """Columns that take the place of others leave only the others where the rest stays."""
+    choice = {"from": "Status", "values": listed, **fallback, **({"nulls": nulls} if nulls else {})}
+    outcome = execute(map_, {"columns": {"LAST": choice, "n2": "n * 2"}, "rest": rest}, COLUMNS, rows)
+    names, expected = ["first", "status", "n"] if rest == "keep" else [], []
+    for first, _, status, n in rows:
+        other = status if fallback.get("keep") else fallback.get("else")
+        chosen = nulls if status is None else listed.get(status, other)
+        expected.append((*((first, status, n) if rest == "keep" else ()), chosen, n * 2))
+    assert list(outcome.columns) == [*names, "LAST", "n2"]
+    assert outcome.rows == expected
 
 
 def test_values_that_are_not_listed_may_stay_and_other_columns_too(execute: Any) -> None:

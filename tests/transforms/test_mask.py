@@ -55,26 +55,36 @@ TEXTS = st.one_of(st.none(), st.text(max_size=6).filter(lambda text: "\0" not in
     first=st.integers(0, 3),
     last=st.integers(0, 3),
     salt=st.text(min_size=1, max_size=90).filter(lambda text: "\0" not in text),
+    words=st.tuples(st.sampled_from(["*", "·", "💧", "'"]), st.sampled_from(["REDACTED", "", "'"]), st.integers(8, 64)),
 )
-def test_every_method_is_what_it_says(execute: Any, texts: list[Any], first: int, last: int, salt: str) -> None:
+def test_every_method_is_what_it_says(
+    execute: Any, texts: list[Any], first: int, last: int, salt: str, words: tuple[str, str, int]
+) -> None:
+    """Numbers are masked as the texts that show them."""
+    sign, redacted, length = words
+
     def part(text: str) -> str:
         if len(text) <= first + last:
-            return "*" * len(text)
-        return text[:first] + "*" * (len(text) - first - last) + text[len(text) - last :]
+            return sign * len(text)
+        return text[:first] + sign * (len(text) - first - last) + text[len(text) - last :]
 
-    methods = {"p": {"method": "partial", "first": first, "last": last}, "r": "redact", "n": "null", "h": "hash",
-               "t": {"method": "tokenise", "prefix": "t_", "length": 12}, "i": "hash"}  # fmt: skip
-    columns = {**dict.fromkeys("prnht", "VARCHAR"), "i": "BIGINT"}
-    rows = [(*[text] * 5, number) for text, number in texts]
+    token = {"method": "tokenise", "prefix": "t_", "length": length}
+    partial = {"method": "partial", "first": first, "last": last, "sign": sign}
+    redact = {"method": "redact", "text": redacted}
+    methods = {"p": partial, "r": redact, "n": "null", "h": "hash", "t": token, "i": "hash", "ip": partial,
+               "ir": redact, "in": "null"}  # fmt: skip
+    columns = {name: "BIGINT" if name[0] == "i" else "VARCHAR" for name in methods}
+    rows = [(*[text] * 5, *[number] * 4) for text, number in texts]
     outcome = execute(mask, {"columns": methods, "salt": Secret(salt)}, columns, rows)
 
     def expected(text: str | None, number: int | None) -> tuple[str | None, ...]:
-        coded = None if number is None else code(str(number), salt)
-        if text is None:
-            return (*[None] * 5, coded)
-        hashed = code(text, salt)
-        return (part(text), "REDACTED", None, hashed, f"t_{hashed[:12]}", coded)
+        shown = [None if one is None else str(one) for one in (text, number)]
+        hashed = [None if one is None else code(one, salt) for one in shown]
+        parts, hidden = ([None if one is None else of(one) for one in shown] for of in (part, lambda _: redacted))
+        stands = None if hashed[0] is None else f"t_{hashed[0][:length]}"
+        return (parts[0], hidden[0], None, hashed[0], stands, hashed[1], parts[1], hidden[1], None)
 
+    assert list(outcome.columns.values()) == ["VARCHAR"] * 9
     assert outcome.rows == [expected(text, number) for text, number in texts]
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tests.often import few
 from tests.plan.projects import FILES, SmallProject
 
 from headgate.core.errors import Code, FatalError
@@ -72,6 +73,94 @@ def test_every_field_stands_in_a_column_of_its_own(execute: Any, items: list[Any
     assert outcome.rows == [((i or {}).get("sku"), ((i or {}).get("price") or {}).get("net")) for i in items]
 
 
+DEEP = {
+    "id": "INTEGER",
+    "a": "STRUCT(x INTEGER, _b STRUCT(c STRUCT(d VARCHAR), e INTEGER[]))",
+    "z": "STRUCT(x INTEGER)",
+}
+LEAF = st.one_of(st.none(), st.integers(-9, 9))
+
+
+def maybe(**fields: Any) -> Any:
+    return st.one_of(st.none(), st.fixed_dictionaries(fields))
+
+
+DEEP_ROWS = st.lists(
+    st.tuples(
+        LEAF,
+        maybe(x=LEAF, _b=maybe(c=maybe(d=st.sampled_from([None, "", "ä"])), e=st.one_of(st.none(), st.lists(LEAF)))),
+        maybe(x=LEAF),
+    ),
+    max_size=5,
+)
+TREE: dict[str, Any] = {"id": None, "a": {"x": None, "_b": {"c": {"d": None}, "e": None}}, "z": {"x": None}}
+
+
+def opened(name: str, value: Any, inside: Any, levels: int, sign: str) -> dict[str, Any]:
+    """The columns that a value becomes, by the path of each; a field of nothing is NULL."""
+    if not inside or not levels:
+        return {name: value}
+    found: dict[str, Any] = {}
+    for field, deeper in inside.items():
+        found |= opened(f"{name}{sign}{field}", (value or {}).get(field), deeper, levels - 1, sign)
+    return found
+
+
+@few
+@for_all(
+    DEEP_ROWS, st.sampled_from([True, ["a"], ["Z", "a"], "z"]), st.sampled_from(["_", ".", "__", ""]),
+    st.sampled_from([None, 1, 2, 5]),
+)  # fmt: skip
+def test_structs_are_taken_apart_as_deep_as_is_said(
+    execute: Any, rows: list[Any], chosen: Any, sign: str, depth: int | None
+) -> None:
+    options = {"flatten": chosen, "separator": sign, **({"depth": depth} if depth else {})}
+    outcome = execute(normalize, options, DEEP, rows)
+    taken = DEEP.keys() if chosen is True else {name.lower() for name in chosen}
+    expected: list[dict[str, Any]] = []
+    for row in [*rows, (None, None, None)]:
+        made: dict[str, Any] = {}
+        for name, value in zip(DEEP, row, strict=True):
+            made |= opened(name, value, TREE[name], (depth or 9) if name in taken else 0, sign)
+        expected.append(made)
+    assert list(outcome.columns) == list(expected[-1])
+    assert outcome.rows == [tuple(made.values()) for made in expected[:-1]]
+
+
+LISTS = {"id": "INTEGER", "g": "VARCHAR", "l": "INTEGER[]", "j": "VARCHAR[]"}
+ELEMENTS = st.lists(
+    st.tuples(
+        LEAF, st.sampled_from([None, "a"]), st.one_of(st.none(), st.lists(LEAF, max_size=3)),
+        st.one_of(st.none(), st.lists(st.sampled_from([None, '{"n": 1}', '{"n": null}', "{}"]), max_size=3)),
+    ),
+    max_size=4,
+)  # fmt: skip
+
+
+@few
+@for_all(ELEMENTS, st.sampled_from([["id"], ["G", "id"]]))
+def test_elements_and_documents_of_a_list_become_rows_with_the_keys(
+    execute: Any, rows: list[Any], names: list[str]
+) -> None:
+    numbers = {"name": "numbers", "keys": names, "position": "at", "value": "n"}
+    documents = {"name": "documents", "keys": names, "fields": {"n": "INTEGER"}}
+    outcome = execute(normalize, {"explode": {"l": numbers, "J": documents}}, LISTS, rows)
+    keyed = [tuple(row[list(LISTS).index(name.lower())] for name in names) for row in rows]
+    read = {None: None, '{"n": 1}': 1, '{"n": null}': None, "{}": None}
+    assert (list(outcome.columns), outcome.rows) == (["id", "g"], [row[:2] for row in rows])
+    assert outcome.branches["numbers"].rows == [
+        (*mine, place, value)
+        for mine, row in zip(keyed, rows, strict=True)
+        for place, value in enumerate(row[2] or (), 1)
+    ]
+    assert outcome.branches["documents"].rows == [
+        (*mine, place, read[value])
+        for mine, row in zip(keyed, rows, strict=True)
+        for place, value in enumerate(row[3] or (), 1)
+    ]
+    assert list(outcome.branches["numbers"].columns) == [*(name.lower() for name in names), "at", "n"]
+
+
 DOCUMENTS = st.lists(
     st.one_of(
         st.none(),
@@ -100,25 +189,37 @@ def test_a_document_that_is_none_and_a_field_of_another_type_are_row_errors(exec
     assert [flags for _, flags in outcome.held] == [("normalize j_n",), ("normalize j_n",), ("normalize j_d",)]
 
 
-@for_all(st.lists(st.one_of(st.none(), st.integers(-50, 50)), max_size=12))
-def test_numbers_come_to_one_scale(execute: Any, numbers: list[int | None]) -> None:
-    rows = [(place, number, number, number) for place, number in enumerate(numbers)]
-    columns = {"id": "INTEGER", "s": "INTEGER", "m": "INTEGER", "r": "INTEGER"}
-    options = {"scale": {"s": "standard", "m": "min_max", "r": {"method": "robust"}}}
+SCALED = st.lists(st.tuples(st.sampled_from([None, "a", "b"]), st.one_of(st.none(), st.integers(-50, 50))), max_size=12)
+
+
+@for_all(SCALED, st.sampled_from(["INTEGER", "DECIMAL(6, 2)", "DOUBLE"]), st.booleans())
+def test_numbers_come_to_one_scale(execute: Any, given_rows: list[Any], kind: str, grouped: bool) -> None:
+    """Over all rows, or those of each group; in halves where the type has them."""
+    unit = 1 if kind == "INTEGER" else 2
+    numbers = [number if number is None or unit == 1 else Decimal(number) / unit for _, number in given_rows]
+    rows = [(place, group, *[n] * 3) for place, ((group, _), n) in enumerate(zip(given_rows, numbers, strict=True))]
+    columns = {"id": "INTEGER", "g": "VARCHAR", "s": kind, "m": kind, "r": kind}
+    by = {"by": "G"} if grouped else {}
+    methods = {"s": "standard", "m": "min_max", "r": "robust"}
+    options = {"scale": {name: {"method": method, **by} for name, method in methods.items()}}
     outcome = execute(normalize, options, columns, rows)
-    known = [number for number in numbers if number is not None]
-    for place, *found in outcome.rows:
-        number = numbers[place]
-        if number is None:
+    assert [row[0] for row in outcome.rows] == list(range(len(rows)))
+    for place, group, *found in outcome.rows:
+        if numbers[place] is None:
             assert found == [None] * 3
             continue
-        quarters = statistics.quantiles(known, n=4, method="inclusive") if len(known) > 1 else [number] * 3
-        expected = [
-            share(number - statistics.fmean(known), statistics.pstdev(known)),
-            share(number - min(known), max(known) - min(known)),
-            share(number - statistics.median(known), quarters[2] - quarters[0]),
-        ]
-        assert found == pytest.approx(expected, abs=1e-9)
+        members = [n for n, row in zip(numbers, rows, strict=True) if not grouped or row[1] == group]
+        assert found == pytest.approx(scaled(float(numbers[place]), members), abs=1e-9)
+
+
+def scaled(number: float, members: list[Any]) -> list[float]:
+    known = [float(one) for one in members if one is not None]
+    quarters = statistics.quantiles(known, n=4, method="inclusive") if len(known) > 1 else [number] * 3
+    return [
+        share(number - statistics.fmean(known), statistics.pstdev(known)),
+        share(number - min(known), max(known) - min(known)),
+        share(number - statistics.median(known), quarters[2] - quarters[0]),
+    ]
 
 
 SIZES = st.sampled_from([-1074, -1000, -600, -500, 0, 500, 600, 1000, 1019])
@@ -215,6 +316,7 @@ def test_a_target_may_only_name_outputs_that_are_there(project: SmallProject) ->
         ({"explode": {"l": {"name": "x", "keys": "l"}}}, "is the list itself"),
         ({"explode": {"l": {"name": "x", "keys": "id", "position": "ID"}}}, "two columns would be called"),
         ({"fields": {"id": {"a": "INTEGER"}}}, "not JSON"),
+        ({"explode": {"l": {"name": "x", "keys": "id", "fields": {"a": "DATE"}}}}, "an element of l is INT, not JSON"),
         ({"scale": {"c": "standard"}}, "not a number"),
         ({"flatten": "c", "scale": {"c": "standard"}}, "is taken apart"),
     ],

@@ -62,7 +62,7 @@ class Options(RuleOptions):
         "numbers; chi2: whether the counts can come from one distribution, at 99.9 %.",
     )
     threshold: float | None = Field(
-        default=None, gt=0, description="The largest value that passes; default 0.2 for psi, 0.1 for ks."
+        default=None, gt=0, description="The largest value that passes; default 0.2 for psi, 0.1 for ks. Not for chi2."
     )
     bins: int = Field(default=10, ge=2, le=50, description="Bins of numbers, or frequent values of texts.")
     baseline: Literal["first", "last"] = Field(

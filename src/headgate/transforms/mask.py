@@ -24,7 +24,9 @@ class Masking(Model):
     prefix: str = Field(default="", description="tokenise: put before every token, such as cus_.")
     first: int = Field(default=0, ge=0, le=100, description="partial: characters that stay at the start.")
     last: int = Field(default=0, ge=0, le=100, description="partial: characters that stay at the end.")
-    sign: str = Field(default="*", min_length=1, max_length=1, description="partial: what stands for the others.")
+    sign: str = Field(
+        default="*", min_length=1, max_length=1, description="partial: the character that stands for the others."
+    )
     text: str = Field(default="REDACTED", description="redact: what every value becomes.")
 
 

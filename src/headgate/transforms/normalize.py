@@ -97,7 +97,7 @@ def _taken_apart(item: Column, options: Options, step: StepInput) -> Iterator[tu
     flat = options.flatten if isinstance(options.flatten, bool) else [step.resolve(n) for n in options.flatten]
     type_ = type_tree(item.type)
     if item.name in documents:
-        yield from _documented(item, documents[item.name], (item.name,), options.separator)
+        yield from _documented(item, documents[item.name], (item.name,), options.separator, item.name)
     elif (flat is True and is_struct(type_)) or (isinstance(flat, list) and item.name in flat):
         if not is_struct(type_):
             hint = "say its fields: fields: {…}" if item.type in ("JSON", "VARCHAR") else "leave it out of flatten"
@@ -109,18 +109,18 @@ def _taken_apart(item: Column, options: Options, step: StepInput) -> Iterator[tu
 
 
 def _documented(
-    item: Column, paths: dict[str, str], prefix: tuple[str, ...], separator: str
+    item: Column, paths: dict[str, str], prefix: tuple[str, ...], separator: str, called: str
 ) -> Iterator[tuple[str, exp.Expr, Flag | None]]:
-    """The fields of a JSON document, each exactly of its type."""
+    """The fields of a JSON document, each exactly of its type; ``called``: what users know the document by."""
     if item.type not in ("JSON", "VARCHAR"):
-        raise _refuse(item.name, f"{item.name} is {item.type}, not JSON", "say flatten for structs, explode for lists")
+        raise _refuse(called, f"{called} is {item.type}, not JSON", "say flatten for structs, explode for lists")
     for number, (text, type_name) in enumerate(paths.items()):
         name, target = joined((*prefix, *split_path(text)), separator), parse_type(type_name)
         function = "JSON_EXTRACT" if target.name == "JSON" else "JSON_EXTRACT_STRING"
         read = attempt(
             exp.Anonymous(this=function, expressions=[column(item.name), exp.Literal.string(json_path(text))])
         )
-        message = f"{item.name} has {text} as {target.name}"
+        message = f"{called} has {text} as {target.name}"
         cast = exact_cast(read, SqlType("JSON", "other") if target.name == "JSON" else _TEXT, target)
         wrong: list[exp.Expr] = (
             [exp.Not(this=exp.Anonymous(this="JSON_VALID", expressions=[column(item.name)]))] if number == 0 else []
@@ -154,16 +154,19 @@ def _branch(name: str, one: Explode, options: Options, step: StepInput) -> Branc
     ).from_(exp.Table(this=exp.to_identifier("input")))
     kept: list[tuple[str, exp.Expr]] = [(key, column(key)) for key in (*keys, one.position)]
     flags = []
-    for new, value, flag in _elements(inner, one, options):
+    for new, value, flag in _elements(name, inner, one, options):
         kept.append((new, value))
         flags += [flag] if flag else []
     distinct(new for new, _ in kept)
     return Branch(one.name, (Reshape(query), Project(tuple(kept), tuple(flags))))
 
 
-def _elements(inner: exp.DataType, one: Explode, options: Options) -> Iterator[tuple[str, exp.Expr, Flag | None]]:
+def _elements(
+    name: str, inner: exp.DataType, one: Explode, options: Options
+) -> Iterator[tuple[str, exp.Expr, Flag | None]]:
     if one.fields:
-        yield from _documented(Column(ELEMENT, inner.sql("duckdb")), one.fields, (), options.separator)
+        type_ = "VARCHAR" if inner.this == exp.DType.TEXT else inner.sql("duckdb")
+        yield from _documented(Column(ELEMENT, type_), one.fields, (), options.separator, f"an element of {name}")
     elif is_struct(inner):
         for path, value, _ in fields(column(ELEMENT), inner, options.depth):
             yield joined(path, options.separator), value, None
