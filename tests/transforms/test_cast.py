@@ -187,6 +187,28 @@ def test_a_decimal_loses_no_digit_unless_it_is_rounded(execute: Any, value: Deci
     assert one(execute, value, "DECIMAL(20, 4)", "DECIMAL(18, 2)", round=True) == exact
 
 
+@few
+@example("0.005", 8.575)
+@example("-0.005", 2.675)
+@for_all(TEXTS, st.one_of(st.none(), st.floats(), st.integers(-(10**7), 10**7).map(lambda n: n / 200)))
+def test_what_is_rounded_is_the_number_that_is_shown_and_one_that_does_not_fit_is_held(
+    execute: Any, text: str | None, value: float | None
+) -> None:
+    columns = {"i": "INTEGER", "d": "DECIMAL(8, 2)"}
+    number = None if text is None else plain_number(text)
+    shown = None if value is None or not math.isfinite(value) else Decimal(repr(value))
+    for given, its, kind in ((text, number, "VARCHAR"), (value, shown, "DOUBLE")):
+        for name, target in columns.items():
+            found = one(execute, given, kind, target, round=True)
+            if given is None:
+                assert found is None
+                continue
+            unit, limit = (Decimal(1), 2**31) if name == "i" else (Decimal("0.01"), 10**6)
+            nearest = None if its is None else its.quantize(unit, ROUND_HALF_UP, Context(prec=400))
+            fits = nearest is not None and -limit <= nearest < limit and (name == "i" or abs(nearest) < limit)
+            assert found == (nearest if fits else "held"), (given, target)
+
+
 WORDS = ("epoch", " EPOCH ", "infinity", "-infinity", "inf", "now", "today")
 AFTER = ("2024-01-01 24:00:00", "2024-01-01T24:00:00", "2024-01-01 24:00", "9999-12-31 24:00:00Z")
 """Midnight by the name of the day before, which the engine reads as the next day."""

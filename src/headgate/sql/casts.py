@@ -80,8 +80,7 @@ def exact_cast(value: exp.Expr, source: SqlType, target: SqlType, *, rounded: bo
         return Cast(_cast(value, target), None)
     if has_parts(target.name):
         return _nested(value, source, target, rounded=rounded)
-    whole = rounded and source.family == "float" and target.family == "integer"
-    tried = _try(exp.func("ROUND", value.copy()) if whole else value, target)
+    tried = _try(_to_round(value, target) if rounded and source.family == "float" else value, target)
     missing = exp.and_(_is_null(tried), exp.Not(this=_is_null(value)))
     changed = _changed(value, tried, source, target, rounded=rounded)
     if changed is None:
@@ -91,6 +90,17 @@ def exact_cast(value: exp.Expr, source: SqlType, target: SqlType, *, rounded: bo
     if source.family != "text":
         return Cast(tried, wrong)
     return Cast(tried, wrong, _clear(value, tried, target), _plain(value, tried, target))
+
+
+def _to_round(value: exp.Expr, target: SqlType) -> exp.Expr:
+    """Of a double the digits that show it: 2.675 and 8.575 are both halfway, though one of them is a little less."""
+    match target.family:
+        case "integer":
+            return exp.func("ROUND", value.copy())
+        case "decimal":
+            return exp.cast(value.copy(), exp.DType.TEXT)
+        case _:
+            return value
 
 
 def _nested(value: exp.Expr, source: SqlType, target: SqlType, *, rounded: bool) -> Cast:
