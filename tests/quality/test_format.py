@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import uuid
 from datetime import date, datetime
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tests.often import few
 
 from headgate.core.errors import FatalError
 from headgate.quality import format as format_
@@ -62,6 +64,31 @@ def test_dates_of_a_format_exist_and_have_every_digit(judge: Any, spelling: str,
     expected = [readable(lambda v: datetime.strptime(v, "%Y-%m-%d"), v) and len(v) == 10 for v in values]  # noqa: DTZ007
     assert asked(judge, "date_format", values, date_format=spelling) == expected
     assert asked(judge, "date", values) == expected
+
+
+WRITTEN = {
+    "DD.MM.YYYY HH:mm": r"\d\d\.\d\d\.\d{4} \d\d:\d\d",
+    "%d.%m.%Y %H:%M": r"\d\d\.\d\d\.\d{4} \d\d:\d\d",
+    "YYYYMMDD": r"\d{8}",
+}
+READ = {"YYYYMMDD": "%Y%m%d"}
+PARTS = st.tuples(*(st.integers(first, last) for first, last in ((0, 32), (0, 13), (1, 2030), (0, 25), (0, 61))))
+
+
+@few
+@for_all(st.lists(PARTS, max_size=6), st.sampled_from([*WRITTEN]), st.sampled_from(["", " ", "0", "x"]))
+def test_days_with_times_are_as_their_format_says(judge: Any, cases: list[Any], spelling: str, behind: str) -> None:
+    values = [
+        (f"{y:04}{m:02}{d:02}" if spelling == "YYYYMMDD" else f"{d:02}.{m:02}.{y:04} {hour:02}:{minute:02}") + behind
+        for d, m, y, hour, minute in cases
+    ]
+    pattern = READ.get(spelling, "%d.%m.%Y %H:%M")
+    expected = [
+        readable(lambda v: datetime.strptime(v, pattern), v)  # noqa: DTZ007
+        and re.fullmatch(WRITTEN[spelling], v) is not None
+        for v in values
+    ]
+    assert asked(judge, "date_format", values, date_format=spelling) == expected
 
 
 @st.composite

@@ -29,7 +29,7 @@ def judged(judge: Any, hours: int, kind: str, values: list[Any]) -> Any:
     return judge.judged(freshness, options, {"at": kind}, [(value,) for value in values])
 
 
-@pytest.mark.parametrize("kind", ["TIMESTAMP", "DATE"])
+@pytest.mark.parametrize("kind", ["TIMESTAMP", "DATE", "TIMESTAMPTZ"])
 @few
 @for_all(st.lists(MOMENTS, max_size=5), st.integers(1, 72))
 def test_the_newest_value_is_not_older_than_that(
@@ -38,7 +38,10 @@ def test_the_newest_value_is_not_older_than_that(
     """Times without a zone are in UTC, and a day ends at midnight; without values it fails."""
     days = [value.date() for value in values if value is not None]
     last = max(days, default=None) if kind == "DATE" else max((v for v in values if v is not None), default=None)
-    found = judged(judge, hours, kind, [v.date() if v is not None and kind == "DATE" else v for v in values])
+    given: list[Any] = [v.date() if v is not None and kind == "DATE" else v for v in values]
+    if kind == "TIMESTAMPTZ":
+        given = [None if v is None else f"{v}+00" for v in values]
+    found = judged(judge, hours, kind, given)
     if last is None:
         assert (found.failed, found.observed, found.score) == (1, "no value", 0)
         return

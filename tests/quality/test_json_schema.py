@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
+from tests.often import few
 from tests.plan.projects import SmallProject, with_orders
 
 from headgate.core.errors import Code, FatalError
@@ -86,17 +87,43 @@ def fulfils(value: Any, wanted: dict[str, Any]) -> bool:
     )
 
 
+TYPED = st.tuples(
+    st.one_of(st.none(), st.integers(-3, 3)), st.sampled_from([None, "", "a", "ä"]), st.sampled_from([None, True])
+)
+
+
+@few
+@for_all(SCHEMAS, st.lists(TYPED, max_size=5))
+def test_rows_are_judged_without_the_nulls_that_their_properties_do_not_take(
+    tmp_path_factory: pytest.TempPathFactory, schema: dict[str, Any], rows: list[Any]
+) -> None:
+    known = schema["properties"]
+    expected = []
+    for row in rows:
+        given = dict(zip("abc", row, strict=True))
+        one = {name: v for name, v in given.items() if v is not None or (name in known and fulfils(None, known[name]))}
+        expected.append(valid(one, schema))
+    table = pa.table({
+        "a": pa.array([row[0] for row in rows], pa.int32()), "b": pa.array([row[1] for row in rows], pa.string()),
+        "c": pa.array([row[2] for row in rows], pa.bool_()),
+    })  # fmt: skip
+    assert judged(tmp_path_factory.getbasetemp(), schema, table) == expected
+
+
+def valid(one: dict[str, Any], schema: dict[str, Any]) -> bool:
+    known = schema["properties"]
+    return (
+        all(name in one for name in schema.get("required", ()))
+        and all(fulfils(value, known[name]) for name, value in one.items() if name in known)
+        and ("additionalProperties" not in schema or one.keys() <= known.keys())
+    )
+
+
 @for_all(SCHEMAS, st.lists(st.dictionaries(st.sampled_from("abc"), VALUES), max_size=5))
 def test_documents_are_judged_as_the_standard_says(
     tmp_path_factory: pytest.TempPathFactory, schema: dict[str, Any], documents: list[dict[str, Any]]
 ) -> None:
-    known = schema["properties"]
-    expected = [
-        all(name in one for name in schema.get("required", ()))
-        and all(fulfils(value, known[name]) for name, value in one.items() if name in known)
-        and ("additionalProperties" not in schema or one.keys() <= known.keys())
-        for one in documents
-    ]
+    expected = [valid(one, schema) for one in documents]
     rows = pa.table({"t": pa.array([json.dumps(one) for one in documents], pa.string())})
     assert judged(tmp_path_factory.getbasetemp(), schema, rows, "text") == expected
 

@@ -22,22 +22,32 @@ ROWS = st.lists(
 )
 
 
-def better(row: Any, keep: str) -> Any:
+ORDERS = {
+    "at": [("at", False)],
+    "at DESC": [("at", True)],
+    "v, at": [("v", False), ("at", False)],
+    "v DESC, at": [("v", True), ("at", False)],
+}
+
+
+def place(row: Any, order: list[tuple[str, bool]], keep: str) -> Any:
     """Sorts the row to keep last: NULLs are the weakest, ties go to the later (earlier) value of the other columns."""
-    sign = 1 if keep == "last" else -1
-    _, at, text = row
-    points = [ord(c) * sign for c in text or ""]
-    return (at is not None, (at or 0) * sign, text is not None, points)
+    points: list[Any] = []
+    for name, down in [*order, ("at", False), ("v", False)]:
+        value, sign = row[list(COLUMNS).index(name)], 1 if (keep == "last") != down else -1
+        known = [ord(c) * sign for c in value] if isinstance(value, str) else (value or 0) * sign
+        points += [value is not None, [] if value is None and name == "v" else known]
+    return points
 
 
-@for_all(ROWS, st.sampled_from(["last", "first"]), st.randoms(use_true_random=False))
+@for_all(ROWS, st.sampled_from(["last", "first"]), st.sampled_from([*ORDERS]), st.randoms(use_true_random=False))
 def test_one_row_of_each_key_stays_in_whatever_order_rows_come(
-    execute: Any, rows: list[Any], keep: str, random: Any
+    execute: Any, rows: list[Any], keep: str, order: str, random: Any
 ) -> None:
-    options = {"keys": ["k"], "order_by": "at", "keep": keep}
+    options = {"keys": ["k"], "order_by": order.split(", "), "keep": keep}
     outcome = execute(deduplicate, options, COLUMNS, rows)
     expected = {
-        max((row for row in rows if row[0] == key), key=lambda row: better(row, keep))
+        max((row for row in rows if row[0] == key), key=lambda row: place(row, ORDERS[order], keep))
         for key in {row[0] for row in rows}
     }
     assert sorted(outcome.rows, key=repr) == sorted(expected, key=repr)

@@ -25,12 +25,17 @@ ROWS = st.lists(
 )
 
 
-@for_all(ROWS, st.permutations(["x", "y"]), st.booleans(), st.booleans())
+@for_all(
+    ROWS, st.permutations(["x", "y"]), st.booleans(), st.booleans(),
+    st.sampled_from([("name", "value"), ("x", "y"), ("month", "a b")]),
+)  # fmt: skip
 def test_each_row_gives_a_row_for_each_column(
-    execute: Any, rows: list[Any], turned: list[str], drop: bool, named: bool
+    execute: Any, rows: list[Any], turned: list[str], drop: bool, named: bool, called: tuple[str, str]
 ) -> None:
-    options = {"columns": turned, "drop_nulls": drop, **({"keep": ["t"]} if named else {})}
+    options = {"columns": turned, "drop_nulls": drop, **({"keep": ["T"]} if named else {})}
+    options |= {"names_to": called[0], "values_to": called[1]}
     outcome = execute(unpivot, options, COLUMNS, rows)
+    assert list(outcome.columns) == [*(["t"] if named else ["k", "t"]), *called]
     expected = []
     for row in rows:
         values = dict(zip(COLUMNS, row, strict=True))
