@@ -50,6 +50,7 @@ def test_tokens_are_its_start_with_a_prefix(project: SmallProject) -> None:
 TEXTS = st.one_of(st.none(), st.text(max_size=6).filter(lambda text: "\0" not in text))
 
 
+@few
 @for_all(
     texts=st.lists(st.tuples(TEXTS, st.one_of(st.none(), st.integers(-(2**40), 2**40))), max_size=5),
     first=st.integers(0, 3),
