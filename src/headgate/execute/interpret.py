@@ -254,7 +254,7 @@ class Interpreter:
     def _open_session(self, paths: Sequence[str]) -> None:
         run = self.run
         run.workdir.mkdir(parents=True, exist_ok=True)
-        memory, threads = limits(run, len(self.main[1].schema.raw) if self.main else 0)
+        memory, threads = limits(run, self.main[1] if self.main else None)
         run.session = run.workspace.engine().session(
             run.workdir / "engine", memory=memory, threads=threads, paths=paths
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from headgate.core.contracts import Scan as OpenScan
 from headgate.execute.context import Run
 
 CHANGES_MEMORY = 128 * 1024**2
@@ -13,10 +14,16 @@ CHANGES_COLUMNS = 1_500
 many, whatever their number of rows."""
 
 
-def limits(run: Run, columns: int) -> tuple[int | None, int | None]:
-    """Bytes and threads for the engine, None as it likes, for a main source of so many columns."""
+CHANGES_BYTES = 256 * 1024**2
+"""Bytes of messages beyond which one thread must do: several of them end out of memory with 1.6 GB."""
+
+
+def limits(run: Run, opened: OpenScan | None) -> tuple[int | None, int | None]:
+    """Bytes and threads for the engine, None as it likes, for a main source that is open."""
     defaults = run.workspace.project.defaults
     if run.pipeline.sources[0].mode != "cdc" or defaults.memory is not None:
         return defaults.memory, defaults.threads
+    if opened is None or (opened.estimated_bytes or 0) > CHANGES_BYTES:
+        return CHANGES_MEMORY, 1
     threads = defaults.threads or os.cpu_count() or 1
-    return CHANGES_MEMORY, min(threads, max(1, CHANGES_COLUMNS // max(1, columns)))
+    return CHANGES_MEMORY, min(threads, max(1, CHANGES_COLUMNS // len(opened.schema.raw)))

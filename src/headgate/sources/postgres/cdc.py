@@ -201,7 +201,14 @@ def _changes(subject: Subject, window: Window, waiting: Waiting | None) -> Scan:
         return {**window.high, "lsn": lsn, "value": slots.text(lsn)}
 
     reader = pa.RecordBatchReader.from_batches(rows.schema(), rows.batches(decoder, waiting.messages()))
-    return Scan(schema(subject), reader, position=position, close=close, whole=bool(waiting.emptied))
+    return Scan(
+        schema(subject),
+        reader,
+        position=position,
+        close=close,
+        whole=bool(waiting.emptied),
+        estimated_bytes=waiting.size,
+    )
 
 
 # --------------------------------------------------------------------------------------------------------- parts
