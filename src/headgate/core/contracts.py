@@ -83,12 +83,15 @@ class SourceSchema:
             them; a value that does not fit is a row error, kept with its raw text.
         keys: the primary key, where known.
         ground: what a plan may ask the source to leave out.
+        certain: columns of ``casts`` whose texts come from a system that keeps that very type: what converts is the
+            value, and nobody needs to look at its characters.
     """
 
     raw: pa.Schema
     casts: Mapping[str, str] = field(default_factory=dict)
     keys: tuple[str, ...] = ()
     ground: Ground = field(default_factory=Ground)
+    certain: frozenset[str] = frozenset()
 
 
 @dataclass

@@ -173,6 +173,7 @@ def gather(
         resume,
         _sites(workspace, pipeline, context, state, schemas[main].ground) if resume is None else Sites(),
         _tables(workspace, pipeline),
+        schemas[main].certain if main in schemas else frozenset(),
     )
 
     def probe(call: Call, columns: Sequence[Column]) -> tuple[tuple[Column, ...], str]:

@@ -52,7 +52,7 @@ def _extended(found: SourceSchema, read: ReadOptions, name: str) -> SourceSchema
     extended = pa.schema([added, *found.raw])
     if read.mode == "delta":
         _keys(read, found, name)
-    return SourceSchema(extended, found.casts, found.keys)
+    return SourceSchema(extended, found.casts, found.keys, certain=found.certain)
 
 
 def probe(read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> Window | None:

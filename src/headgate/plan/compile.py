@@ -125,10 +125,9 @@ class _Compiler:
     def _cast_source(self) -> None:
         self.builder.applied = -1
         module = self.registry.module("transforms", "cast")
-        options = module.Options(type="cast", columns=dict(self.inputs.casts))
         try:
-            for shape in module.shapes(options, self._input()):
-                self.builder.add(shape, "source", self.pipeline.error_handling.on_row_error)
+            shape = module.of_source(self.inputs.casts, self.inputs.certain, self._input())
+            self.builder.add(shape, "source", self.pipeline.error_handling.on_row_error)
         except HeadgateError as error:
             raise located(error, self.pipeline, ("source",)) from error.__cause__
         self.builder.applied = 0

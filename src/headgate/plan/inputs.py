@@ -36,6 +36,8 @@ class Inputs:
     sites: Sites = field(default_factory=Sites)
     tables: Mapping[int, frozenset[str]] = field(default_factory=dict)
     """For targets with evolve: quarantine whose table is there: its columns, in lower case."""
+    certain: frozenset[str] = frozenset()
+    """Columns of casts of which only that they convert need be seen."""
 
     @property
     def main(self) -> Scan:

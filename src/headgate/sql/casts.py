@@ -65,7 +65,9 @@ def impossible(source: SqlType, target: SqlType) -> bool:
     return None not in kinds and kinds[0] != kinds[1] and kinds != ("moment", "time")
 
 
-def exact_cast(value: exp.Expr, source: SqlType, target: SqlType, *, rounded: bool = False) -> Cast:
+def exact_cast(
+    value: exp.Expr, source: SqlType, target: SqlType, *, rounded: bool = False, certain: bool = False
+) -> Cast:
     """Cast ``value`` of type ``source`` to ``target``.
 
     A value is wrong if it does not convert, or converts to another value: 1.5 to INTEGER, 1.239 to DECIMAL(10, 2),
@@ -73,6 +75,7 @@ def exact_cast(value: exp.Expr, source: SqlType, target: SqlType, *, rounded: bo
 
     Args:
         rounded: numbers are rounded (half away from zero) and times of day are cut instead.
+        certain: each value that converts was one of the target's before, and keeps its value.
     """
     if source == target:
         return Cast(value.copy(), None)
@@ -82,7 +85,7 @@ def exact_cast(value: exp.Expr, source: SqlType, target: SqlType, *, rounded: bo
         return _nested(value, source, target, rounded=rounded)
     tried = _try(_to_round(value, target) if rounded and source.family == "float" else value, target)
     missing = exp.and_(_is_null(tried), exp.Not(this=_is_null(value)))
-    changed = _changed(value, tried, source, target, rounded=rounded)
+    changed = None if certain else _changed(value, tried, source, target, rounded=rounded)
     if changed is None:
         there = exp.Not(this=_is_null(tried))
         return Cast(tried, missing, exp.or_(_is_null(value), there), there)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -13,7 +14,7 @@ from headgate.sql.casts import Cast, exact_cast, formatted_cast, impossible
 from headgate.sql.formats import strptime_format
 from headgate.sql.naming import distinct
 from headgate.sql.shapes import Flag, OnError, Project, Shape, StepInput, column
-from headgate.sql.types import parse_type
+from headgate.sql.types import SqlType, parse_type
 
 _MOMENTS = ("date", "time", "timestamp", "timestamptz")
 
@@ -58,30 +59,42 @@ class Options(StepOptions):
 def shapes(options: Options, step: StepInput) -> list[Shape]:
     """One projection, with a row error for each column that may not fit."""
     distinct(step.resolve(name) for name in options.columns)
-    values = dict(step.keep_all())
-    flags = []
+    casts = {}
     for wanted, to in options.columns.items():
         name = step.resolve(wanted)
-        cast, message = _cast(name, to, options, step)
+        casts[name] = _cast(name, to, options, step), to.on_error or options.on_error
+    return [_projected(casts, step)]
+
+
+def of_source(types: Mapping[str, str], certain: Collection[str], step: StepInput) -> Project:
+    """The columns of a source in their true types; those that are ``certain`` need only convert."""
+    casts = {}
+    for name, type_ in types.items():
+        source, target = parse_type(step.type_of(name)), parse_type(type_)
+        _refuse_impossible(name, source, target)
+        casts[name] = (exact_cast(column(name), source, target, certain=name in certain), _told(name, target)), None
+    return _projected(casts, step)
+
+
+def _projected(casts: Mapping[str, tuple[tuple[Cast, str], OnError | None]], step: StepInput) -> Project:
+    values = dict(step.keep_all())
+    flags = []
+    for name, ((cast, message), on_error) in casts.items():
         values[name] = cast.value
         if cast.wrong is not None:
-            on_error = to.on_error or options.on_error
             flags.append(Flag(f"cast {name}", cast.wrong, (name,), message, cast.clear, on_error, cast.plain))
-    return [Project(tuple(values.items()), tuple(flags))]
+    return Project(tuple(values.items()), tuple(flags))
+
+
+def _told(name: str, target: SqlType) -> str:
+    return f"{name} is a value of {target.name}"
 
 
 def _cast(name: str, to: CastTo, options: Options, step: StepInput) -> tuple[Cast, str]:
     source, target = parse_type(step.type_of(name)), parse_type(to.type)
-    message = f"{name} is a value of {target.name}"
-    if to.format is None and impossible(source, target):
-        raise FatalError(
-            Code.PLAN_INVALID,
-            f"no value of {name}, which is {source.name}, is a {target.name}",
-            operation="plan",
-            object=name,
-            hint="calculate what is meant in a step before, or cast to VARCHAR first",
-        )
+    message = _told(name, target)
     if to.format is None:
+        _refuse_impossible(name, source, target)
         return exact_cast(column(name), source, target, rounded=options.round), message
     if source.family == "text" and target.family in _MOMENTS:
         cast = formatted_cast(column(name), target, to.format, rounded=options.round)
@@ -98,6 +111,17 @@ def _cast(name: str, to: CastTo, options: Options, step: StepInput) -> tuple[Cas
         object=name,
         hint="leave format out",
     )
+
+
+def _refuse_impossible(name: str, source: SqlType, target: SqlType) -> None:
+    if impossible(source, target):
+        raise FatalError(
+            Code.PLAN_INVALID,
+            f"no value of {name}, which is {source.name}, is a {target.name}",
+            operation="plan",
+            object=name,
+            hint="calculate what is meant in a step before, or cast to VARCHAR first",
+        )
 
 
 def _moment(name: str, family: str) -> exp.Expr:

@@ -90,7 +90,7 @@ def _number(column: Described, name: str) -> ReadColumn:
             return ReadColumn(column.name, text, pa.string())
         case "decimal":
             cast = f"DECIMAL({column.digits}, {column.places})"
-            return ReadColumn(column.name, text, pa.string(), cast, "decimal")
+            return ReadColumn(column.name, text, pa.string(), cast, "decimal", certain=True)
         case _:
             return ReadColumn(column.name, name, whole(column), kind="int")
 

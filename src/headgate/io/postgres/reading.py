@@ -202,6 +202,7 @@ def source_schema(columns: Sequence[ReadColumn], keys: tuple[str, ...] = ()) -> 
         pa.schema([pa.field(column.name, column.arrow) for column in columns]),
         {column.name: column.cast for column in columns if column.cast},
         keys,
+        certain=frozenset(column.name for column in columns if column.certain),
     )
 
 

@@ -65,12 +65,14 @@ class ReadColumn:
         expression: what is selected for it.
         arrow: the type in which it arrives.
         cast: its true type in SQL, if that is another.
+        certain: the server keeps that type, so that what converts to it is the value.
     """
 
     name: str
     expression: str
     arrow: pa.DataType
     cast: str | None = None
+    certain: bool = False
 
 
 def numeric(typmod: int) -> tuple[int, int] | None:
@@ -128,7 +130,7 @@ def _numeric(column: ServerColumn, name: str) -> ReadColumn:
         # the suffix makes the cast fail, so that the row is held back with its value instead of being rounded
         more = f"{name}::text || ' has more than {scale} decimal places'"
         text = f"CASE WHEN min_scale({name}) > {scale} THEN {more} ELSE trim_scale({name})::text END"
-    return ReadColumn(column.name, text, pa.string(), f"DECIMAL({precision}, {scale})")
+    return ReadColumn(column.name, text, pa.string(), f"DECIMAL({precision}, {scale})", certain=True)
 
 
 def _array(column: ServerColumn, name: str) -> ReadColumn:

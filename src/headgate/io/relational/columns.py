@@ -25,6 +25,7 @@ class ReadColumn:
         cast: its true type in SQL, if that is another: the plan's first step casts, and what does not fit is a row
             error with its text.
         kind: what it is as a cursor; None: it cannot be one.
+        certain: the database keeps the type of ``cast``, so that what converts to it is the value.
     """
 
     name: str
@@ -32,6 +33,7 @@ class ReadColumn:
     arrow: pa.DataType
     cast: str | None = None
     kind: Kind | None = None
+    certain: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ def source_schema(columns: Sequence[ReadColumn], keys: tuple[str, ...] = ()) -> 
         pa.schema([pa.field(column.name, column.arrow) for column in columns]),
         {column.name: column.cast for column in columns if column.cast},
         keys,
+        certain=frozenset(column.name for column in columns if column.certain),
     )
 
 
