@@ -135,6 +135,24 @@ def test_a_double_may_have_an_exponent_and_no_underscore(
             assert value == pytest.approx(float(text), nan_ok=True)
 
 
+@given(st.decimals(allow_nan=False, allow_infinity=False, places=2, min_value=-(10**13) + 1, max_value=10**13 - 1))
+def test_what_a_database_writes_as_a_decimal_needs_only_convert(
+    database: duckdb.DuckDBPyConnection, value: Decimal
+) -> None:
+    """Both ways give the value, and hold back what a database says in place of one."""
+    from sqlglot import exp
+
+    texts = [f"{value:f}", "NaN", "Infinity", "-Infinity", "1.005 has more than 2 decimal places", None]
+    for certain in (True, False):
+        cast = exact_cast(exp.column("x"), parse_type("VARCHAR"), parse_type("DECIMAL(15, 2)"), certain=certain)
+        assert cast.wrong is not None
+        value_sql, wrong_sql = cast.value.sql("duckdb"), cast.wrong.sql("duckdb")
+        found = database.execute(
+            f"SELECT {value_sql}, coalesce({wrong_sql}, false) FROM (SELECT unnest(?::VARCHAR[]) AS x)", [texts]
+        ).fetchall()
+        assert found == [(value, False), *[(None, True)] * 4, (None, False)]
+
+
 @pytest.mark.parametrize(
     ("text", "target", "right"),
     [("1.239", "DECIMAL(10,2)", True), ("2.5", "INTEGER", True), ("1_000", "INTEGER", False), ("0x10", "BIGINT", False),
