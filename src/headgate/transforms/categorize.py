@@ -64,7 +64,9 @@ class Options(StepOptions):
     bins: tuple[Edge, ...] | None = Field(
         default=None, min_length=2, description="Instead of categories: edges of bands that meet; the last may be .inf."
     )
-    labels: Names | None = Field(default=None, description="With bins: names of the bands, one fewer than edges.")
+    labels: Names | None = Field(
+        default=None, description="With bins: names of the bands between them; one more is for all above."
+    )
     else_: str = Field(default="Other", alias="else", description="For rows that fit none.")
     no_else: bool = Field(default=False, description="Rows that fit none are NULL instead.")
     nulls: str | None = Field(default=None, description="For rows whose column is NULL; default NULL.")
