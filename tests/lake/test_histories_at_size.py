@@ -24,7 +24,7 @@ def chunk(path: Path, column: str) -> list[bytes]:
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
         place = next(group.column(at) for at in range(group.num_columns) if group.column(at).path_in_schema == column)
-        first = place.dictionary_page_offset if place.has_dictionary_page else place.data_page_offset
+        first = place.dictionary_page_offset or place.data_page_offset
         found.append(data[first : first + place.total_compressed_size])
     return found
 
@@ -40,12 +40,12 @@ def test_versions_end_in_a_large_file_whose_other_columns_are_copied(place: Plac
         assert chunk(now, column) == chunk(first, column), column
     rows = pq.read_table(now)
     ended = rows.filter(pc.invert(rows.column("is_current")))
-    assert sorted(ended.column("key").to_pylist()) == changed
+    assert ended.sort_by("key").column("key").to_pylist() == changed
     assert set(ended.column("valid_to").to_pylist()) == {day(LATER)}
     table = place.rows("h")
     assert table.num_rows == len(keys) + len(changed)
     current = table.filter(table.column("is_current"))
-    assert sorted(current.column("key").to_pylist()) == list(keys)
+    assert current.sort_by("key").column("key").to_pylist() == list(keys)
 
 
 def test_a_file_of_less_is_written_anew(place: Place, root: Path) -> None:
