@@ -233,18 +233,22 @@ def _as_it_was(rows: pa.RecordBatch, held: str) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([values[start :: len(names)] for start in range(len(names))], names)
 
 
-def _alike(rows: pa.RecordBatch, words: list[str]) -> Iterator[tuple[tuple[int, ...], pa.RecordBatch]]:
+def _alike(rows: pa.RecordBatch, words: Sequence[str]) -> Iterator[tuple[tuple[int, ...], pa.RecordBatch]]:
     """The rows by the values of their words, without a Python object a row."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    groups = pa.Table.from_batches([rows.select(words)]).group_by(words, use_threads=False).aggregate([])
-    for mask in zip(*(groups.column(word).to_pylist() for word in words), strict=True):
-        hit: Any = None
-        for word, value in zip(words, mask, strict=True):
-            same = pc.equal(rows.column(word), pa.scalar(value))
-            hit = same if hit is None else pc.and_(hit, same)
-        yield mask, rows if groups.num_rows == 1 else rows.filter(hit)
+    if not words:
+        yield (), rows
+        return
+    column: Any = rows.column(words[0])
+    values: list[Any] = pc.unique(
+        column
+    ).to_pylist()  # not Table.group_by, which imports datasets for a twentieth of a second
+    for value in values:
+        same = rows if len(values) == 1 else rows.filter(pc.equal(column, pa.scalar(value)))
+        for others, alike in _alike(same, words[1:]):
+            yield (value, *others), alike
 
 
 def _is_set(column: pa.Array[Any]) -> bool:
