@@ -77,6 +77,29 @@ def test_a_target_that_the_first_run_makes_is_healthy_before_it(headgate: Call) 
     assert "books.db will be created" in answer.out
 
 
+def test_a_broken_pipeline_hides_no_mistake_of_another(headgate: Call, project: Path) -> None:
+    """Neither one that cannot be read at all, nor one with a bad step; what they would write is still to come."""
+    (project / "pipelines").mkdir()
+    (project / "pipelines" / "unread.yml").write_text("unread: {sorce: {table: a}, target: {table: made_elsewhere}}\n")
+    (project / "pipelines" / "steps.yml").write_text(
+        "steps: {source: {table: orders}, transformations: [{type: fliter}], target: {table: b}}\n"
+    )
+    (project / "pipelines" / "wrong.yml").write_text(
+        "wrong: {source: {connection: inbox, path: 'orders/*.csv'}, target: {table: c},"
+        " transformations: [{type: filter, condition: quantty > 1}]}\n"
+    )
+    (project / "pipelines" / "waits.yml").write_text("waits: {source: {table: made_elsewhere}, target: {table: d}}\n")
+    answer = headgate("check", "-o", "json")
+    told = {(one["path"].split(".")[1], one["message"].partition(";")[0]) for one in answer.json["problems"]}
+    assert {name for name, _ in told} == {"unread", "steps", "wrong"}
+    assert ("unread", 'unknown key "sorce"') in told
+    assert ("steps", 'unknown step "fliter"') in told
+    assert ("wrong", 'column "quantty" not found') in told
+    assert "waits: made_elsewhere is made by the first run of unread" in answer.json["notes"]
+    named = headgate("check", "wrong", "-o", "json").json["problems"]
+    assert {one["path"].split(".")[1] for one in named} == {"unread", "wrong"}
+
+
 def test_check_finds_a_wrong_column_and_points_to_its_line(headgate: Call, project: Path) -> None:
     replace(project, "quantity * price", "quantty * price")
     assert headgate("check", "--offline").status == 0

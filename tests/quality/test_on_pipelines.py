@@ -203,7 +203,7 @@ def test_a_target_that_cannot_show_its_table_is_refused_by_check(project: SmallP
     document["connections"]["goal"] = {"type": "duckdb", "path": "goal.duckdb"}
     document["pipelines"]["small"]["quality_rules"] = [{"type": "row_count", "max": 9, "stage": "load"}]
     (project.root / "headgate.yml").write_text(yaml.safe_dump(document))
-    (problem,) = check(lambda: Workspace.load(project.root, deep=True)).problems
+    (problem,) = check(lambda: Workspace.load(project.root, set_aside=True)).problems
     assert "cannot show its table" in problem.message
     assert problem.path == "pipelines.small.quality_rules.0"
     assert not (project.root / "goal.duckdb").exists()
@@ -324,7 +324,7 @@ def test_a_distribution_may_be_written_down(project: SmallProject) -> None:
 )
 def test_a_distribution_that_is_none_is_found_by_check(project: SmallProject, expected: dict[str, Any]) -> None:
     project.define(rules=[{"type": "drift", "column": "id", "expected": expected}])
-    (problem,) = check(lambda: Workspace.load(project.root, deep=True)).problems
+    (problem,) = check(lambda: Workspace.load(project.root, set_aside=True)).problems
     assert "quality_rules.0" in problem.path
 
 
@@ -392,7 +392,7 @@ def test_other_spellings_of_the_field_are_read(project: SmallProject, spelled: d
 )
 def test_what_cannot_be_checked_is_found_by_check_with_its_line(project: SmallProject, rule: Any, said: str) -> None:
     project.define(rules=[rule])
-    report = check(lambda: Workspace.load(project.root, deep=True))
+    report = check(lambda: Workspace.load(project.root, set_aside=True))
     (problem,) = report.problems
     assert said in f"{problem.message} {problem.hint}"
     assert problem.file == "headgate.yml"

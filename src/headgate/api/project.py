@@ -162,7 +162,7 @@ class Project:
         """Every problem of the configuration and, unless ``offline``, of every plan."""
         from headgate.queries.plans import check
 
-        return check(lambda: self._workspace(deep=True), names, offline=offline, variables=self._variables)
+        return check(lambda: self._workspace(set_aside=True), names, offline=offline, variables=self._variables)
 
     def table(self, name: str, at: str | None = None, *, connection: str | None = None) -> Table:
         """A table of the lake or of ``connection``, now or as it was ``at`` a version."""
@@ -191,12 +191,14 @@ class Project:
         with self._workspace() as workspace:
             return show(workspace, run)
 
-    def _workspace(self, *, deep: bool = False) -> Workspace:
+    def _workspace(self, *, set_aside: bool = False) -> Workspace:
         from headgate.execute.workspace import Workspace
         from headgate.observe.logs import RunLog
 
         log = RunLog(self.root / ".headgate" / "logs")
-        return Workspace.load(self.root, variables=self._variables, listeners=(log, *self._listeners), deep=deep)
+        return Workspace.load(
+            self.root, variables=self._variables, listeners=(log, *self._listeners), set_aside=set_aside
+        )
 
     def _reading(
         self, sql: str, at: str | None, connection: str | None

@@ -39,11 +39,11 @@ class Face:
 
         return find_root(self.directory)
 
-    def workspace(self, listeners: Sequence[Listener] = (), *, deep: bool = False) -> Workspace:
-        """The project, open. Raises CONFIG_INVALID with every problem found; ``deep`` looks at all steps and rules."""
+    def workspace(self, listeners: Sequence[Listener] = (), *, set_aside: bool = False) -> Workspace:
+        """The project, open. Raises CONFIG_INVALID with every problem found; ``set_aside``: but those of pipelines."""
         from headgate.execute.workspace import Workspace
 
-        return Workspace.load(self.root, variables=self.variables, listeners=tuple(listeners), deep=deep)
+        return Workspace.load(self.root, variables=self.variables, listeners=tuple(listeners), set_aside=set_aside)
 
     @contextmanager
     def listening(self, root: Path | None = None) -> Iterator[tuple[Listener, ...]]:

@@ -25,7 +25,9 @@ def check(
     """Find every problem, in the files and against live sources."""
     from headgate.queries.plans import check as query
 
-    report = query(lambda: face.workspace(deep=True), names or (), offline=offline, date=date, variables=face.variables)
+    report = query(
+        lambda: face.workspace(set_aside=True), names or (), offline=offline, date=date, variables=face.variables
+    )
     if face.json:
         face.document(report.as_dict())
     else:

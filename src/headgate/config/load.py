@@ -16,6 +16,7 @@ from headgate.config.models import (
     Address,
     Alert,
     Alerts,
+    Broken,
     Connections,
     Defaults,
     Deferred,
@@ -49,6 +50,7 @@ def load_project(
     overrides: Mapping[str, Any] | None = None,
     variables: Mapping[str, str] | None = None,
     deep: bool = True,
+    set_aside: bool = False,
     instead: Mapping[str, str] | None = None,
 ) -> Project:
     """Load the project in ``root``.
@@ -60,6 +62,7 @@ def load_project(
         overrides: what flags say, such as ``{"defaults.batch_size": 1000}``; it wins over everything.
         variables: values of ``{{ var.NAME }}``; they win over the pipelines' own.
         deep: also make steps and rules. Without it they are made, and can be refused, when they are asked for.
+        set_aside: pipelines that cannot be read are no error, and stand in ``Project.broken`` with what is wrong.
         instead: texts by file name that are read in place of the files, or beside them.
 
     References without a value are no error here: asking for what needs them is one. ``Project.problems`` has all.
@@ -70,7 +73,7 @@ def load_project(
     loading = _Loading(
         root, registry, os.environ if environment is None else environment, overrides or {}, instead or {}
     )
-    return loading.project(variables or {}, deep)
+    return loading.project(variables or {}, deep, set_aside=set_aside)
 
 
 def project_problems(
@@ -116,7 +119,7 @@ class _Loading:
         problems += override(self.document, environment, overrides)
         self.references = References(environment, self.root)
 
-    def project(self, variables: Mapping[str, str], deep: bool) -> Project:
+    def project(self, variables: Mapping[str, str], deep: bool, *, set_aside: bool = False) -> Project:
         connections = self._connections()
         lake, known = self._lake()
         state = self._deferred(State, "state")
@@ -124,7 +127,11 @@ class _Loading:
         defaults = self._defaults()
         made = self._pipelines(connections, lake, variables, lake_known=known)
         self._check_dependencies(made)
-        problems = self.report.problems
+        broken = {one.name: _broken(one) for one in made if one.problems}
+        problems = list(self.report.problems)
+        if problems or not set_aside:
+            deep = deep or set_aside
+            problems += [problem for one in made for problem in one.problems]
         if deep:
             problems += [problem for one in made for problem in one.body.problems]
         if problems:
@@ -135,7 +142,8 @@ class _Loading:
         refuse(tuple(dict.fromkeys(problems)), str(self.root))
         assert defaults is not None
         pipelines: dict[str, Pipeline] = {one.name: one.pipeline for one in made if one.pipeline is not None}
-        return Project(self.root, str(self.document["project"]), connections, defaults, pipelines, lake, state, alerts)
+        name = str(self.document["project"])
+        return Project(self.root, name, connections, defaults, pipelines, lake, state, alerts, broken)
 
     def _connections(self) -> Connections:
         deferred: dict[str, Deferred[ConnectionOptions]] = {}
@@ -244,10 +252,7 @@ class _Loading:
                     return Endpoint(address.kind, connections[name], name)
 
         maker = Maker(self.registry, self.references, around, endpoint, variables)
-        made = [maker.make(name, section, file) for name, (section, file) in self.files.pipelines.items()]
-        for one in made:
-            self.report.problems += one.problems
-        return made
+        return [maker.make(name, section, file) for name, (section, file) in self.files.pipelines.items()]
 
     def _check_dependencies(self, made: list[Made]) -> None:
         """``depends_on`` names pipelines, and nobody waits for itself."""
@@ -256,16 +261,23 @@ class _Loading:
             named = one.document.get("depends_on")
             wanted[one.name] = [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
         for one in made:
-            report = one.body.report
+            of_steps = one.body.report
+            report = Report(of_steps.document, of_steps.file, of_steps.prefix, one.problems)
             for index, name in enumerate(wanted[one.name]):
                 path: Place = ("depends_on", index)
                 if name not in wanted:
-                    self._note(report, f'there is no pipeline "{name}"', path, nearest(name, wanted))
+                    report.note(f'there is no pipeline "{name}"', path, nearest(name, wanted))
                 elif one.name in _reached(name, wanted):
-                    self._note(report, f'"{one.name}" would wait for itself through "{name}"', path, "break the circle")
+                    report.note(f'"{one.name}" would wait for itself through "{name}"', path, "break the circle")
 
-    def _note(self, report: Report, message: str, path: Place, hint: str) -> None:
-        Report(report.document, report.file, report.prefix, self.report.problems).note(message, path, hint)
+
+def _broken(made: Made) -> Broken:
+    """What is wrong with a pipeline that cannot be read, its steps included, and the tables that it was to write."""
+    problems = dict.fromkeys((*made.problems, *made.unresolved, *made.body.all_problems))
+    target, targets = made.document.get("target"), made.document.get("targets")
+    written = [target, *(targets if isinstance(targets, list) else ())]
+    tables = [one["table"] for one in written if isinstance(one, Section) and isinstance(one.get("table"), str)]
+    return Broken(tuple(problems), tuple(tables))
 
 
 def _reached(name: str, wanted: Mapping[str, list[str]]) -> set[str]:

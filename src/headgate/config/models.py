@@ -237,6 +237,14 @@ class Pipeline:
 
 
 @dataclass(frozen=True)
+class Broken:
+    """A pipeline that cannot be read: what is wrong, and the tables that it names as its targets."""
+
+    problems: tuple[Problem, ...]
+    tables: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Project:
     """A folder with ``headgate.yml``: connections, the lake, defaults, pipelines."""
 
@@ -248,6 +256,8 @@ class Project:
     deferred_lake: Deferred[ConnectionOptions] = field(repr=False)
     deferred_state: Deferred[State] = field(repr=False)
     deferred_alerts: Deferred[tuple[Alert, ...]] = field(repr=False)
+    broken: Mapping[str, Broken] = field(default_factory=dict, repr=False)
+    """Pipelines that cannot be read, where the project was loaded without refusing them."""
 
     @property
     def lake(self) -> ConnectionOptions:
@@ -276,12 +286,14 @@ class Project:
 
     def problems_of(self, name: str) -> tuple[Problem, ...]:
         """All that is wrong with one pipeline: steps, rules, and references that it or its connections need."""
+        if name in self.broken:
+            return self.broken[name].problems
         found = self._named(name)
         return tuple(dict.fromkeys((*found.lazy.problems(), *self._missing(found))))
 
     def problems(self) -> tuple[Problem, ...]:
         """All that is wrong anywhere in the project, unused connections included."""
-        found = [problem for name in self.pipelines for problem in self.problems_of(name)]
+        found = [problem for name in (*self.broken, *self.pipelines) for problem in self.problems_of(name)]
         found += [problem for name in self.connections for problem in self.connections.problems(name)]
         for deferred in (self.deferred_lake, self.deferred_state, self.deferred_alerts):
             found += deferred.problems

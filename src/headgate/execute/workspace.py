@@ -50,11 +50,13 @@ class Workspace:
         listeners: tuple[Listener, ...] = (),
         clock: Clock = utc_now,
         deep: bool = False,
+        set_aside: bool = False,
     ) -> Workspace:
         """Load the project in ``root``. Raises CONFIG_INVALID with every problem found.
 
         ``deep``: steps and rules of all pipelines too; without it those of a pipeline are made when it is planned, so
-        that a run with nothing to do does not import what makes them.
+        that a run with nothing to do does not import what makes them. ``set_aside``: pipelines that cannot be read are
+        no error.
         """
         registry = PackageRegistry()
         project = load_project(
@@ -64,6 +66,7 @@ class Workspace:
             overrides=overrides or {},
             variables=variables or {},
             deep=deep,
+            set_aside=set_aside,
         )
         return cls(project, registry, listeners, clock)
 

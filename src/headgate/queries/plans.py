@@ -74,10 +74,10 @@ def check(
     date: str | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> Report:
-    """Find every problem of the configuration, then (unless ``offline``) of every plan.
+    """Find every problem of the configuration and (unless ``offline``) of every plan that can be made in spite of it.
 
     Args:
-        load: opens the project; its own CONFIG_INVALID is part of the report.
+        load: opens the project, pipelines that cannot be read set aside; its own CONFIG_INVALID is part of the report.
         names: pipelines to look at; default: the whole project.
         date: what ``{{ ds }}`` stands for.
 
@@ -92,14 +92,15 @@ def check(
         return Report(error.problems)
     with workspace:
         project = workspace.project
-        problems = [problem for name in names for problem in project.problems_of(name)]
+        known = [*project.broken, *(names or project.pipelines)]  # what cannot be read keeps every run from beginning
+        problems = [problem for name in known for problem in project.problems_of(name)]
         if not names:
-            problems = list(project.problems())
+            problems += project.problems()
         if offline:
             return Report(_unique(problems))
         interval = interval_of(date, None, None)
         notes: list[str] = []
-        for name in names or project.pipelines:
+        for name in known:
             if project.problems_of(name):
                 continue  # it cannot be planned before these are mended
             try:
@@ -150,10 +151,9 @@ def _made_by(workspace: Workspace, pipeline: Pipeline, error: HeadgateError) -> 
     """The other pipeline whose first run makes the table that is missing; empty if there is none."""
     if error.code not in NOT_THERE:
         return ""
-    for name, other in workspace.project.pipelines.items():
-        if name != pipeline.name and any(target.table == error.object for target in other.targets):
-            return name
-    return ""
+    made = {name: [target.table for target in one.targets] for name, one in workspace.project.pipelines.items()}
+    made |= {name: list(one.tables) for name, one in workspace.project.broken.items()}
+    return next((name for name, tables in made.items() if name != pipeline.name and error.object in tables), "")
 
 
 def _unique(problems: Sequence[Problem]) -> tuple[Problem, ...]:
