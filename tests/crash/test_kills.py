@@ -23,6 +23,9 @@ from tests.crash.scenarios import (
     changes_for,
 )
 
+from headgate.lake._iceberg import staging
+from headgate.testing.pages import pages
+
 SCENARIOS = [Scenario(source, mode, target) for target in TARGETS for mode in MODES for source in SOURCES]
 SCENARIOS += [Scenario(SOURCES[1], mode, target) for target in TARGETS for mode in MERGES]
 SCENARIOS += [Scenario(SOURCES[2], mode, TARGETS[3], engine=place) for mode in MODES for place in ("source", "server")]
@@ -99,6 +102,35 @@ def test_every_event_of_a_run_is_in_the_matrix(target: object, make_world: MakeW
     names = NAMES[scenario.target.name]
     shared = {names[i] for s in SCENARIOS if s.target is target for i in chosen(s, names)}
     assert shared == set(names) or target not in TARGETS
+
+
+GROWN = Scenario(SOURCES[1], "scd2", TARGETS[2])
+
+
+def test_a_history_in_files_that_stay_what_they_are_is_killed_at_an_event(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kill_in_place(make_world, monkeypatch, every=7)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_a_history_in_files_that_stay_what_they_are_is_killed_at_any_event(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kill_in_place(make_world, monkeypatch, every=1)
+
+
+def kill_in_place(make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch, every: int) -> None:
+    """Files of forty rows are large here, so that versions end in the file that has them."""
+    monkeypatch.setattr(staging, "FILE_ROWS", 40)
+    world = make_world(GROWN)
+    (first,) = world.root.rglob("data/*.parquet")
+    names = harness.events_of(world.root, PIPELINE)
+    for number in range(SEED % every, len(names), every):
+        kill_at(world, number, names[number])
+    copied = [path for path in world.root.rglob("data/*.parquet") if pages(path, "seq") == pages(first, "seq")]
+    assert len(copied) > 1, "versions did not end where they are"
 
 
 FOLLOWED = [Scenario(CDC, "merge", target) for target in (TARGETS[3], TARGETS[0])]

@@ -21,6 +21,7 @@ from headgate.io import files
 from headgate.io.parquet import ParquetFile
 from headgate.io.parquet_columns import FixedError, replace_values
 from headgate.sql.literals import quote_text
+from headgate.testing.pages import pages
 
 DAY, INSTANT = date(2024, 1, 1), datetime(2024, 1, 1, tzinfo=UTC)
 TYPES: dict[str, tuple[pa.DataType, Any]] = {
@@ -58,19 +59,6 @@ def written(path: Path, rows: list[dict[str, Any]], **options: Any) -> pa.Table:
     table = pa.Table.from_pylist(rows, SCHEMA)
     pq.write_table(table, path, **options)
     return table
-
-
-def pages(path: Path, column: str) -> list[bytes]:
-    """The bytes of a column's pages, row group by row group."""
-    content, footer = path.read_bytes(), pq.read_metadata(path)
-    found = []
-    for group in range(footer.num_row_groups):
-        for number in range(footer.num_columns):
-            chunk = footer.row_group(group).column(number)
-            if chunk.path_in_schema == column:
-                start = chunk.dictionary_page_offset or chunk.data_page_offset
-                found.append(content[start : start + chunk.total_compressed_size])
-    return found
 
 
 NUMBERS = st.one_of(st.none(), st.integers(0, 50))

@@ -9,24 +9,13 @@ import pyarrow.parquet as pq
 
 from headgate.lake._iceberg import rewrite, staging
 from headgate.testing.histories import Change
+from headgate.testing.pages import pages
 from headgate.testing.place import Place
 from headgate.testing.store_modes import changes_table, day, versioned
 
 LARGE = staging.FILE_ROWS // rewrite.LARGE
 """The fewest rows of a large file."""
 SINCE, LATER = 10, 20
-
-
-def chunk(path: Path, column: str) -> list[bytes]:
-    """The pages of a column, as they are stored."""
-    data, found = path.read_bytes(), []
-    metadata = pq.read_metadata(path)
-    for number in range(metadata.num_row_groups):
-        group = metadata.row_group(number)
-        place = next(group.column(at) for at in range(group.num_columns) if group.column(at).path_in_schema == column)
-        first = place.dictionary_page_offset or place.data_page_offset
-        found.append(data[first : first + place.total_compressed_size])
-    return found
 
 
 def test_versions_end_in_a_large_file_whose_other_columns_are_copied(place: Place, root: Path) -> None:
@@ -37,7 +26,7 @@ def test_versions_end_in_a_large_file_whose_other_columns_are_copied(place: Plac
     place.run(2, [(versioned(), changes_table([Change(key, LATER, ("b", 1.0)) for key in changed]))])
     (now,) = [path for path in root.rglob("data/*.parquet") if path != first and pq.read_metadata(path).num_rows > 3]
     for column in ("key", "a", "b", "other", "valid_from", "version"):
-        assert chunk(now, column) == chunk(first, column), column
+        assert pages(now, column) == pages(first, column), column
     rows = pq.read_table(now)
     ended = rows.filter(pc.invert(rows.column("is_current")))
     assert ended.sort_by("key").column("key").to_pylist() == changed
