@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any, Literal, cast
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from headgate.io import files
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
 ROW_GROUP_ROWS = 122_880
 DICTIONARY_BYTES = 65_536
@@ -60,6 +61,8 @@ class ParquetFile:
             self._flush()
 
     def _flush(self) -> None:
+        import pyarrow as pa
+
         table = pa.Table.from_batches(self._pending, self.schema)
         self._pending, self._pending_rows = [], 0
         with files.told("write", self.path):
@@ -70,6 +73,9 @@ class ParquetFile:
 
     def _open(self, sample: pa.Table) -> pq.ParquetWriter:
         """The writer; which columns get dictionaries follows from the first rows."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
         sink: Any = pa.PythonFile(cast("Any", self._file), mode="w")
         return pq.ParquetWriter(
             sink,
@@ -100,6 +106,7 @@ class ParquetFile:
 
 def _repetitive(sample: pa.Table) -> list[str] | bool:
     """Columns whose values repeat, so that a dictionary pays; nested columns and small files keep theirs."""
+    import pyarrow as pa
     import pyarrow.compute as pc  # most of its time goes into making functions that small files do not need
 
     head = sample.slice(0, SAMPLE_ROWS)
