@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import ssl
-from datetime import timedelta
-from typing import Any, Literal
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+from urllib.parse import quote
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from headgate.core.errors import Code, FatalError
-from headgate.core.models import ConnectionOptions, Duration
-from headgate.core.secrets import Secret, mask, remember
+from headgate.core.secrets import Secret, mask
 from headgate.io.mysql.errors import explain_connecting
+from headgate.io.relational.server import LOCAL, ServerConnection, parameters, trusted
 
 MODES = (
     "ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT,STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE"
@@ -23,77 +22,23 @@ MODES = (
 OPTIONAL = ("SET SESSION max_", "SET SESSION join_")
 """Each server has its own name for how long a read may take; MariaDB must be told to join by hashes, MySQL does."""
 
-_LOCAL = {"", "localhost", "127.0.0.1", "::1"}
 
-
-class Connection(ConnectionOptions):
+class Connection(ServerConnection):
     """A MySQL or MariaDB database: ``url``, or single fields; both may be mixed, single fields win."""
 
+    product: ClassVar[str] = "MySQL or MariaDB"
+    schemes: ClassVar[frozenset[str]] = frozenset({"mysql", "mariadb"})
+    example: ClassVar[str] = "mysql://user@host:3306/database"
+    url_options: ClassVar[Mapping[str, str]] = {"socket": "unix_socket", "unix_socket": "unix_socket"}
     type: Literal["mysql"] = "mysql"
     url: Secret | None = Field(
         default=None, description="mysql://user@host:3306/database, with ?unix_socket=/path for a socket."
     )
-    host: str | None = Field(default=None, description="Host name or address; default: this machine.")
     port: int | None = Field(default=None, ge=1, le=65535, description="Default: 3306.")
     unix_socket: str | None = Field(default=None, description="Path of the server's socket, instead of a host.")
-    database: str | None = Field(default=None, description="Name of the database.")
-    username: str | None = Field(default=None, description="User to log in as.")
-    password: Secret | None = Field(default=None, description="A reference such as ${file:/run/secrets/shop}.")
-    tls: Literal["disable", "verify"] | None = Field(
-        default=None, description="Default: verify for other machines, disable for this one."
-    )
-    tls_ca: str | None = Field(default=None, description="File of trusted certificates; default: the system's.")
-    connect_timeout: Duration = Field(default=timedelta(seconds=10), description="How long connecting may take.")
-    statement_timeout: Duration = Field(default=timedelta(0), description="How long a read may take; 0: any time.")
-    lock_timeout: Duration = Field(default=timedelta(seconds=30), description="How long to wait for a lock.")
 
-    @model_validator(mode="after")
-    def _somewhere(self) -> Connection:
-        if self.url is None and self.database is None:
-            raise ValueError("say where the database is: url, or host, database, username and password")
-        return self
-
-
-def parameters(connection: Connection) -> dict[str, Any]:
-    """Host, port, socket, database, user and password. Raises FatalError CONFIG_INVALID for text that is no URL."""
-    found = _parsed(connection.url) if connection.url else {}
-    fields = {
-        "host": connection.host,
-        "port": connection.port,
-        "unix_socket": connection.unix_socket,
-        "database": connection.database,
-        "user": connection.username,
-        "password": connection.password.reveal() if connection.password else None,
-    }
-    found.update({name: value for name, value in fields.items() if value is not None})
-    if found.get("password"):
-        remember(found["password"])
-    return found
-
-
-def _parsed(url: Secret) -> dict[str, Any]:
-    try:
-        parts = urlsplit(url.reveal())
-        options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-        if parts.scheme.partition("+")[0] not in {"mysql", "mariadb"} or set(options) - {"unix_socket", "socket"}:
-            raise ValueError("another scheme, or unknown options")
-        found = {
-            "host": parts.hostname,
-            "port": parts.port,
-            "unix_socket": options.get("unix_socket") or options.get("socket"),
-            "database": unquote(parts.path.lstrip("/")) or None,
-            "user": unquote(parts.username) if parts.username else None,
-            "password": unquote(parts.password) if parts.password else None,
-        }
-    except ValueError:
-        raise FatalError(  # without the text, which holds the password
-            Code.CONFIG_INVALID,
-            "the url is not one of a MySQL or MariaDB database",
-            operation="connect",
-            object="mysql",
-            hint="write mysql://user@host:3306/database; special characters in it must be percent-encoded",
-        ) from None
-    return {name: value for name, value in found.items() if value is not None}
+    def single_fields(self) -> dict[str, Any]:
+        return {**super().single_fields(), "unix_socket": self.unix_socket}
 
 
 def place(connection: Connection) -> str:
@@ -108,7 +53,7 @@ def encrypted(connection: Connection) -> bool:
     if connection.tls is not None:
         return connection.tls == "verify"
     found = parameters(connection)
-    return not found.get("unix_socket") and found.get("host", "") not in _LOCAL
+    return not found.get("unix_socket") and found.get("host", "") not in LOCAL
 
 
 def connect(connection: Connection, *, read_only: bool = False, isolation: str = "REPEATABLE READ") -> Any:
@@ -122,7 +67,7 @@ def connect(connection: Connection, *, read_only: bool = False, isolation: str =
     from headgate.io.mysql.protocol import ClientSession
 
     wait = max(1, int(connection.connect_timeout.total_seconds()))
-    tls = _trusting(connection.tls_ca) if encrypted(connection) else None
+    tls = trusted(connection.tls_ca) if encrypted(connection) else None
     try:
         session = ClientSession(
             **{"host": "localhost", **found},
@@ -161,19 +106,6 @@ def _no_secret(error: RuntimeError, connection: Connection) -> FatalError:
         object=place(connection),
         hint="tls: require, the server's Unix socket, or: pip install cryptography",
     )
-
-
-def _trusting(authority: str | None) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=authority)
-    except OSError as error:  # ssl.SSLError too
-        raise FatalError(
-            Code.CONFIG_INVALID,
-            f"tls_ca is no file of certificates: {error.strerror or error}",
-            operation="connect",
-            object=str(authority),
-            hint="name a PEM file, or leave tls_ca out to trust what the system trusts",
-        ) from None
 
 
 def settings(connection: Connection, *, read_only: bool, isolation: str) -> list[str]:

@@ -4,37 +4,32 @@ from __future__ import annotations
 
 import ssl
 from datetime import timedelta
-from typing import Any, Literal
-from urllib.parse import parse_qs, unquote, urlsplit
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from headgate.core.errors import Code, FatalError, HeadgateError
-from headgate.core.models import ConnectionOptions, Duration
-from headgate.core.secrets import Secret, remember
+from headgate.core.models import Duration
+from headgate.core.secrets import Secret
+from headgate.io.relational.server import LOCAL, ServerConnection, parameters, trusted
 from headgate.io.sqlserver.errors import explain
 
 PORT = 1433
-_LOCAL = {"", "localhost", "127.0.0.1", "::1"}
-_SCHEMES = {"mssql", "sqlserver"}
 
 
-class Connection(ConnectionOptions):
+class Connection(ServerConnection):
     """SQL Server or Azure SQL, protocol-tested, not service-tested: ``url``, or single fields, which win if mixed."""
 
+    product: ClassVar[str] = "SQL Server"
+    schemes: ClassVar[frozenset[str]] = frozenset({"mssql", "sqlserver"})
+    example: ClassVar[str] = "sqlserver://user@host:1433/database"
     type: Literal["sqlserver"] = "sqlserver"
     url: Secret | None = Field(default=None, description="sqlserver://user@host:1433/database.")
     host: str | None = Field(
         default=None, description="Host name or address, also host\\\\INSTANCE; default: this machine."
     )
     port: int | None = Field(default=None, ge=1, le=65535, description="Default: 1433.")
-    database: str | None = Field(default=None, description="Name of the database.")
     username: str | None = Field(default=None, description="SQL login.")
-    password: Secret | None = Field(default=None, description="A reference such as ${file:/run/secrets/shop}.")
-    tls: Literal["disable", "verify"] | None = Field(
-        default=None, description="Default: verify for other machines, disable for this one."
-    )
-    tls_ca: str | None = Field(default=None, description="File of trusted certificates; default: the system's.")
     isolation: Literal["snapshot", "serializable"] = Field(
         default="snapshot",
         description="How a read sees one state of the database. snapshot locks nothing, and the database must allow "
@@ -44,56 +39,9 @@ class Connection(ConnectionOptions):
         default="read_only",
         description="ApplicationIntent of sources: read_only lets an availability group send them to a replica.",
     )
-    connect_timeout: Duration = Field(default=timedelta(seconds=10), description="How long connecting may take.")
     statement_timeout: Duration = Field(
         default=timedelta(0), description="How long a server may be silent in a read; 0: any time."
     )
-    lock_timeout: Duration = Field(default=timedelta(seconds=30), description="How long to wait for a lock.")
-
-    @model_validator(mode="after")
-    def _somewhere(self) -> Connection:
-        if self.url is None and self.database is None:
-            raise ValueError("say where the database is: url, or host, database, username and password")
-        return self
-
-
-def parameters(connection: Connection) -> dict[str, Any]:
-    """Host, port, database, user and password. Raises FatalError CONFIG_INVALID for text that is no URL."""
-    found = _parsed(connection.url) if connection.url else {}
-    fields = {
-        "host": connection.host,
-        "port": connection.port,
-        "database": connection.database,
-        "user": connection.username,
-        "password": connection.password.reveal() if connection.password else None,
-    }
-    found.update({name: value for name, value in fields.items() if value is not None})
-    if found.get("password"):
-        remember(found["password"])
-    return found
-
-
-def _parsed(url: Secret) -> dict[str, Any]:
-    try:
-        parts = urlsplit(url.reveal())
-        if parts.scheme.partition("+")[0] not in _SCHEMES or parse_qs(parts.query):
-            raise ValueError("another scheme, or options")
-        found = {
-            "host": parts.hostname,
-            "port": parts.port,
-            "database": unquote(parts.path.lstrip("/")) or None,
-            "user": unquote(parts.username) if parts.username else None,
-            "password": unquote(parts.password) if parts.password else None,
-        }
-    except ValueError:
-        raise FatalError(  # without the text, which holds the password
-            Code.CONFIG_INVALID,
-            "the url is not one of a SQL Server database",
-            operation="connect",
-            object="sqlserver",
-            hint="write sqlserver://user@host:1433/database; special characters in it must be percent-encoded",
-        ) from None
-    return {name: value for name, value in found.items() if value is not None}
 
 
 def place(connection: Connection) -> str:
@@ -108,7 +56,7 @@ def encrypted(connection: Connection) -> bool:
     """Whether sessions use TLS; a certificate is then always verified."""
     if connection.tls is not None:
         return connection.tls == "verify"
-    return parameters(connection).get("host", "").partition("\\")[0] not in _LOCAL
+    return parameters(connection).get("host", "").partition("\\")[0] not in LOCAL
 
 
 def connect(connection: Connection, *, read_only: bool = False) -> Any:
@@ -133,7 +81,7 @@ def connect(connection: Connection, *, read_only: bool = False) -> Any:
             database=found.get("database"),
             user=found.get("user"),
             password=found.get("password"),
-            cafile=_trusted(connection.tls_ca) if secure else None,
+            cafile=_authorities(connection.tls_ca) if secure else None,
             validate_host=True,
             login_timeout=wait,
             timeout=quiet or None,
@@ -161,19 +109,10 @@ def settings(connection: Connection) -> list[str]:
     ]
 
 
-def _trusted(authority: str | None) -> str:
-    """A file of certificates. Raises FatalError CONFIG_INVALID."""
+def _authorities(authority: str | None) -> str | None:
+    """A file of certificates that is one: the driver takes no context. Raises FatalError CONFIG_INVALID."""
     path = authority or ssl.get_default_verify_paths().cafile or ssl.get_default_verify_paths().openssl_cafile
-    try:
-        ssl.create_default_context(cafile=path)
-    except OSError as error:  # ssl.SSLError too
-        raise FatalError(
-            Code.CONFIG_INVALID,
-            f"tls_ca is no file of certificates: {error.strerror or error}",
-            operation="connect",
-            object=str(authority or path),
-            hint="name a PEM file, or leave tls_ca out to trust what the system trusts",
-        ) from None
+    trusted(path)
     return path
 
 
