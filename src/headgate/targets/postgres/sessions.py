@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from headgate.core.errors import Code, FatalError, RetriableError
 from headgate.core.ledger import Claim
 from headgate.core.runs import PipelineKey
 from headgate.io import ledger as ledgers
 from headgate.io.postgres import Connection, Statements, connect
+from headgate.io.unanswered import PATIENCE, outcome
 
 if TYPE_CHECKING:
     import psycopg
@@ -22,8 +23,6 @@ SETTINGS = {
     "temp_buffers": "64MB",  # else what was staged is read from files again by every step of a merge
     "maintenance_work_mem": "256MB",
 }
-PATIENCE = 60.0
-"""Seconds for which a lost answer to COMMIT is asked after."""
 
 
 def pipeline_lock(key: PipelineKey) -> int:
@@ -80,27 +79,13 @@ def was_published(connection: Connection, claim: Claim, patience: float = PATIEN
     Raises:
         FatalError: OUTCOME_UNKNOWN when the server cannot be asked in time.
     """
-    until = time.monotonic() + patience
-    while True:
-        try:
-            session = connect(connection)
-            try:
-                statements = Statements(session, "publish", str(claim.key))
-                left = max(0.1, until - time.monotonic())
-                if not end(statements, run_lock(claim.key, claim.run_id), left):
-                    break
-                found = ledgers.published(statements, claim.key, claim.execution_id)
-                return found is not None and found.run_id == claim.run_id
-            finally:
-                session.close()
-        except RetriableError:
-            if time.monotonic() > until:
-                break
-            time.sleep(0.2)
-    raise FatalError(
-        Code.OUTCOME_UNKNOWN,
-        "the connection broke while the commit was answered, and the server cannot be asked what became of it",
-        operation="publish",
-        object=str(claim.key),
-        hint="run again when the server answers: the run then finds out whether this one was published",
-    )
+
+    def ask(seconds: float) -> bool | None:
+        with closing(connect(connection)) as session:
+            statements = Statements(session, "publish", str(claim.key))
+            if not end(statements, run_lock(claim.key, claim.run_id), seconds):
+                return None
+            found = ledgers.published(statements, claim.key, claim.execution_id)
+            return found is not None and found.run_id == claim.run_id
+
+    return outcome(claim, ask, patience)
