@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -66,7 +67,8 @@ def _as_kept(value: Any) -> Any:
 
 class Options(StepOptions):
     """Clean values in a fixed order: trim, special characters, spellings of NULL, case, convert, fill, drop rows,
-    deduplicate. Fills from other rows see the cleaned rows of the whole run.
+    deduplicate. Fills from other rows see the cleaned rows of the whole run: also the values and zeros that other
+    columns are filled with, and not what other fills find.
     """
 
     type: Literal["clean"]
@@ -149,10 +151,15 @@ def _present(options: Options, step: StepInput) -> tuple[Options, list[str]]:
 
 
 def _fills(options: Options, step: StepInput) -> list[Shape]:
-    """Fills from other rows; what modes and means need to know is computed in a projection before."""
+    """Fills by a strategy. Zeros come before those from other rows, which see them as they see any value."""
     wanted = {step.resolve(name): fill for name, fill in options.fill.items() if fill.strategy is not None}
-    if not wanted:
-        return []
+    zeros = {name: fill for name, fill in wanted.items() if fill.strategy == "zero"}
+    others = {name: fill for name, fill in wanted.items() if name not in zeros}
+    return [shape for fills in (zeros, others) if fills for shape in _filled_at_once(fills, step)]
+
+
+def _filled_at_once(wanted: Mapping[str, Fill], step: StepInput) -> list[Shape]:
+    """Fills that do not see each other; what modes and means need to know is computed in a projection before."""
     values, known = dict(step.keep_all()), dict[str, exp.Expr]()
     for name, fill in wanted.items():
         assert fill.strategy is not None
