@@ -153,7 +153,7 @@ def test_numbers_may_be_references(folder: Folder) -> None:
     folder.write("pipelines/all.yml", PIPELINES.replace("path: x.csv", 'path: x.csv, batch_size: "${ROWS:-50}"'))
     assert folder.load().pipeline("two").sources[0].batch_size == 50
     folder.environment["ROWS"] = "many"
-    assert "valid integer" in folder.problem().message
+    assert "a whole number" in folder.problem().message
 
 
 def test_dot_env_is_read_and_the_environment_wins(folder: Folder) -> None:

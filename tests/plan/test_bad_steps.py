@@ -33,6 +33,36 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"type": "sql", "query": "SELECT * FROM elsewhere"}, 'there is no relation "elsewhere"'),
     ({"type": "explode"}, 'unknown step "explode"'),
     ({"type": "mask", "columns": {"city": "hash"}}, "needs a salt"),
+    ({"type": "mask", "columns": {"city": "hash"}, "salt": "grains"}, "a secret must not stand in the file"),
+    ({"type": "mask", "columns": {"city": "hash"}, "salt": "${HG_NONE:-grains}"}, "the default of a secret"),
+    ({"type": "calculate", "columns": {"x": None}}, "expected: a text, a number or true or false"),
+    ({"type": "map", "columns": {"x": {"from": "city", "values": {}}}}, "expected: at least 1 entry"),
+    ({"type": "map", "columns": {"x": {"from": "city", "values": {"a": [1]}}}}, "got a list"),
+    ({"type": "map", "columns": {"x": {"from": "city", "values": {"a": 1, "b": True}}}}, "of several kinds"),
+    ({"type": "map", "columns": {"x": {"from": "city", "values": {"a": 1, "b": "c"}}}}, "of several kinds"),
+    ({"type": "map", "columns": {"x": {"from": "city", "values": {"a": 2**53 + 1, "b": 0.5}}}}, "exactly"),
+    ({"type": "categorize", "column": "total", "bins": [0, 0, 5], "labels": ["a", "b"]}, "0 does not lie above 0"),
+    ({"type": "categorize", "column": "total", "bins": [0, float("nan")], "labels": ["a"]}, "NaN is no limit"),
+    (
+        {"type": "categorize", "column": "total", "categories": [{"name": "a", "min": 9, "below": 9}]},
+        "no value lies between min 9 and below 9",
+    ),
+    (
+        {
+            "type": "categorize",
+            "column": "total",
+            "categories": [{"name": "a", "min": 9}],
+            "else": "b",
+            "no_else": True,
+        },
+        "drop it, or else",
+    ),
+    ({"type": "filter", "condition": "total > 'many'"}, "'many' cannot be compared with total"),
+    (
+        {"type": "calculate", "columns": {"x": "CASE WHEN total IN ('none', '1') THEN 1 END"}},
+        "'none' cannot be compared",
+    ),
+    ({"type": "sql", "query": "SELECT id, city AS ID FROM input"}, "two columns would be called"),
     ({"type": "python", "function": "nowhere:score"}, "nowhere"),
 ]
 

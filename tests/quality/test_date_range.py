@@ -8,6 +8,7 @@ from hypothesis import assume
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tests.quality.limits import in_order
 
 from headgate.core.errors import FatalError
 from headgate.quality import date_range
@@ -33,6 +34,7 @@ def inside(value: datetime | None, low: Any, high: Any) -> bool:
 @for_all(st.lists(st.one_of(st.none(), DAYS), max_size=5), BOUNDS, BOUNDS)
 def test_days_lie_between_moments(judge: Any, days: list[date | None], low: Any, high: Any) -> None:
     assume(low is not None or high is not None)
+    low, high = in_order(date_range.Options, low, high, type="date_range", column="x")
     found = judge(date_range, {"column": "x", "min": low, "max": high}, {"x": "DATE"}, [(day,) for day in days])
     assert found == [inside(None if day is None else moment(day), low, high) for day in days]
 
@@ -40,6 +42,7 @@ def test_days_lie_between_moments(judge: Any, days: list[date | None], low: Any,
 @for_all(st.lists(st.one_of(st.none(), MOMENTS), max_size=5), BOUNDS, BOUNDS)
 def test_moments_lie_between_moments(judge: Any, values: list[datetime | None], low: Any, high: Any) -> None:
     assume(low is not None or high is not None)
+    low, high = in_order(date_range.Options, low, high, type="date_range", column="x")
     rows = [(value,) for value in values]
     found = judge(date_range, {"column": "x", "min": low, "max": high}, {"x": "TIMESTAMP"}, rows)
     assert found == [inside(value, low, high) for value in values]

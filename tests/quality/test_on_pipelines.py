@@ -388,6 +388,14 @@ def test_other_spellings_of_the_field_are_read(project: SmallProject, spelled: d
         ({"type": "nul", "columns": ["id"]}, 'unknown rule "nul"'),
         ({"type": "not_null", "columns": ["id"], "severity": "bad"}, "error"),
         ({"type": "not_null", "columns": ["id"], "max_failed": "lots"}, "no number of rows"),
+        ({"type": "not_null", "columns": ["id"], "max_failed": 0.5}, "expected: a whole number or a text, got 0.5"),
+        ({"type": "not_null", "columns": []}, "expected: at least 1 entry"),
+        ({"type": "range", "column": "id", "min": 5, "max": 1}, "no value lies between min 5 and max 1"),
+        ({"type": "range", "column": "id", "min": float("nan")}, "NaN is no limit"),
+        ({"type": "schema", "properties": {"id": {"minimum": 5, "exclusiveMaximum": 5}}}, "no value lies between"),
+        ({"type": "schema", "properties": {"name": {"minLength": 5, "maxLength": 1}}}, "no value lies between"),
+        ({"type": "expression", "condition": "id > 'many'"}, "'many' cannot be compared with id"),
+        ({"type": "date_range", "column": "day", "min": "2024-01-01", "slack": "5m"}, "neither min nor max is now"),
     ],
 )
 def test_what_cannot_be_checked_is_found_by_check_with_its_line(project: SmallProject, rule: Any, said: str) -> None:

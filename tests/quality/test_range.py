@@ -10,6 +10,7 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from tests.often import few
+from tests.quality.limits import in_order
 
 from headgate.core.errors import FatalError
 from headgate.quality import range as range_
@@ -39,6 +40,7 @@ def exact(bound: Any) -> Any:
 def test_integers(judge: Any, values: list[Any], low: Any, high: Any) -> None:
     if low is None and high is None:
         return
+    low, high = in_order(range_.Options, low, high, type="range", column="x")
     found = judge(range_, {"column": "x", "min": low, "max": high}, {"x": "INTEGER"}, [(value,) for value in values])
     assert found == [inside(value, exact(low), exact(high)) for value in values]
 
@@ -49,6 +51,7 @@ def test_integers(judge: Any, values: list[Any], low: Any, high: Any) -> None:
 def test_decimals_never_pass_through_a_float(judge: Any, values: list[Any], low: Any, high: Any) -> None:
     if low is None and high is None:
         return
+    low, high = in_order(range_.Options, low, high, type="range", column="x")
     found = judge(range_, {"column": "x", "min": low, "max": high}, {"x": "DECIMAL(10, 2)"}, [(v,) for v in values])
     assert found == [inside(value, exact(low), exact(high)) for value in values]
 
@@ -57,6 +60,7 @@ def test_decimals_never_pass_through_a_float(judge: Any, values: list[Any], low:
     st.lists(st.one_of(st.none(), st.floats()), max_size=4), st.floats(allow_nan=False), st.floats(allow_nan=False)
 )
 def test_doubles_and_nan_is_outside(judge: Any, values: list[Any], low: float, high: float) -> None:
+    low, high = in_order(range_.Options, low, high, type="range", column="x")
     rows = [(value,) for value in values]
     assert judge(range_, {"column": "x", "min": low, "max": high}, {"x": "DOUBLE"}, rows) == [
         inside(v, low, high) for v in values
@@ -82,6 +86,7 @@ def test_texts_and_times_lie_between_bounds_that_may_be_written_as_text(
     low, high = (data.draw(st.one_of(st.none(), KINDS[kind], known)) for _ in range(2))
     if low is None and high is None:
         low = data.draw(KINDS[kind])
+    low, high = in_order(range_.Options, low, high, type="range", column="x")
     options: dict[str, Any] = {"column": "x", "min": low, "max": high}
     if written and kind != "VARCHAR":
         options |= {end: options[end].isoformat() for end in ("min", "max") if options[end] is not None}
@@ -135,7 +140,6 @@ def test_bounds_pass_and_are_of_the_columns_type(
     [
         ("INTEGER", "many"),
         ("INTEGER", date(2020, 1, 1)),
-        ("INTEGER", float("nan")),
         ("VARCHAR", 5),
         ("DATE", 5),
         ("DATE", "soon"),

@@ -8,6 +8,7 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from tests.often import few
+from tests.quality.limits import possible
 from tests.tables import COLUMNS as TYPES
 from tests.tables import DAYS, TABLES, Row
 
@@ -48,7 +49,11 @@ def test_a_row_holds_if_every_property_does(judge: Any, rows: list[Any]) -> None
 def keywords(values: Any, **others: Any) -> Any:
     bounds = dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), values)
     listed = {"enum": st.lists(values, min_size=1, max_size=3), "const": values}
-    return st.fixed_dictionaries({}, optional={**bounds, **listed, **others})
+    return properties({**bounds, **listed, **others})
+
+
+def properties(optional: dict[str, Any]) -> Any:
+    return st.fixed_dictionaries({}, optional=optional).filter(lambda wanted: possible(schema.Property, **wanted))
 
 
 WORDS = {
@@ -62,8 +67,8 @@ WORDS = {
 PROPERTIES = st.fixed_dictionaries({}, optional={
     "i": keywords(st.one_of(st.integers(-3, 3), st.just(2**31 - 1), st.just(10**20))),
     "f": keywords(st.sampled_from([0.0, 1.0, -1.5, 1e300])),
-    "T": st.fixed_dictionaries({}, optional=WORDS),
-    "day": st.fixed_dictionaries({}, optional={"minimum": DAYS.filter(bool), "maximum": DAYS.filter(bool)}),
+    "T": properties(WORDS),
+    "day": properties({"minimum": DAYS.filter(bool), "maximum": DAYS.filter(bool)}),
 })  # fmt: skip
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import types
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from headgate.config import wording
 from headgate.config.inline import is_secret
 from headgate.config.report import Path, Report
 from headgate.core.errors import HeadgateError, nearest
 from headgate.core.models import Model
+from headgate.core.secrets import Secret
 
 M = TypeVar("M", bound=Model)
 
@@ -37,7 +38,7 @@ def build(
     try:
         return model(**data)
     except ValidationError as error:
-        details = error.errors(include_url=False, include_context=True)
+        details = _joined(error.errors(include_url=False, include_context=True), data)
         for detail in sorted(details, key=lambda one: one["type"] != "extra_forbidden"):  # a misspelt key explains more
             _explain(detail, model, data, report, path, unresolved, hidden, also)
     except HeadgateError as error:
@@ -73,6 +74,25 @@ def _explain(
             report.note(_message(detail, inner, secret=secret), here, _description(model, inner))
 
 
+def _joined(details: Sequence[Any], data: Mapping[str, Any]) -> list[Any]:
+    """What one value could have been, told once; nothing of that where the fault lies deeper in one of those."""
+    places = [_within(data, detail["loc"], keep_last=str(detail["type"]) == "missing") for detail in details]
+    expected = [wording.is_expectation(str(detail["type"]), detail["msg"]) for detail in details]
+    explained = {place for place, only in zip(places, expected, strict=True) if not only}
+    alternatives: dict[Path, list[Any]] = {}
+    found: list[Any] = []
+    for place, detail, only in zip(places, details, expected, strict=True):
+        if not only:
+            found.append(detail)
+        elif place in alternatives:
+            alternatives[place].append(detail)
+        elif place not in explained and not any(other[: len(place)] == place != other for other in places):
+            alternatives[place] = [detail]
+            found.append(detail)
+    told = {id(several[0]): several for several in alternatives.values() if len(several) > 1}
+    return [{**detail, "also": told.get(id(detail), [])} for detail in found]
+
+
 def _within(data: Any, loc: tuple[str | int, ...], *, keep_last: bool) -> Path:
     """The parts of a location that are keys and places of the data; the rest are names of union members."""
     found: list[str | int] = []
@@ -92,10 +112,8 @@ def _within(data: Any, loc: tuple[str | int, ...], *, keep_last: bool) -> Path:
 
 
 def _message(detail: Any, inner: Path, *, secret: bool) -> str:
-    text = str(detail["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    text = re.sub(r"^Input should be ", "expected: ", text)
-    text = re.sub(r"^Input tag (.*?) found using 'type' does not match any of the expected tags: ", "expected: ", text)
-    text = re.sub(r"^Unable to extract tag using discriminator 'type'", '"type" is missing', text)
+    kinds = [(str(one["type"]), str(one["msg"])) for one in (detail["also"] or [detail])]
+    text = wording.expectation(kinds) if wording.is_expectation(*kinds[0]) else wording.sentence(str(detail["msg"]))
     value = detail.get("input")
     if isinstance(value, dict) and str(detail["type"]) == "union_tag_invalid":
         value = value.get("type")
@@ -103,9 +121,15 @@ def _message(detail: Any, inner: Path, *, secret: bool) -> str:
         return "what the reference gives does not fit" if str(detail["type"]) == "value_error" else text
     if isinstance(value, str | int | float | bool) and str(detail["type"]) != "value_error":
         return f"{text}, got {value!r}"[:300]
-    if isinstance(value, dict | list | tuple) and str(detail["type"]) != "value_error":
+    if isinstance(value, dict | list | tuple) and str(detail["type"]) not in ("value_error", "too_short", "too_long"):
         return f"{text}, got a {'mapping' if isinstance(value, dict) else 'list'}"
     return text[:300]
+
+
+def secret_keys(model: type[BaseModel]) -> list[str]:
+    """The keys of the model itself whose value is a secret, whatever they are called."""
+    fields = model.model_fields.items()
+    return [info.alias or name for name, info in fields if Secret in (info.annotation, *get_args(info.annotation))]
 
 
 def known_keys(model: type[BaseModel], path: Path) -> set[str]:

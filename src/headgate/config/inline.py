@@ -34,7 +34,7 @@ def refuse_inline(value: Value, report: Report, path: Path = (), *, named: bool 
             for key, item in value.items():
                 here = (*path, key)
                 if named and is_secret(key) and isinstance(item, str | int | float) and not isinstance(item, bool):
-                    _named(str(item), report, here)
+                    refuse_value(str(item), report, here)
                 else:
                     refuse_inline(item, report, here, named=named)
         case list():
@@ -46,7 +46,8 @@ def refuse_inline(value: Value, report: Report, path: Path = (), *, named: bool 
             return
 
 
-def _named(text: str, report: Report, path: Path) -> None:
+def refuse_value(text: str, report: Report, path: Path) -> None:
+    """Note a secret that is given as a text of its own and not as a reference."""
     if _REFERENCE not in without_references(text):
         if text:
             report.note("a secret must not stand in the file", path, _HINT)

@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import Any, Literal
 
 from headgate.config.addresses import Surroundings
-from headgate.config.build import build
+from headgate.config.build import build, secret_keys
+from headgate.config.inline import refuse_value
 from headgate.config.models import LAKE
 from headgate.config.references import References, referring
 from headgate.config.report import Path, Report
@@ -87,6 +88,9 @@ class Body:
         except FatalError as error:
             self.report.note_error(error, (*path, "type"))
             return None
+        for key in secret_keys(module.Options):
+            if isinstance(section.get(key), str | int | float):
+                refuse_value(str(section[key]), self.report, (*path, key))
         kept = {key: value for key, value in data.items() if value is not None}
         return build(
             module.Options, kept, self.report, path, unresolved=[one.path for one in missing], hidden=referring(section)

@@ -113,7 +113,7 @@ def _judge_rows(run: Run, stage: Audit, rejected: int) -> None:
         row = run.held.first_of(first)
         raise FatalError(
             Code.ROW_ERROR,
-            f"{errors} of {run.rows.extracted} rows could not be read into their types{at}; the first: "
+            f"{errors} of {run.rows.extracted} rows have values that cannot be converted or computed{at}; the first: "
             f"{_shown(row, run.plan.hidden)}{_why(row)}",
             operation="check",
             object=step,

@@ -21,6 +21,7 @@ from headgate.plan.lineage import origin
 from headgate.plan.trail import Step
 from headgate.plan.trees import any_bit, bigint, is_cte, named, narrowed_sums, record, referring, table, unless
 from headgate.plan.verdicts import all_clear, among, among_flag, flag_words, is_alive
+from headgate.sql.naming import distinct
 from headgate.sql.shapes import (
     Branch,
     Call,
@@ -278,6 +279,7 @@ class PassBuilder:
             if found.name.lower() == "input" and not is_cte(found):
                 found.replace(exp.alias_(table(last), found.alias_or_name, table=True))
         bound = self.bind(query, last, self.columns)
+        distinct(item.name for item in bound)
         if shape.grouped and isinstance(query, exp.Select):
             query = narrowed_sums(query, bound)
             bound = self.bind(query, last, self.columns)

@@ -12,6 +12,7 @@ from headgate.core.errors import Code, FatalError
 from headgate.core.models import Duration, RuleOptions
 from headgate.sql.bounds import bounded
 from headgate.sql.conditions import type_of
+from headgate.sql.orders import refuse_empty
 from headgate.sql.shapes import RowRule, StepInput, column
 
 Moment = datetime | date | str
@@ -33,6 +34,9 @@ class Options(RuleOptions):
     def _bounded(self) -> Options:
         if self.min is None and self.max is None:
             raise ValueError("a date_range needs min or max")
+        refuse_empty(("min", "max"), self.min, self.max)
+        if self.slack and not (_is_now(self.min) or _is_now(self.max)):
+            raise ValueError("slack is how far beyond now a value may lie, and neither min nor max is now")
         return self
 
 

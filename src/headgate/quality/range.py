@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from headgate.core.models import RuleOptions
 from headgate.sql.bounds import bounded
 from headgate.sql.conditions import type_of
+from headgate.sql.orders import refuse_empty
 from headgate.sql.shapes import RowRule, StepInput, column
 
 Bound = int | float | Decimal | datetime | date | time | str
@@ -28,6 +29,7 @@ class Options(RuleOptions):
     def _bounded(self) -> Options:
         if self.min is None and self.max is None:
             raise ValueError("a range needs min or max")
+        refuse_empty(("min", "max"), self.min, self.max)
         return self
 
 

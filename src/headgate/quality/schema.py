@@ -13,6 +13,7 @@ from headgate.core.errors import Code, FatalError
 from headgate.core.models import Model, Names, RuleOptions
 from headgate.sql.bounds import bounded
 from headgate.sql.conditions import above, among, below, type_of
+from headgate.sql.orders import refuse_empty
 from headgate.sql.patterns import checked_pattern
 from headgate.sql.shapes import RowRule, StepInput, column, missing_column
 from headgate.sql.texts import formatted, full_match, known
@@ -64,6 +65,16 @@ class Property(Model):
             return value if value is None else known(value)
         except FatalError as error:
             raise ValueError(f"{error.message}; {error.hint}") from None
+
+    @model_validator(mode="after")
+    def _possible(self) -> Property:
+        low, high = self.exclusive_minimum, self.exclusive_maximum
+        refuse_empty(("minimum", "maximum"), self.minimum, self.maximum)
+        refuse_empty(("exclusiveMinimum", "exclusiveMaximum"), low, high, strict=True)
+        refuse_empty(("minimum", "exclusiveMaximum"), self.minimum, high, strict=True)
+        refuse_empty(("exclusiveMinimum", "maximum"), low, self.maximum, strict=True)
+        refuse_empty(("minLength", "maxLength"), self.min_length, self.max_length)
+        return self
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -135,7 +146,9 @@ def _refuse_others(options: Options, step: StepInput) -> None:
     allowed = {name.lower() for name in (*options.properties, *(options.required or ()), *(options.columns or {}))}
     for name in step.names:
         if name.lower() not in allowed:
-            raise _violated(_fault(f'column "{name}" is not in the schema', name, "add it, or drop additional: false"))
+            raise _violated(
+                _fault(f'column "{name}" is not in the schema', name, "add it, or drop additionalProperties: false")
+            )
 
 
 def _conditions(name: str, wanted: Property, step: StepInput) -> list[exp.Expr]:

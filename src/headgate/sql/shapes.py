@@ -17,6 +17,7 @@ from headgate.core.engines import Column
 from headgate.core.errors import Code, FatalError, nearest
 from headgate.core.secrets import Secret
 from headgate.sql import expressions
+from headgate.sql.comparisons import refuse_impossible
 from headgate.sql.templates import render_sql
 
 Reason = Literal["filtered", "unmatched", "deduplicated"]
@@ -187,9 +188,9 @@ class StepInput:
     def expression(self, text: str, *, aggregates: bool = False, windows: bool = False) -> exp.Expr:
         """The user's text as a checked expression over known columns, in their own spelling and quoted."""
         parsed = expressions.parse(render_sql(text, self.variables), aggregates=aggregates, windows=windows)
-        return expressions.rename_columns(
-            parsed, {name: column(self.resolve(name)) for name in expressions.columns(parsed)}
-        )
+        known = {name: column(self.resolve(name)) for name in expressions.columns(parsed)}
+        refuse_impossible(parsed, self.columns)
+        return expressions.rename_columns(parsed, known)
 
     def keep_all(self) -> list[tuple[str, exp.Expr]]:
         """Every column as it is: where a :class:`Project` starts."""

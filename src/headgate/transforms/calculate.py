@@ -10,6 +10,7 @@ from sqlglot import exp
 from headgate.core.errors import Code, FatalError
 from headgate.core.models import StepOptions
 from headgate.sql import expressions
+from headgate.sql.comparisons import refuse_impossible
 from headgate.sql.failures import attempt, can_fail, failed, there
 from headgate.sql.naming import distinct
 from headgate.sql.shapes import Flag, Project, Shape, StepInput, column, missing_column
@@ -66,6 +67,7 @@ def _parse(text: str, step: StepInput, names: list[str], earlier: dict[str, exp.
     for name in expressions.columns(parsed):
         if name.lower() not in known:
             raise _unknown(name, names, step, earlier)
+    refuse_impossible(parsed, [known for known in step.columns if known.name.lower() not in earlier])
     whole = expressions.rename_columns(parsed, {name.lower(): column(name) for name in step.names} | earlier)
     if sum(1 for _ in whole.walk()) > MAX_NODES:
         raise FatalError(

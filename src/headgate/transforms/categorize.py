@@ -18,6 +18,7 @@ from headgate.sql.bounds import bounded
 from headgate.sql.conditions import among, below, type_of
 from headgate.sql.failures import attempt, can_fail, failed
 from headgate.sql.naming import distinct
+from headgate.sql.orders import refuse_empty, refuse_unordered
 from headgate.sql.shapes import Flag, Project, Shape, StepInput, column
 from headgate.sql.types import SqlType
 from headgate.sql.windows import over
@@ -47,6 +48,8 @@ class Category(Model):
             raise ValueError(f"{self.name} needs a band (min, below), or values, or a condition")
         if None not in (self.min, self.min_quantile) or None not in (self.below, self.below_quantile):
             raise ValueError(f"{self.name} has an edge twice")
+        refuse_empty(("min", "below"), self.min, self.below, strict=True)
+        refuse_empty(("min_quantile", "below_quantile"), self.min_quantile, self.below_quantile, strict=True)
         return self
 
 
@@ -77,6 +80,9 @@ class Options(StepOptions):
             raise ValueError("say either categories, or bins and labels")
         if self.bins is not None and len(self.labels or ()) not in (len(self.bins) - 1, len(self.bins)):
             raise ValueError("labels name the bands between bins, so there is one fewer; one more is for those above")
+        refuse_unordered(self.bins or (), "bins")
+        if self.no_else and "else_" in self.model_fields_set:
+            raise ValueError("no_else says that rows that fit none are NULL: drop it, or else")
         if self.column is None and (self.bins or any(one.condition is None for one in self.categories)):
             raise ValueError("bands and lists need a column")
         if self.column is None and self.into is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 import sqlglot
@@ -18,7 +19,7 @@ from headgate.sql.naming import distinct
 from headgate.sql.shapes import Flag, Project, Shape, StepInput, column
 from headgate.sql.types import SqlType, parse_type
 
-Value = bool | int | float | str
+Value = bool | int | float | date | datetime | str
 
 
 class Choice(Model):
@@ -29,6 +30,36 @@ class Choice(Model):
     else_: Value | None = Field(default=None, alias="else", description="For values that are not listed.")
     keep: bool = Field(default=False, description="Values that are not listed stay as they are.")
     nulls: Value | None = Field(default=None, description="For NULL; default NULL.")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Choice:
+        """SQL would make one type of truth values and numbers, and fail at the first row for a text among numbers."""
+        values = [value for value in (*self.values.values(), self.else_, self.nulls) if value is not None]
+        kinds = {_kind(value): value for value in values}
+        if len(kinds) > 1:
+            told = " and ".join(f"{value!r} is a {kind}" for kind, value in kinds.items())
+            raise ValueError(f"the new values are of several kinds: {told}; quote them to make all of them texts")
+        if any(isinstance(value, float) for value in values):
+            inexact = [value for value in values if isinstance(value, int) and int(float(value)) != value]
+            if inexact:
+                raise ValueError(
+                    f"{inexact[0]} cannot stand among fractions exactly; quote them, and cast in a step after"
+                )
+        return self
+
+
+def _kind(value: Value) -> str:
+    match value:
+        case bool():
+            return "truth value"
+        case int() | float():
+            return "number"
+        case datetime():
+            return "time"
+        case date():
+            return "date"
+        case _:
+            return "text"
 
 
 class Options(StepOptions):
