@@ -17,6 +17,7 @@ def possible(model: type[BaseModel], **options: Any) -> bool:
     try:
         model(**options)
     except ValidationError as refusal:
-        assert "no value lies between" in str(refusal)
+        if "no value lies between" not in str(refusal):
+            raise
         return False
     return True
