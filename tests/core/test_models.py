@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -132,3 +133,21 @@ def test_a_condition_that_is_taken_stands_among_others(condition: str) -> None:
         except (sqlite3.Error, sqlite3.Warning):
             return
     assert rows == []
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        ({"table": "t", "parameters": {"day": 1}}, "names the parameter :day"),
+        ({"query": "SELECT * FROM t WHERE d = :days", "parameters": {"day": 1}}, "names the parameter :day"),
+        ({"table": "t", "columns": ["id", "name", "id"]}, 'column "id" is read twice'),
+    ],
+)
+def test_what_would_be_read_over_in_a_source_is_refused(document: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        ReadOptions.model_validate(document)
+
+
+def test_parameters_are_named_in_the_query_or_in_the_condition() -> None:
+    document = {"query": "SELECT * FROM t WHERE d = :day", "where": "n = :n", "parameters": {"day": 1, "n": 2}}
+    assert ReadOptions.model_validate(document).parameters == {"day": 1, "n": 2}

@@ -90,3 +90,10 @@ def test_files_are_shown_by_their_path(project: SmallProject) -> None:
     project.file("a.csv", "id\n1\n").define(source=FILES)
     assert scans(project)[0].object == "*.csv"
     assert described(ReadOptions(connection="shop")) == "shop"
+
+
+def test_a_parameter_without_a_value_is_what_a_syntax_error_is_about(project: SmallProject) -> None:
+    project.define(source={"connection": "shop", "query": "SELECT * FROM towns WHERE size > :least AND zip <> ':no'"})
+    with pytest.raises(HeadgateError) as refusal:
+        project.plan()
+    assert refusal.value.hint == "parameters has no value for :least"

@@ -302,7 +302,7 @@ def test_all_rows_are_one_group_also_when_there_are_none(grouped: Movers) -> Non
         ("SUM(double)", "a sum of DOUBLE is the engine's work"),
         ("AVG(price)", "AVG(price) is the engine's work"),
         ("MEDIAN(id)", "MEDIAN(id) is the engine's work"),
-        ("MAX(upper(name))", "UPPER(name)"),
+        ("MAX(upper(name))", "UPPER(name) is the engine's work"),
     ],
 )
 def test_what_may_differ_in_a_digit_is_the_engines_work(grouped: Movers, metric: str, reason: str) -> None:

@@ -196,7 +196,10 @@ def _integer() -> Any:
     ("change", "reason"),
     [
         ({"transformations": [{"type": "deduplicate", "keys": ["id"], "order_by": "id"}]}, "deduplication"),
-        ({"transformations": [{"type": "calculate", "columns": {"n": "upper(name)"}}]}, "UPPER"),
+        (
+            {"transformations": [{"type": "calculate", "columns": {"n": "upper(name)"}}]},
+            'UPPER("name") is the engine\'s work',
+        ),
         (
             {"transformations": [{"type": "aggregate", "group_by": ["id"], "metrics": {"n": "AVG(id)"}}]},
             "AVG",
@@ -204,7 +207,7 @@ def _integer() -> Any:
         ({"quality_rules": [{"type": "not_null", "columns": ["id"], "on_fail": "quarantine"}]}, "holds rows back"),
         ({"source": {"connection": "shop", "table": "t", "max_records": 5}}, "max_records"),
         ({"source": {"connection": "shop", "query": "SELECT id, ARRAY[1.5::numeric(5,2)] AS list FROM t"}}, '"list"'),
-        ({"target": {"table": "out"}}, "not a server"),
+        ({"target": {"table": "out"}}, "the target is not a server"),
         ({"engine": "duckdb"}, "engine: duckdb"),
     ],
 )

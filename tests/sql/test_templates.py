@@ -9,7 +9,7 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 
 from headgate.core.errors import FatalError
-from headgate.sql.templates import names, render_path, render_sql
+from headgate.sql.templates import names, render_path, render_sql, unbound
 
 TEXTS = st.text().filter(lambda text: "\0" not in text)
 
@@ -83,3 +83,9 @@ def test_a_path_takes_plain_text(value: Any, path: str) -> None:
 def test_no_value_leads_out_of_its_folder(value: str) -> None:
     with pytest.raises(FatalError):
         render_path("in/{{ var.x }}/f.csv", {"var.x": value})
+
+
+def test_parameters_without_a_value_are_found_outside_of_texts_and_casts() -> None:
+    text = """SELECT ':no', "a:no", x::date, list[1:no] FROM t -- :no
+        WHERE a = :day AND b = :shop AND c = :day AND d = :known"""
+    assert unbound(text, ["known"]) == ["day", "shop"]

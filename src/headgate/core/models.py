@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from math import inf
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
@@ -251,6 +251,22 @@ class ReadOptions(Model):
         if value is not None:
             check_condition(value)
         return value
+
+    @field_validator("columns")
+    @classmethod
+    def _are_different(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        twice = next((name for name in value or () if (value or ()).count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f'the column "{twice}" is read twice')
+        return value
+
+    @model_validator(mode="after")
+    def _parameters_are_named(self) -> Self:
+        text = f"{self.query or ''}\n{self.where or ''}"
+        for name in self.parameters:
+            if not re.search(rf"[:@$]{re.escape(name)}\b", text):
+                raise ValueError(f"neither query nor where names the parameter :{name}")
+        return self
 
 
 class HistoryColumns(Model):

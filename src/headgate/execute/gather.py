@@ -23,6 +23,7 @@ from headgate.plan.inputs import Inputs, Resume
 from headgate.plan.placement import Sites
 from headgate.plan.places import located
 from headgate.plan.stages import Audit, Plan, Scan, Write
+from headgate.sql.templates import unbound
 
 if TYPE_CHECKING:
     from headgate.sql.shapes import Call, SideRead
@@ -160,6 +161,7 @@ def gather(
         try:
             scan, schema = _scan(workspace, relation, context, state, binder, window)
         except HeadgateError as error:
+            _hint_at_parameters(error, relation.read)
             raise (located(error, pipeline, relation.place) if relation.place else error) from error.__cause__
         schemas[relation.name] = schema
         scans.append(scan)
@@ -186,6 +188,13 @@ def gather(
     return Gathered(plan, {relation.name: relation for relation in relations}, schemas)
 
 
+def _hint_at_parameters(error: HeadgateError, read: ReadOptions) -> None:
+    """What a database calls a syntax error may be a parameter without a value."""
+    missing = unbound(f"{read.query or ''}\n{read.where or ''}", read.parameters)
+    if missing and error.code in (Code.EXTRACTION_FAILED, Code.STORAGE_FAILED):
+        error.hint = f"parameters has no value for {', '.join(f':{name}' for name in missing)}"
+
+
 def _sites(
     workspace: Workspace, pipeline: Pipeline, context: ReadContext, state: PipelineState, ground: Ground
 ) -> Sites:
@@ -197,7 +206,9 @@ def _sites(
     sited = all(isinstance(store, SitedStore) for store in stores)
     grouped = any(step.type == "aggregate" for step in pipeline.transformations)
     if not isinstance(source, SitedSource) or not (sited or grouped):
-        return Sites(targets=tuple(Site() for _ in stores), ground=ground)
+        sitting = isinstance(source, SitedSource)
+        here = Site(obstacle="the target is not a server that moves rows by itself" if sitting else "")
+        return Sites(here, tuple(Site() for _ in stores), ground)
     mark = state.watermarks.get(source.identity(read)[0])
     here = source.site(read, context, mark.position if mark else None)
     there = tuple(store.site() if isinstance(store, SitedStore) else Site() for store in stores)

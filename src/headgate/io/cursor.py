@@ -241,15 +241,7 @@ class Cursor:
             FatalError: PLAN_INVALID if one of them is not among ``names``, those delivered.
         """
         wanted = tuple(self.options.key or (self.since or {}).get("columns") or names)
-        for name in (self.options.column, *wanted):
-            if name not in names:
-                raise FatalError(
-                    Code.PLAN_INVALID,
-                    f'the column "{name}" is needed to tell rows apart, and the source does not deliver it',
-                    operation="scan",
-                    object=name,
-                    hint=f"{nearest(name, names)} – add it to columns, or begin anew with: {RESET}",
-                )
+        need_delivered((self.options.column, *wanted), names)
         return wanted
 
     def text(self, value: Value | None) -> str | None:
@@ -262,6 +254,19 @@ class Cursor:
         from headgate.io.cursor_delivery import Delivery
 
         return Delivery(self, batches, window)
+
+
+def need_delivered(wanted: Iterable[str], delivered: Sequence[str]) -> None:
+    """Raise FatalError PLAN_INVALID if a column that tells rows apart is not delivered."""
+    for name in wanted:
+        if name not in delivered:
+            raise FatalError(
+                Code.PLAN_INVALID,
+                f'the column "{name}" is needed to tell rows apart, and the source does not deliver it',
+                operation="scan",
+                object=name,
+                hint=f"{nearest(name, delivered)} – add it to columns, or begin anew with: {RESET}",
+            )
 
 
 def _waiting(found: Found) -> str:

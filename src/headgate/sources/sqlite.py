@@ -19,7 +19,7 @@ from headgate.core.errors import Code, FatalError
 from headgate.core.models import ReadOptions
 from headgate.core.values import counted
 from headgate.io import comparing, sqlite, sqlite_rows, sqlite_sifting
-from headgate.io.cursor import Cursor, Found
+from headgate.io.cursor import Cursor, Found, need_delivered
 from headgate.io.cursor_values import coerce
 from headgate.io.narrowing import narrowed
 from headgate.io.sifting import obstacle
@@ -77,6 +77,11 @@ class SqliteSource:
         with self._connected("schema") as connection:
             relation = find_relation(connection, read, context)
             columns = self._columns(connection, relation, read, None if context.interval else since)
+            if read.mode == "incremental" and read.incremental is not None and context.interval is None:
+                column, key = relation.column(read.incremental.column), read.incremental.key or ()
+                for name in key:
+                    relation.column(name)
+                need_delivered((column.name, *key), [each.name for each in columns])
             found = [relation.column(column.name) for column in columns]
             ground = sqlite_sifting.ground(found, columns, obstacle(read, context))
             return replace(_schema(relation, columns), ground=ground)

@@ -169,7 +169,7 @@ class Translator:
             return f"({self.sql(node.this)} IS NULL)"
         if isinstance(right, exp.Boolean):
             return f"({self._truth(node.this)} IS {'TRUE' if right.this else 'FALSE'})"
-        raise Untranslatable(_shown(node))
+        raise Untranslatable(f"{_shown(node)} is the engine's work")
 
     def _in(self, node: exp.In) -> str:
         if node.args.get("query") or not node.expressions:
@@ -239,7 +239,7 @@ class Translator:
 
     def _divided(self, node: exp.Div) -> str:
         if self.type_of(node).name != "DOUBLE":
-            raise Untranslatable(_shown(node))
+            raise Untranslatable(f"{_shown(node)} is the engine's work")
         return f"({self._double(node.this)} / {self._double(node.expression)})"
 
     def _double(self, node: exp.Expr) -> str:
@@ -291,7 +291,7 @@ class Translator:
             inside = node.this if isinstance(node, exp.IsNan) else node.expressions[0]
             if self.type_of(inside).family == "float":
                 return f"({self.sql(inside)} = 'NaN')"
-        raise Untranslatable(_shown(node))
+        raise Untranslatable(f"{_shown(node)} is the engine's work")
 
     def _moment(self, node: exp.Expr) -> bool:
         return self.type_of(node).family in {"date", "timestamp"}

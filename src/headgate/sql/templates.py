@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -17,6 +17,9 @@ _TOKEN = re.compile(
     + _NAME.pattern
     + ")",
     re.DOTALL,
+)
+_PARAMETER = re.compile(
+    r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`(?:[^`]|``)*`|--[^\n]*|/\*.*?\*/|::|(?<![\w\]]):([A-Za-z_]\w*)", re.DOTALL
 )
 
 
@@ -55,6 +58,12 @@ def render_sql(text: str, variables: Mapping[str, Any]) -> str:
         return token
 
     return _TOKEN.sub(replace, text)
+
+
+def unbound(text: str, parameters: Collection[str]) -> list[str]:
+    """What looks like a parameter, ``:name``, and has no value: it may also be a part of the SQL (``list[:n]``)."""
+    named = (found[1] for found in _PARAMETER.finditer(text) if found[1])
+    return list(dict.fromkeys(name for name in named if name not in parameters))
 
 
 def render_path(text: str, variables: Mapping[str, Any]) -> str:

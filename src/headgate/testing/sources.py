@@ -190,6 +190,24 @@ class SourceContract:
         assert values(second, "id") == [3, 4]
         assert new_rows(place, read, since)[0] is None
 
+    def test_what_tells_rows_apart_is_there_and_read_which_a_plan_finds_out(self, place: SourcePlace) -> None:
+        self._needs_incremental()
+        place.create("orders", SCHEMA)
+        source = place.open()
+        for names, lacking in (({"key": "idd"}, "idd"), ({"column": "versoin"}, "versoin")):
+            read = place.read("orders", mode="incremental", incremental={"column": "version", "key": "id", **names})
+            with pytest.raises(FatalError, match=lacking) as refusal:
+                source.schema(read, place.context(), None)
+            assert refusal.value.code in (Code.SCHEMA_MISMATCH, Code.PLAN_INVALID)
+        for left_out in ("id", "version"):
+            read = place.read(
+                "orders", columns=sorted({*SCHEMA.names} - {left_out}), max_records=3, **self._by_version()
+            )
+            with pytest.raises(FatalError, match=f'"{left_out}" is needed') as refusal:
+                source.schema(read, place.context(), None)
+            assert refusal.value.code is Code.PLAN_INVALID
+        source.close()
+
     def test_rows_that_come_between_probe_and_scan_are_read_once(self, place: SourcePlace) -> None:
         self._needs_incremental()
         place.create("orders", SCHEMA)

@@ -14,7 +14,7 @@ from headgate.core.errors import Code, FatalError
 from headgate.core.grounds import Ground
 from headgate.core.models import Incremental, ReadOptions
 from headgate.io import comparing
-from headgate.io.cursor import Cursor, Found
+from headgate.io.cursor import Cursor, Found, need_delivered
 from headgate.io.cursor_values import Kind, coerce
 from headgate.io.narrowing import narrowed
 from headgate.io.relational.columns import ReadColumn, chosen, no_column, source_schema
@@ -119,6 +119,8 @@ class RelationalSource:
             return comparing.schema(self, read, context)
         subject = Subject(self._reader, read, context)
         columns = subject.columns()
+        if read.mode == "incremental" and context.interval is None:
+            subject.need_cursor(columns)
         return replace(source_schema(columns, subject.keys()), ground=self._ground(read, context, columns))
 
     def _ground(self, read: ReadOptions, context: ReadContext, columns: Sequence[ReadColumn]) -> Ground:
@@ -257,6 +259,12 @@ class Subject:
                 hint="name another column, or cast it in a query; known: " + ", ".join(get_args(Kind)),
             )
         return known[name]
+
+    def need_cursor(self, delivered: Sequence[ReadColumn]) -> None:
+        """Raise FatalError for a column that says what is new, or tells rows apart, and is not there or not read."""
+        wanted = (self.cursor_column().name, *(self.incremental.key or ()))
+        chosen(self._all(), wanted, self.name)
+        need_delivered(wanted, [column.name for column in delivered])
 
     def cursor(self, since: Mapping[str, Any] | None) -> Cursor:
         kind = self.cursor_column().kind

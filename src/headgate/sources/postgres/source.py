@@ -67,13 +67,16 @@ class PostgresSource:
         """Rows whose column has one of the values."""
         return narrowed(read, column, values)
 
-    def schema(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> SourceSchema:  # noqa: ARG002
+    def schema(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> SourceSchema:
         if read.mode in comparing.COMPARED:
             return comparing.schema(self, read, context)
         subject = Subject(self._statements("schema"), read, context, self._connection)
         if read.mode == "cdc":
             return cdc.schema(subject)
-        found = source_schema(subject.columns(), subject.keys())
+        columns = subject.columns()
+        if read.mode == "incremental":
+            subject.need_cursor(since)
+        found = source_schema(columns, subject.keys())
         hindered = obstacle(read, context) or ("several sessions read it" if subject.ranged else "")
         return replace(found, ground=sifting.ground(subject.server_columns(), hindered))
 

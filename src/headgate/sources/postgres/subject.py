@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from headgate.core.contracts import ReadContext
-from headgate.core.errors import Code, FatalError, nearest
+from headgate.core.errors import Code, FatalError
 from headgate.core.models import Incremental, ReadOptions
+from headgate.io.cursor import need_delivered
 from headgate.io.cursor_values import Kind
 from headgate.io.postgres import Connection, Statements, catalogue, changes
 from headgate.io.postgres.catalogue import ServerColumn
 from headgate.io.postgres.parameters import bind
 from headgate.io.postgres.reading import read_columns, server_columns
 from headgate.io.postgres.types import NAMES, ReadColumn
+from headgate.io.relational.columns import no_column
 from headgate.sources.postgres import Read
 from headgate.sql.literals import quote_name
 from headgate.sql.templates import render_sql
@@ -77,20 +79,27 @@ class Subject:
         assert self.read.incremental is not None, "checked in _check"
         return self.read.incremental
 
-    def cursor_kind(self) -> Kind | None:
-        """What the cursor column holds; None for types that have an order but no place in a position."""
+    def _known(self, name: str) -> ServerColumn:
         columns = catalogue.columns(self.statements, f"SELECT * FROM {self.source}", self.told)
         found = {column.name: column for column in columns}
-        name = self.incremental.column
         if name not in found:
-            raise FatalError(
-                Code.SCHEMA_MISMATCH,
-                f'there is no column "{name}"; {nearest(name, found)}',
-                operation="probe",
-                object=self.name,
-                hint="existing columns: " + ", ".join(found),
-            )
-        return _KINDS.get(NAMES.get(found[name].oid, ""))
+            raise no_column(name, found, "probe", self.name)
+        return found[name]
+
+    def need_cursor(self, since: Mapping[str, Any] | None) -> None:
+        """Raise FatalError for a column that says what is new, or tells rows apart, and is not there.
+
+        Where values say what is new, the columns must also be among those that are read.
+        """
+        wanted = (self.incremental.column, *(self.incremental.key or ()))
+        for name in wanted:
+            self._known(name)
+        if self.read.columns and self.context.interval is None and not self.by_xid(since):
+            need_delivered(wanted, self.read.columns)
+
+    def cursor_kind(self) -> Kind | None:
+        """What the cursor column holds; None for types that have an order but no place in a position."""
+        return _KINDS.get(NAMES.get(self._known(self.incremental.column).oid, ""))
 
     def known_kind(self) -> Kind:
         kind = self.cursor_kind()
