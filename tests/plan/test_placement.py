@@ -192,6 +192,9 @@ def _integer() -> Any:
     return parse_type("BIGINT")
 
 
+UPPER = 'UPPER("name") is the engine\'s work'
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

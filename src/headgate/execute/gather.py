@@ -16,6 +16,7 @@ from headgate.core.grounds import Ground
 from headgate.core.ledger import PipelineState
 from headgate.core.models import ReadOptions
 from headgate.core.sites import ForeseeingStore, Site, SitedSource, SitedStore
+from headgate.execute.parameters import parameters_told
 from headgate.execute.workspace import LAKE, Workspace
 from headgate.plan.checks import CallCheck, CountCheck, MeasureCheck, SetCheck
 from headgate.plan.compile import compile_plan
@@ -23,7 +24,6 @@ from headgate.plan.inputs import Inputs, Resume
 from headgate.plan.placement import Sites
 from headgate.plan.places import located
 from headgate.plan.stages import Audit, Plan, Scan, Write
-from headgate.sql.templates import unbound
 
 if TYPE_CHECKING:
     from headgate.sql.shapes import Call, SideRead
@@ -159,9 +159,9 @@ def gather(
             scans.append(Scan(relation.name, "quarantine", "held rows", tuple(held), source=None))
             continue
         try:
-            scan, schema = _scan(workspace, relation, context, state, binder, window)
+            with parameters_told(relation.read):
+                scan, schema = _scan(workspace, relation, context, state, binder, window)
         except HeadgateError as error:
-            _hint_at_parameters(error, relation.read)
             raise (located(error, pipeline, relation.place) if relation.place else error) from error.__cause__
         schemas[relation.name] = schema
         scans.append(scan)
@@ -186,13 +186,6 @@ def gather(
     plan = compile_plan(workspace.project.name, pipeline, inputs, workspace.registry, binder, probe)
     _check_targets(workspace, pipeline, plan, binder)
     return Gathered(plan, {relation.name: relation for relation in relations}, schemas)
-
-
-def _hint_at_parameters(error: HeadgateError, read: ReadOptions) -> None:
-    """What a database calls a syntax error may be a parameter without a value."""
-    missing = unbound(f"{read.query or ''}\n{read.where or ''}", read.parameters)
-    if missing and error.code in (Code.EXTRACTION_FAILED, Code.STORAGE_FAILED):
-        error.hint = f"parameters has no value for {', '.join(f':{name}' for name in missing)}"
 
 
 def _sites(

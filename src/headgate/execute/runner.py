@@ -186,7 +186,8 @@ def _prepare(run: Run, finished: Receipt | None) -> Receipt | None:
         run.window = _probe(run)
         outcome["new"] = run.window is not None and not run.window.idle
     if run.window is not None and run.window.idle and run.request.publish:
-        from headgate.execute.publish import keep_position
+        from headgate.execute.parameters import parameters_told
+from headgate.execute.publish import keep_position
 
         keep_position(run, run.window.high)
     if run.window is None or run.window.idle:
@@ -207,7 +208,8 @@ def _probe(run: Run) -> Window | None:
         run.context = replace(run.context, given_up=mark.position if mark else None)
     elif not run.request.trial:  # a trial reads from the start
         since = position(source, read, state_to_read(run).watermarks)
-    return source.probe(read, run.context, since)
+    with parameters_told(read):
+        return source.probe(read, run.context, since)
 
 
 def _execution(run: Run) -> str:

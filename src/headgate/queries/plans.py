@@ -53,6 +53,7 @@ def plan(
 
 def _plan(workspace: Workspace, name: str, interval: Interval | None, variables: Mapping[str, str] | None) -> Plan:
     from headgate.execute.gather import check_tables, gather
+    from headgate.execute.parameters import parameters_told
 
     pipeline = workspace.project.pipeline(name)
     store = workspace.stores_of(pipeline)[0]
@@ -61,7 +62,8 @@ def _plan(workspace: Workspace, name: str, interval: Interval | None, variables:
     context = read_context(workspace, "plan", interval, {**pipeline.variables, **(variables or {})}, pipeline=name)
     source = workspace.source(pipeline.source_endpoint(0))
     read = pipeline.sources[0]
-    window = source.probe(read, context, position(source, read, state.watermarks))
+    with parameters_told(read):
+        window = source.probe(read, context, position(source, read, state.watermarks))
     nothing = Window(None, note="nothing new since the last run") if window is None or window.idle else window
     return gather(workspace, pipeline, context, state, window=nothing).plan
 
