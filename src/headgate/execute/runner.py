@@ -17,6 +17,7 @@ from headgate.core.events import Emitter, Step
 from headgate.core.runs import PipelineKey, Receipt, Status, execution_id
 from headgate.execute.context import Run, RunRequest, state_to_read
 from headgate.execute.intervals import read_context, work_folder
+from headgate.execute.parameters import parameters_told
 from headgate.execute.positions import position
 from headgate.execute.prepare import prepare
 from headgate.execute.receipts import receipt
@@ -186,8 +187,7 @@ def _prepare(run: Run, finished: Receipt | None) -> Receipt | None:
         run.window = _probe(run)
         outcome["new"] = run.window is not None and not run.window.idle
     if run.window is not None and run.window.idle and run.request.publish:
-        from headgate.execute.parameters import parameters_told
-from headgate.execute.publish import keep_position
+        from headgate.execute.publish import keep_position
 
         keep_position(run, run.window.high)
     if run.window is None or run.window.idle:
