@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -53,8 +54,13 @@ def create(connection: duckdb.DuckDBPyConnection, table: str, columns: Mapping[s
     connection.execute(f"CREATE OR REPLACE TABLE {name(table)} ({declared})")
     if rows:
         marks = "(" + ", ".join("?" * len(columns)) + ")"
-        values = [value for row in rows for value in row]
+        values = [_bound(value) for row in rows for value in row]
         connection.execute(f"INSERT INTO {name(table)} VALUES {', '.join([marks] * len(rows))}", values)
+
+
+def _bound(value: Any) -> Any:
+    """Decimals as text: DuckDB binds those of 38 decimal places as doubles."""
+    return format(value, "f") if isinstance(value, Decimal) else value
 
 
 def _apply(connection: duckdb.DuckDBPyConnection, shape: Shape, outcome: Outcome) -> None:
