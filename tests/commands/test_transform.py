@@ -81,6 +81,44 @@ def test_the_result_does_not_depend_on_the_chunk_size(workspace: Workspace, chun
     ("record", "columns", "expected"),
     [
         (
+            {
+                "rule_type": "column_rename",
+                "source_columns": ["total", "id"],
+                "parameters": {"mapping": {"total": "t", "id": "key"}},
+            },
+            "key, t",
+            [(1, 10), (2, 20)],
+        ),
+        (
+            {
+                "rule_type": "data_type",
+                "source_columns": ["id", "total"],
+                "target_column": None,
+                "parameters": {"target_type": "string"},
+            },
+            "id, total",
+            [("1", "10"), ("2", "20")],
+        ),
+        (
+            {
+                "rule_type": "aggregation",
+                "source_columns": ["total"],
+                "target_column": "sold",
+                "parameters": {"function": "sum"},
+            },
+            "sold",
+            [(30,)],
+        ),
+        (
+            {
+                "rule_type": "join",
+                "source_columns": ["id"],
+                "parameters": {"join_table": "orders", "connection": "shop", "suffix": "_then"},
+            },
+            "id, total_then",
+            [(1, 10), (2, 20)],
+        ),
+        (
             {"rule_type": "column_rename", "source_columns": ["total"], "target_column": "t"},
             "id, t",
             [(1, 10), (2, 20)],
@@ -220,6 +258,8 @@ def test_nothing_transformed_is_a_failure_and_nothing_to_transform_is_not(worksp
     assert failed.error_code is Code.NO_DATA_TRANSFORMED
     empty = result(workspace, input_source="inbox/empty.csv", output_destination="nothing", **options).unwrap()
     assert empty.rows.loaded == 0
+    logged = result(workspace, input_source="inbox/bad.csv", **{**options, "error_handling": "log"}).unwrap()
+    assert (logged.rows.loaded, logged.rows.quarantined) == (2, 0)
     kept = result(workspace, transformation_rules=[{"type": "filter", "condition": "total > 99"}]).unwrap()
     assert (kept.rows.filtered, kept.rows.loaded) == (2, 0)
 
@@ -227,10 +267,15 @@ def test_nothing_transformed_is_a_failure_and_nothing_to_transform_is_not(worksp
 def test_the_output_schema_is_checked_by_families_before_a_row_is_read(workspace: Workspace) -> None:
     fine = {"id": "int", "twice": "number", "TOTAL": "bigint"}
     assert result(workspace, expected_output_schema=fine).unwrap().published
-    wrong = {"id": "string", "absent": "int", "total": "interval"}
+    wrong = {"id": "string", "absent": "int", "total": "interval", "twice": "nummer"}
     failed = result(workspace, expected_output_schema=wrong, output_destination="other")
     assert failed.error_code is Code.SCHEMA_VALIDATION_FAILED
-    for part in ("missing: absent", "id is BIGINT, not string", "total is BIGINT, not interval"):
+    for part in (
+        "missing: absent",
+        "id is BIGINT, not string",
+        "total is BIGINT, not interval",
+        '"nummer" is not a SQL type',
+    ):
         assert part in str(failed.error)
     assert "other" not in workspace.store(workspace.lake()).tables()
     assert result(workspace, expected_output_schema=wrong, validate_output=False).unwrap().published
@@ -249,6 +294,15 @@ def test_an_output_that_cannot_be_written(workspace: Workspace) -> None:
     (workspace.project.root / ".headgate" / "lake").write_text("a file is in the way")
     failed = result(workspace)
     assert failed.error_code is Code.OUTPUT_SAVE_FAILED, failed.error
+    failed = result(workspace, output_destination="line\nbreak")
+    assert failed.error_code is Code.OUTPUT_SAVE_FAILED, failed.error
+
+
+def test_a_failure_is_told_in_the_options_of_the_command(workspace: Workspace) -> None:
+    (workspace.project.root / "inbox" / "bad.csv").write_text(BAD + "x6,1\n")
+    bad: dict[str, Any] = {"input_source": "inbox/bad.csv", "transformation_rules": [CAST]}
+    assert "error_handling: skip" in str(result(workspace, **bad).error)
+    assert "raise max_error_percentage" in str(result(workspace, **bad, error_handling="skip").error)
 
 
 def test_each_transformation_has_an_id_of_its_own(workspace: Workspace) -> None:

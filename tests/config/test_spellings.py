@@ -204,6 +204,17 @@ def pipeline(**parts: str) -> str:
         ("{rule_type: filter, source_columns: [a], condition: a > 1}", "{type: filter, condition: a > 1}"),
         ("{type: aggregate, groupby: g, aggregations: [{field: x, function: count, alias: n}]}",
          "{type: aggregate, group_by: [g], metrics: {n: 'COUNT(\"x\")'}}"),
+        ("{rule_type: column_rename, source_columns: [a, b], parameters: {mapping: {a: c, b: d}}}",
+         "{type: rename, columns: {a: c, b: d}}"),
+        ("{rule_type: column_rename, source_columns: a, target_column: b, condition: null, parameters: null}",
+         "{type: rename, columns: {a: b}}"),
+        ("{rule_type: data_type, source_columns: [a, b], target_column: null, parameters: {target_type: int}}",
+         "{type: cast, columns: {a: BIGINT, b: BIGINT}}"),
+        ("{rule_type: data_type, source_columns: [a], target_column: a, parameters: {to: date}}",
+         "{type: cast, columns: {a: DATE}}"),
+        ("{rule_type: aggregation, source_columns: [x], target_column: n, parameters: {group_by: g, function: count}}",
+         "{type: aggregate, group_by: [g], metrics: {n: 'COUNT(\"x\")'}}"),
+        ("{rule_type: join, source_columns: [k], parameters: {join_table: t}}", "{type: join, table: t, on: [k]}"),
         ("{type: join, join_table: t, join_on: k, join_type: inner}", "{type: join, table: t, on: [k], how: inner}"),
     ],
 )  # fmt: skip
@@ -316,9 +327,24 @@ def test_a_validation_becomes_rules(folder: Folder) -> None:
     ]
 
 
+RECORDS = [
+    ("{rule_type: column_rename, source_columns: [a, b], target_column: c}", "2 columns cannot all be called 'c'"),
+    ("{rule_type: column_rename, source_columns: [a]}", '"target_column" is missing'),
+    ("{rule_type: column_rename, source_columns: [a], mapping: {b: c}}", "none of the source_columns"),
+    ("{rule_type: column_rename, source_columns: [a], target_column: b, condition: c > 1}", "has no condition"),
+    ("{rule_type: data_type, source_columns: [a]}", '"parameters.target_type" is missing'),
+    ("{rule_type: data_type, source_columns: [a], target_column: b, target_type: int}", "changed in place"),
+    ("{rule_type: calculation, source_columns: [a], target_column: b}", '"parameters.expression" is missing'),
+    ("{rule_type: calculation, source_columns: [a], expression: a * 2}", '"target_column" is missing'),
+    ("{rule_type: aggregation, source_columns: [a, b], target_column: c}", "one target_column is for one column"),
+    ("{rule_type: filter, source_columns: [a], target_column: b, condition: a > 1}", "has no one target_column"),
+]
+
+
 @pytest.mark.parametrize(
     ("parts", "told"),
     [
+        *[({"transformations": f"[{record}]"}, told) for record, told in RECORDS],
         ({"error_handling": "{strategy: continue}"}, "strategy continue has no meaning here"),
         ({"error_handling": "{strategy: shrug}"}, "expected: retry or fail, got 'shrug'"),
         ({"error_handling": "{on_transform_error: skip}"}, "a failing step cannot be skipped"),

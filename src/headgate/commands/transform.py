@@ -33,6 +33,11 @@ _CODES = {
     Code.SCHEMA_MISMATCH: Code.OUTPUT_SAVE_FAILED,
     Code.DISK_FULL: Code.OUTPUT_SAVE_FAILED,
 }
+_HINTS = {
+    Code.ROW_ERROR: "mend the source, or say error_handling: skip to hold such rows back, log to go on with NULL",
+    Code.ERROR_RATE_EXCEEDED: "look at the rows with headgate quarantine list, or raise max_error_percentage",
+}
+"""In the command's own options."""
 _NOT_ALL = 99.999_999_999
 """Whatever the limit, some row must come through: all of them held back is NO_DATA_TRANSFORMED."""
 _FAMILIES = {
@@ -51,7 +56,7 @@ def definition(command: TransformData, source: dict[str, Any]) -> dict[str, Any]
         "target": {"table": command.output_destination, "mode": "overwrite", "allow_empty": True},
         "error_handling": {
             "on_row_error": _ROW_ERRORS[command.error_handling],
-            "max_error_percentage": min(command.max_error_percentage, _NOT_ALL),
+            "max_error_percentage": _limit(command),
         },
     }
     if command.validate_output and command.data_quality_rules:
@@ -59,6 +64,13 @@ def definition(command: TransformData, source: dict[str, Any]) -> dict[str, Any]
             {"type": rule} if isinstance(rule, str) else dict(rule) for rule in command.data_quality_rules
         ]
     return made
+
+
+def _limit(command: TransformData) -> float:
+    """Rows that are logged come through, whatever their number; of those that are skipped some must be left."""
+    if command.error_handling == "log":
+        return command.max_error_percentage
+    return min(command.max_error_percentage, _NOT_ALL)
 
 
 def run_transform(command: TransformData, workspace: Workspace, name: str) -> Result[Any]:
@@ -78,7 +90,7 @@ def run_transform(command: TransformData, workspace: Workspace, name: str) -> Re
             f"all {receipt.rows.extracted} rows were held back",
             operation="transform",
             object=command.input_source,
-            hint=result.failure.hint,
+            hint=_HINTS[Code.ERROR_RATE_EXCEEDED],
         )
         return Result.fail(nothing, receipt)
     return Result.fail(_renamed(result.failure, command), receipt)
@@ -101,13 +113,14 @@ def _columns(workspace: Workspace, name: str) -> Sequence[Column]:
 def _check_schema(expected: Mapping[str, str], columns: Sequence[Column]) -> None:
     """Types are compared by family; SQL names with parameters, such as DECIMAL(10, 2), exactly."""
     known = {column.name.lower(): column.type for column in columns}
+    unknown = [problem for name, type_ in expected.items() if (problem := _unknown(name, type_))]
     missing = [name for name in expected if name.lower() not in known]
     wrong = [
         f"{name} is {known[name.lower()]}, not {type_}"
         for name, type_ in expected.items()
-        if name.lower() in known and not _is_of(known[name.lower()], type_)
+        if name.lower() in known and not _unknown(name, type_) and not _is_of(known[name.lower()], type_)
     ]
-    problems = ([f"missing: {', '.join(missing)}"] if missing else []) + wrong
+    problems = unknown + ([f"missing: {', '.join(missing)}"] if missing else []) + wrong
     if problems:
         raise FatalError(
             Code.SCHEMA_VALIDATION_FAILED,
@@ -116,6 +129,18 @@ def _check_schema(expected: Mapping[str, str], columns: Sequence[Column]) -> Non
             object="expected_output_schema",
             hint="the steps give " + ", ".join(f"{column.name} {column.type}" for column in columns),
         )
+
+
+def _unknown(name: str, type_: str) -> str:
+    """What is wrong with a type that is expected; empty if nothing is."""
+    from headgate.sql.types import parse_type
+
+    try:
+        if type_.lower() not in _FAMILIES:
+            parse_type(type_)
+    except FatalError as error:
+        return f"{name}: {error.message}"
+    return ""
 
 
 def _is_of(type_: str, expected: str) -> bool:
@@ -133,13 +158,14 @@ def _is_of(type_: str, expected: str) -> bool:
 def _renamed(error: HeadgateError, command: TransformData) -> HeadgateError:
     """The failure with the command's own code; one of a step names the rule."""
     code = _CODES.get(error.code, error.code)
-    if code is error.code and code is not Code.TRANSFORMATION_FAILED:
+    if code is Code.TRANSFORMATION_FAILED and error.object == command.output_destination:
+        code = Code.OUTPUT_SAVE_FAILED
+    hint = _HINTS.get(error.code, error.hint)
+    if code is error.code and code is not Code.TRANSFORMATION_FAILED and hint == error.hint:
         return error
     rule = _rule_of(error, command) if code is Code.TRANSFORMATION_FAILED else ""
     message = f"Rule '{rule}' failed: {error.message}" if rule else error.message
-    return FatalError(
-        code, message, operation="transform", object=error.object, hint=error.hint, problems=error.problems
-    )
+    return FatalError(code, message, operation="transform", object=error.object, hint=hint, problems=error.problems)
 
 
 def _rule_of(error: HeadgateError, command: TransformData) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from headgate.config.record_spellings import canonical_record
 from headgate.config.renames import as_items, flatten, rename, replace, section_of
 from headgate.config.report import Path, Report
 from headgate.config.yaml import Items, Section, Value
@@ -25,9 +26,9 @@ _KEYS: dict[str, dict[str, str]] = {
     "aggregate": {"groupby": "group_by", "group_columns": "group_by", "aggregates": "metrics"},
     "join": {"join_table": "table", "lookup_table": "table", "join_key": "on", "join_keys": "on", "join_on": "on",
              "keys": "on", "join_type": "how"},
+    "pivot": {"index": "keys", "columns": "column", "aggfunc": "function"},
+    "unpivot": {"id_vars": "keep", "value_vars": "columns", "var_name": "names_to", "value_name": "values_to"},
 }  # fmt: skip
-_DESCRIBED = ("filter", "aggregate", "join", "pivot", "unpivot", "window", "sql", "clean", "deduplicate", "normalize")
-"""Kinds that say their columns elsewhere; ``source_columns`` of a rule record only describes them."""
 _NAMES = ("field", "name", "column", "target", "from", "old")
 _VALUES = ("formula", "expression", "type", "to", "new")
 _OPERATORS = {
@@ -58,6 +59,8 @@ def canonical_step(step: Section, report: Report, path: Path) -> None:
     if kind == "clean":
         flatten(step, "rules", report, path)
     rename(step, _KEYS.get(kind, {}), report, path)
+    if {"source_columns", "target_column"} & step.keys():
+        canonical_record(step, kind, report, path, types=_TYPES, metrics=_FUNCTIONS)
     match kind:
         case "rename" | "cast" | "calculate":
             _columns(step, kind, report, path)
@@ -67,29 +70,21 @@ def canonical_step(step: Section, report: Report, path: Path) -> None:
             _aggregate(step, report, path)
         case "join":
             _join(step)
-        case "unpivot" if "columns" not in step and "source_columns" in step:
-            step.move("source_columns", "columns")
         case _:
             pass
-    if kind in _DESCRIBED and "source_columns" in step:
-        step.take("source_columns")
 
 
 def _columns(step: Section, kind: str, report: Report, path: Path) -> None:
     """Columns as one mapping, from lists of pairs or from one rule's loose keys."""
     if kind == "calculate" and "expressions" in step:
         rename(step, {"expressions": "columns"}, report, path)
-    loose = {"rename": ("target_column",), "cast": ("target_type", "to"), "calculate": ("expression", "formula")}[kind]
+    loose = {"rename": (), "cast": ("target_type", "to"), "calculate": ("expression", "formula")}[kind]
     given = next((key for key in loose if key in step), None)
     if given is not None and "columns" not in step:
         line, value = step.line_of(given), step.take(given)
-        source = _first(step, ("source_columns", "field", "column", "source_column"))
-        target = _first(step, ("target_column",)) if kind == "calculate" else None
-        name = target or source
+        name = _first(step, ("field", "column", "source_column"))
         if isinstance(name, str):
             step.put("columns", section_of([(name, value)], step.file, line), line)
-            if kind == "calculate" and "source_columns" in step:
-                step.take("source_columns")
         else:
             report.note("it names no column", path, "columns: {NAME: …}")
     if isinstance(step.get("columns"), Items):
@@ -156,12 +151,6 @@ def _aggregate(step: Section, report: Report, path: Path) -> None:
     if isinstance(step.get("group_by"), str):
         line = step.line_of("group_by")
         step.put("group_by", as_items(step["group_by"], line), line)
-    if "source_columns" in step and not {"aggregations", "metrics"} & step.keys():
-        line = step.line_of("source_columns")
-        function, made = step.take("function") if "function" in step else "sum", Section(step.file, line)
-        for column in as_items(step["source_columns"], line):
-            made.put(str(column), as_items(function, line), line)
-        step.put("aggregations", made, line)
     if not isinstance(step.get("aggregations"), Items):
         return
     _listed(step, report, path)
