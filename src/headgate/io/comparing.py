@@ -65,6 +65,14 @@ def probe(read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | No
             object=read.table or "query",
             hint="leave max_records out, or use mode: incremental",
         )
+    if read.mode == "delta" and context.interval is not None:
+        raise FatalError(
+            Code.UNSUPPORTED,
+            "a comparison tells what changed since the last run, whose place a run for an interval does not take",
+            operation="probe",
+            object=read.table or "query",
+            hint="leave --date, --start and --end out",
+        )
     if read.mode == "delta":
         return Window(None, since, note="everything is read and compared with what the last published run saw")
     day = date.fromisoformat(context.interval.start[:10]) if context.interval else datetime.now(UTC).date()

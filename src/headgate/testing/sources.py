@@ -283,6 +283,15 @@ class SourceContract:
         assert second == [("delete", 3, None, None), ("insert", 4, "fresh", 1), ("update", 2, "new", 2)]
         assert changes("after", since)[0] == []
 
+    def test_a_comparison_is_for_no_date_as_the_next_run_would_not_know_of_it(self, place: SourcePlace) -> None:
+        self._needs_comparing()
+        place.create("orders", SCHEMA)
+        source, context = place.open(), place.context(interval=Interval("2024-01-01", "2024-01-02"))
+        with pytest.raises(FatalError, match="since the last run") as refusal:
+            source.probe(place.read("orders", mode="delta", key="id"), context, None)
+        source.close()
+        assert (refusal.value.code, refusal.value.hint) == (Code.UNSUPPORTED, "leave --date, --start and --end out")
+
     def test_a_comparison_needs_keys_that_tell_rows_apart(self, place: SourcePlace) -> None:
         self._needs_comparing()
         place.create("orders", SCHEMA)
