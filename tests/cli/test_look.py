@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 Call = Callable[..., Any]
@@ -33,6 +36,32 @@ def test_a_table_that_another_pipeline_will_make_is_no_problem(headgate: Call) -
     assert headgate("check", "-o", "json").json["notes"] == ["totals: orders is made by the first run of orders"]
     headgate("run", "orders")
     assert headgate("check", "-o", "json").json["notes"] == []
+
+
+def test_a_table_that_is_not_there_is_made_by_no_pipeline_of_another_store(headgate: Call, project: Path) -> None:
+    """Not by one that writes a table of that name elsewhere; what must not be made is told in every kind of store."""
+    (project / "pipelines").mkdir()
+    (project / "pipelines" / "stores.yml").write_text(
+        "lends: {source: {table: orders}, target: {connection: lite, table: goods}}\n"
+        "borrows: {source: {connection: duck, table: goods}, target: {table: a}}\n"
+        "keeps: {source: {table: orders}, target: {connection: duck, table: goods, create: false}}\n"
+        "stays: {source: {table: orders}, target: {connection: lite, table: bads, create: false}}\n"
+    )
+    replace(
+        project, "connections:", "connections:\n  lite: {type: sqlite, path: l.db}\n  duck: {type: duckdb, path: d.db}"
+    )
+    headgate("run", "orders")
+    with duckdb.connect(str(project / "d.db")) as other, closing(sqlite3.connect(project / "l.db")) as one:
+        other.execute("CREATE TABLE unasked (a INT)")
+        one.execute("CREATE TABLE unasked (a INT)")
+    answer = headgate("check", "-o", "json").json
+    told = {one["path"]: one["message"].partition(";")[0] for one in answer["problems"]}
+    assert told == {
+        "pipelines.borrows": 'there is no table "goods"',
+        "pipelines.keeps.targets.0.table": 'there is no table "goods", and create: false forbids to make it',
+        "pipelines.stays.targets.0.table": 'there is no table "bads", and create: false forbids to make it',
+    }
+    assert answer["notes"] == []
 
 
 def test_a_pipeline_for_a_day_is_checked_without_one(headgate: Call, project: Path) -> None:

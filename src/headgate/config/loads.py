@@ -38,14 +38,14 @@ def check_load(options: WriteOptions, modes: Collection[str], report: Report, pa
     if options.partitioning and "partition tables" not in modes:
         report.note(
             "parts of a table are made on demand in PostgreSQL only", (*path, "partitioning"),
-            "elsewhere making one would commit by itself; scope: partition replaces partitions of rows in any table",
+            "without partitioning: scope: partition replaces partitions of rows in a table of any database",
         )  # fmt: skip
     if options.partitioning and mode in _KEYED and options.keys and options.partitioning.column not in options.keys:
         hint = f"keys: [{', '.join((*options.keys, options.partitioning.column))}]"
         report.note("the keys of a partitioned table hold the column of its parts", (*path, "keys"), hint)
     if options.dead_letter and "rescue" not in modes:
         report.note(
-            "this kind of target has no constraints that could reject a row", (*path, "dead_letter"),
+            "this kind of target does not catch rows that a constraint rejects", (*path, "dead_letter"),
             "hold bad rows back with rules: on_fail: quarantine",
         )  # fmt: skip
     if mode in _KEYED and not options.keys:

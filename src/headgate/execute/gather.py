@@ -77,11 +77,19 @@ def relations_of(workspace: Workspace, pipeline: Pipeline) -> list[Relation]:
 def check_tables(workspace: Workspace, pipeline: Pipeline) -> None:
     """Refuse tables that a target says beforehand it cannot write, with their place in the file."""
     for number, (target, store) in enumerate(zip(pipeline.targets, workspace.stores_of(pipeline), strict=True)):
-        if isinstance(store, ForeseeingStore):
-            try:
+        try:
+            if isinstance(store, ForeseeingStore):
                 store.foresee(target.table, create=target.create)
-            except HeadgateError as error:
-                raise located(error, pipeline, ("targets", number, "table")) from None
+            elif not target.create and store.describe(target.table) is None:
+                raise FatalError(
+                    Code.TABLE_NOT_FOUND,
+                    f'there is no table "{target.table}", and create: false forbids to make it',
+                    operation="plan",
+                    object=target.table,
+                    hint="create it, or let headgate: create: true",
+                )
+        except HeadgateError as error:
+            raise located(error, pipeline, ("targets", number, "table")) from None
 
 
 def _check_targets(workspace: Workspace, pipeline: Pipeline, plan: Plan, binder: TypeBinder) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from headgate.config.models import Pipeline
 from headgate.core.contracts import Interval, Window
 from headgate.core.errors import Code, HeadgateError, Problem
+from headgate.core.models import WriteOptions
 from headgate.execute.intervals import interval_of, read_context
 from headgate.execute.positions import position
 from headgate.execute.workspace import Workspace
@@ -151,11 +152,21 @@ def _problems(pipeline: Pipeline, error: HeadgateError) -> list[Problem]:
 
 def _made_by(workspace: Workspace, pipeline: Pipeline, error: HeadgateError) -> str:
     """The other pipeline whose first run makes the table that is missing; empty if there is none."""
+    from headgate.execute.gather import relations_of
+
     if error.code not in NOT_THERE:
         return ""
-    made = {name: [target.table for target in one.targets] for name, one in workspace.project.pipelines.items()}
-    made |= {name: list(one.tables) for name, one in workspace.project.broken.items()}
-    return next((name for name, tables in made.items() if name != pipeline.name and error.object in tables), "")
+    wanted = {one.endpoint.name for one in relations_of(workspace, pipeline) if one.read.table == error.object}
+    wanted |= {pipeline.target_endpoint(number).name for number, _ in _targets(pipeline, error.object)}
+    for name, other in workspace.project.pipelines.items():
+        made = {other.target_endpoint(number).name for number, target in _targets(other, error.object) if target.create}
+        if name != pipeline.name and wanted & made:
+            return name
+    return next((name for name, one in workspace.project.broken.items() if error.object in one.tables), "")
+
+
+def _targets(pipeline: Pipeline, table: str) -> list[tuple[int, WriteOptions]]:
+    return [(number, target) for number, target in enumerate(pipeline.targets) if target.table == table]
 
 
 def _unique(problems: Sequence[Problem]) -> tuple[Problem, ...]:
