@@ -10,7 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from headgate.io.postgres.catalogue import ServerColumn
-from headgate.io.postgres.changed_rows import CHANGE, ORDER, ChangedRows
+from headgate.io.postgres.changed_rows import BYTES, CHANGE, ORDER, ChangedRows
+from headgate.io.postgres.changed_rows import ROWS as TOGETHER
 from headgate.io.postgres.pgoutput import Decoder, since_emptied
 
 OIDS = (16384, 0x74000000)
@@ -92,6 +93,17 @@ def test_transactions_before_the_position_are_left_out_in_the_middle_of_short_ro
     rows = [about(b"I", (number, "a", "b", True)) for number in range(6)]
     found = read([described(), begin(9), *rows[:2], begin(3), *rows[2:4], begin(9), *rows[4:]], low=5)
     assert [row["id"] for row in found] == [0, 1, 4, 5]
+
+
+def test_batches_are_as_large_in_bytes_whatever_the_width_of_rows() -> None:
+    def sizes(width: int, count: int) -> list[int]:
+        rows = ChangedRows(COLUMNS, ["id"], "t", None, lambda: (Decoder(), ()))
+        messages = [described(), begin(1), *(about(b"I", (n, "a" * width, "", True)) for n in range(count))]
+        return [batch.num_rows for batch in rows.batches(Decoder(), messages)]
+
+    assert sizes(10, TOGETHER + 1) == [TOGETHER, 1]
+    assert sizes(100_000, 100) == [BYTES // 100_000 + 1] * 2 + [100 - 2 * (BYTES // 100_000 + 1)]
+    assert sizes(BYTES, 3) == [1, 1, 1]
 
 
 def test_partitions_take_turns() -> None:

@@ -103,7 +103,7 @@ class Scan:
     rows that there are, though the mode gives changes only: the source was emptied meanwhile. ``query``: what a
     server was asked, for logs. ``cancel`` makes a read that another thread waits for end soon, with any error.
     ``left_out()``: after the last batch, how many rows each condition of :meth:`Sifts.sifted` left out.
-    ``estimated_bytes``: how much there is to read, where the source knows it.
+    ``distinct``: each key is there once, though the mode gives changes: it is a snapshot.
     """
 
     schema: SourceSchema
@@ -112,8 +112,8 @@ class Scan:
     position: Callable[[], Mapping[str, Any]] | None = None
     close: Callable[[], None] = lambda: None
     estimated_rows: int | None = None
-    estimated_bytes: int | None = None
     whole: bool = False
+    distinct: bool = False
     query: str = ""
     cancel: Callable[[], None] = lambda: None
     left_out: Callable[[], Sequence[int]] = tuple

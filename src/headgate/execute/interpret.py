@@ -15,14 +15,16 @@ from headgate.execute.context import Run
 from headgate.execute.fetch import fetch
 from headgate.execute.gather import Relation
 from headgate.execute.held import HeldRows, held_batches
+from headgate.execute.latest import Latest
 from headgate.execute.limits import limits
 from headgate.execute.lookups import context_with_lookup
 from headgate.execute.mending import HELD, check_whole
 from headgate.execute.move import move
-from headgate.execute.pour import ENGINE_ROWS, Counter, Pour, drain
+from headgate.execute.pour import Counter, Pour, drain
 from headgate.execute.publish import acknowledge, clean, publish
 from headgate.execute.regroup import again, touched
 from headgate.execute.replay import entry_of
+from headgate.execute.widths import ENGINE_ROWS
 from headgate.io.ledger import fenced
 from headgate.plan.fetching import FETCHED
 from headgate.plan.stages import (
@@ -281,13 +283,15 @@ class Interpreter:
             run.session.register(HELD, opened)
             reader = run.session.stream(run.gathered.mending, ENGINE_ROWS)
             opened = OpenScan(SourceSchema(reader.schema))
+        limit = run.request.limit
+        if stage.mode == "cdc" and not opened.distinct:
+            latest = Latest(run, stage, opened, self.counter.widths)
+            self.counter.left_out, reader, limit = latest.left_out, latest.reader(), None
         if reader is None:
             everything = f"{stage.relation}_all"
             run.session.register(everything, opened)
-            reader = run.session.stream(
-                f"SELECT * FROM {quote_name(everything)} LIMIT {run.request.limit}", ENGINE_ROWS
-            )
-        counted = self.counter.count(reader, run.request.limit)
+            reader = run.session.stream(f"SELECT * FROM {quote_name(everything)} LIMIT {limit}", ENGINE_ROWS)
+        counted = self.counter.count(reader, limit)
         run.session.register(stage.relation, OpenScan(opened.schema, batches=counted, cancel=cancel))
 
     def _register_side(self, stage: Scan, opened: OpenScan) -> None:

@@ -14,16 +14,12 @@ CHANGES_COLUMNS = 1_500
 many, whatever their number of rows."""
 
 
-CHANGES_BYTES = 256 * 1024**2
-"""Bytes of messages beyond which one thread must do: several of them end out of memory with 1.6 GB."""
-
-
 def limits(run: Run, opened: OpenScan | None) -> tuple[int | None, int | None]:
     """Bytes and threads for the engine, None as it likes, for a main source that is open."""
     defaults = run.workspace.project.defaults
     if run.pipeline.sources[0].mode != "cdc" or defaults.memory is not None:
         return defaults.memory, defaults.threads
-    if opened is None or (opened.estimated_bytes or 0) > CHANGES_BYTES:
+    if opened is None:
         return CHANGES_MEMORY, 1
     threads = defaults.threads or os.cpu_count() or 1
     return CHANGES_MEMORY, min(threads, max(1, CHANGES_COLUMNS // len(opened.schema.raw)))

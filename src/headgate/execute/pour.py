@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from headgate.execute.calls import run_call
 from headgate.execute.context import PassResult, Run
 from headgate.execute.loads import open_writer
 from headgate.execute.split import Splitter
+from headgate.execute.widths import Widths
 from headgate.io.ahead import ahead
 from headgate.io.durations import restored, stored
 from headgate.io.parquet import ParquetFile
@@ -29,9 +31,6 @@ from headgate.sql.literals import quote_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-ENGINE_ROWS = 32_768
-"""Rows of a batch out of the engine: larger ones cost memory and gain nothing."""
 
 
 @dataclass
@@ -114,7 +113,7 @@ def _pour(run: Run, pour: Pour, counter: Counter) -> None:
     assert check is not None
     for name, secret in transform.keys.items():
         run.session.materialise(name, key_scan(secret))
-    reader = _open(run, transform)
+    reader = _open(run, transform, counter.rows_at_once())
     good = _good_schema(reader.schema)
     shown = {rule.name: tuple(dict.fromkeys((*check.keys, *rule.columns))) for rule in check.rules}
     markers = [write.marker for write in pour.writes if write.marker]
@@ -172,15 +171,27 @@ class Counter:
     counted: bool = False
     left_out: Callable[[], Sequence[int]] = tuple
     """How many rows the source left out for each of the first filters, once all are read."""
+    widths: Widths = field(default_factory=Widths)
+    _first: Callable[[], None] = lambda: None
+    """Looks how wide the first rows are, once."""
 
     def count(self, reader: pa.RecordBatchReader, limit: int | None) -> pa.RecordBatchReader:
         """The same stream, counted, cut at ``limit`` rows."""
         import pyarrow as pa
 
         self.counted = True
+        seen: list[pa.RecordBatch] = []
+
+        def first() -> None:
+            seen.extend(itertools.islice(reader, 1))
+            self._first = lambda: None
+            for batch in seen:
+                self.widths.see(batch.num_rows, batch.nbytes, enough=0)
+
+        self._first = first
 
         def batches() -> Iterator[pa.RecordBatch]:
-            for batch in reader:
+            for batch in itertools.chain(seen, reader):
                 if limit is not None:
                     batch = batch.slice(0, limit - self.extracted)
                 self.extracted += batch.num_rows
@@ -189,6 +200,11 @@ class Counter:
                     return
 
         return pa.RecordBatchReader.from_batches(reader.schema, batches())
+
+    def rows_at_once(self) -> int:
+        """How many rows the engine may give at a time, as the first ones suggest. Waits for them."""
+        self._first()
+        return self.widths.rows
 
     def add_left_out(self, run: Run, transform: Transform, splitter: Splitter) -> None:
         """Rows that never came were read and dropped all the same: the first pass counts them at their filters."""
@@ -216,11 +232,11 @@ class Counter:
                 raise AssertionError("a reshaping pass reads counted rows only")
 
 
-def _open(run: Run, transform: Transform) -> pa.RecordBatchReader:
+def _open(run: Run, transform: Transform, rows_at_once: int) -> pa.RecordBatchReader:
     assert run.session is not None
     if transform.call is None:
-        return run.session.stream(transform.sql, ENGINE_ROWS)
-    rows = run.session.stream(f"SELECT * FROM {quote_name(transform.reads)}", run.context.batch_size)
+        return run.session.stream(transform.sql, rows_at_once)
+    rows = run.session.stream(f"SELECT * FROM {quote_name(transform.reads)}", min(run.context.batch_size, rows_at_once))
     binder = run.workspace.binder()
     schema = binder.arrow(transform.columns)
     return run_call(transform.call, rows, schema, run.workspace.project.root, run.plan.hidden, _place(run, transform))

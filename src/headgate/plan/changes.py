@@ -13,7 +13,8 @@ from headgate.plan.passes import PassBuilder
 from headgate.sql.shapes import Branch, Call, Deduplicate, Drop, Lookup, Project, Reshape, Shape, column
 
 CHANGE, ORDER = "_change", "_order"
-"""What a source that tells changes says of each row: insert, update or delete; and where it stands among them."""
+"""What a source that tells changes says of each row: insert, update or delete; and where it stands among them, counted
+from 0."""
 _MERGING = ("merge", "scd2")
 
 
@@ -22,8 +23,8 @@ def followed(pipeline: Pipeline) -> bool:
     return pipeline.sources[0].mode == "cdc" and any(target.mode != "append" for target in pipeline.targets)
 
 
-def follow(pipeline: Pipeline, builder: PassBuilder, keys: Sequence[str]) -> None:
-    """Keep the last change of each key, and mark those that delete it.
+def follow(pipeline: Pipeline, builder: PassBuilder) -> None:
+    """Count changes that a later one of their key replaces, which the scan leaves out, and mark those that delete it.
 
     Raises:
         FatalError: PLAN_INVALID for targets that cannot delete, or that take rows from a step in between.
@@ -38,8 +39,7 @@ def follow(pipeline: Pipeline, builder: PassBuilder, keys: Sequence[str]) -> Non
                 hint="use mode: merge with the primary key as keys, without from and delete_when; or mode: append to"
                 " keep every change",
             )
-    order = exp.Ordered(this=column(ORDER), desc=True, nulls_first=False)
-    builder.add(Deduplicate(tuple(keys), (order,)), "changes", "fail")
+    builder.add(Drop(exp.true(), "deduplicated"), "changes", "fail")
     deleted = exp.EQ(this=column(CHANGE), expression=exp.Literal.string("delete"))
     for number in range(len(pipeline.targets)):
         builder.mark(marker(number), deleted)

@@ -134,7 +134,7 @@ class _Compiler:
 
     def _follow(self) -> None:
         try:
-            follow(self.pipeline, self.builder, self.inputs.keys)
+            follow(self.pipeline, self.builder)
         except HeadgateError as error:
             raise located(error, self.pipeline, ("targets", 0)) from error.__cause__
 
@@ -343,7 +343,8 @@ class _Compiler:
         self.rules.refuse_remembering(self.hiding.names)
         stores = tuple(dict.fromkeys(self.inputs.stores))
         affected = self.regrouping.affected(self.pipeline) if self.regrouping is not None else None
-        main = replace(self.inputs.main, affected=affected)
+        latest = self.inputs.keys if self.inputs.resume is None and followed(self.pipeline) else ()
+        main = replace(self.inputs.main, affected=affected, latest=latest)
         work: tuple[Stage, ...] = (main, *self.inputs.scans[1:], *with_replayability(self.stages))
         audit = self.rules.audits.stage(self.pipeline.error_handling.max_error_percentage)
         wanted = self.pipeline.engine if self.inputs.resume is None else "duckdb"

@@ -51,6 +51,7 @@ class Scan:
     scanned more than once, so batches are kept. ``options``: a hash of what chooses its rows. ``reads``: the columns
     that are read, where others are not needed. ``keeps``: conditions in the source's SQL, of the first filters in their
     order; rows for which one is not true are left out there, and counted. ``unsifted``: why the next filter's are not.
+    ``latest``: of the rows that agree in these columns only the last counts; the others are left out, and counted.
     """
 
     relation: str
@@ -68,6 +69,7 @@ class Scan:
     reads: tuple[str, ...] = ()
     keeps: tuple[str, ...] = ()
     unsifted: str = ""
+    latest: tuple[str, ...] = ()
 
 
 Place = Literal["duckdb", "relay", "source", "server"]

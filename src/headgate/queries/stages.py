@@ -103,6 +103,8 @@ def _scan(stage: Scan) -> str:
         text += f" to look rows up as {stage.relation}"
     if stage.unique:
         text += f"; {', '.join(stage.unique)} must be unique there"
+    if stage.latest:
+        text += f"; of several changes the last of each {', '.join(stage.latest)} counts"
     if stage.keeps:
         text += f"; the source leaves out all but {' AND '.join(stage.keeps)}"
     if stage.unsifted:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 CHANGE, ORDER = "_change", "_order"
 """What was done (insert, update, delete), and where it stands among the changes of the run."""
 ROWS = 8_192
+BYTES = 4 * 1024**2
+"""Rows of a batch, and bytes of their messages: what comes first ends it."""
 _FIRST = b"\0"
 """What stands before each value until Arrow takes it off: in the server's messages that is a text's length."""
 _FIXED = frozenset(
@@ -42,7 +44,8 @@ _FIXED = frozenset(
 )
 """Types whose values are always sent: the server stores them within the row."""
 KEPT = 8_192
-"""Values that wait in memory to be kept."""
+KEPT_BYTES = 4 * 1024**2
+"""Values that wait in memory to be kept, and their bytes."""
 
 
 class ChangedRows:
@@ -88,8 +91,9 @@ class ChangedRows:
         flat: list[bytes | None] = []
         kinds: list[Kind] = []
         short: dict[bytes, Kind] = {}
-        width = len(self._columns) + 1
+        width, size = len(self._columns) + 1, 0
         for self._told, data in enumerate(messages):
+            size += len(data)
             parts = data.split(SHORT)
             kind = short.get(parts[0]) or short.get(data[:HEAD])
             row: Sequence[bytes | None] | None = parts if len(parts) == width else taken_apart(parts) if kind else None
@@ -109,9 +113,9 @@ class ChangedRows:
                     short = {}  # from now on values are kept, which is done the long way
                 elif self._as_sent and kind is None:
                     short |= heads(change.table)
-            if len(kinds) >= ROWS:
+            if kinds and (len(kinds) >= ROWS or size >= BYTES):
                 yield self._batch(flat, kinds)
-                flat, kinds = [], []
+                flat, kinds, size = [], [], 0
         if kinds:
             yield self._batch(flat, kinds)
 
@@ -244,6 +248,7 @@ class _KeptValues:
     def __init__(self, numbers: Sequence[int]) -> None:
         self._numbers = numbers
         self._fresh: dict[tuple[str, int], bytes] = {}
+        self._bytes = 0
         self._database: sqlite3.Connection | None = None
 
     def keep(self, key: tuple[str, ...], row: list[Value]) -> None:
@@ -252,7 +257,8 @@ class _KeptValues:
             value = row[number]
             if isinstance(value, bytes):
                 self._fresh[name, number] = value
-        if len(self._fresh) >= KEPT:
+                self._bytes += len(value)
+        if len(self._fresh) >= KEPT or self._bytes >= KEPT_BYTES:
             self._store()
 
     def _store(self) -> None:
@@ -261,7 +267,7 @@ class _KeptValues:
             self._database.execute("CREATE TABLE kept (key TEXT, n INTEGER, value BLOB, PRIMARY KEY (key, n))")
         rows = ((key, number, value) for (key, number), value in self._fresh.items())
         self._database.executemany("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", rows)
-        self._fresh = {}
+        self._fresh, self._bytes = {}, 0
 
     def get(self, key: tuple[str, ...], number: int) -> bytes | None:
         fresh = self._fresh.get((repr(key), number))

@@ -143,7 +143,8 @@ def _snapshot(subject: Subject, batch_rows: int, made: set[tuple[str, ...]]) -> 
     select = f"SELECT {select_list(_reads(subject))} FROM {subject.source}"
     if subject.context.trial:
         snapshot = Snapshot(subject.connection, subject.name)
-        return Scan(found, snapshot.stream(select, found.raw, batch_rows), close=snapshot.close, cancel=snapshot.cancel)
+        batches = snapshot.stream(select, found.raw, batch_rows)
+        return Scan(found, batches, close=snapshot.close, cancel=snapshot.cancel, distinct=True)
     slot, publication = names(subject)
     assert subject.relation is not None
     check_read(subject)
@@ -166,7 +167,7 @@ def _snapshot(subject: Subject, batch_rows: int, made: set[tuple[str, ...]]) -> 
     except BaseException:
         snapshot.close()
         raise
-    return Scan(found, batches, position=lambda: position, close=snapshot.close, cancel=snapshot.cancel)
+    return Scan(found, batches, position=lambda: position, close=snapshot.close, cancel=snapshot.cancel, distinct=True)
 
 
 # ------------------------------------------------------------------------------------------------------- changes
@@ -207,7 +208,6 @@ def _changes(subject: Subject, window: Window, waiting: Waiting | None) -> Scan:
         position=position,
         close=close,
         whole=bool(waiting.emptied),
-        estimated_bytes=waiting.size,
     )
 
 

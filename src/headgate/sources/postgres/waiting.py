@@ -40,15 +40,12 @@ class Waiting:
         """How often the table was truncated; known after :meth:`count`."""
         self.emptied_by: frozenset[int] = frozenset()
         """The transactions that did so."""
-        self.size = 0
-        """Bytes of all messages."""
         statement = (
             f"COPY (WITH waiting AS MATERIALIZED (SELECT xid, data FROM {slots.peek(slot, publication, until)}"
             f" WHERE {_about(oid)})"
-            f" SELECT convert_to(format('{_MARK.decode()}%s %s %s %s',"
+            f" SELECT convert_to(format('{_MARK.decode()}%s %s %s',"
             f" count(*) FILTER (WHERE get_byte(data, 0) IN {_ROWS}),"
             f" count(*) FILTER (WHERE get_byte(data, 0) = {_TRUNCATE}),"
-            " coalesce(sum(length(data)), 0),"
             f" string_agg(DISTINCT xid::text, ' ') FILTER (WHERE get_byte(data, 0) = {_TRUNCATE})), 'UTF8')"
             " FROM waiting UNION ALL SELECT data FROM waiting) TO STDOUT (FORMAT binary)"
         )
@@ -67,7 +64,7 @@ class Waiting:
             raise FatalError(
                 Code.INTERNAL, "the server did not count what waits first", operation="probe", object=self._table
             )
-        rows, self.emptied, self.size, *transactions = map(int, first[1:].split())
+        rows, self.emptied, *transactions = map(int, first[1:].split())
         self.emptied_by = frozenset(transactions)
         return rows
 
