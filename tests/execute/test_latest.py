@@ -66,8 +66,8 @@ def test_wide_rows_take_no_more_memory_than_narrow_ones(followed: Followed) -> N
 
 def peak(followed: Followed) -> float:
     """The most memory, in megabytes, that a run in a process of its own took."""
-    program = Path(sys.executable).with_name("headgate")
-    command = [program, "run", "load", "-C", followed.root, "-o", "json"]
+    program = str(Path(sys.executable).with_name("headgate"))
+    command = [program, "run", "load", "-C", str(followed.root), "-o", "json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603 - the program itself
         assert process.stdout is not None
         told = process.stdout.read()
