@@ -268,3 +268,52 @@ def test_position_and_slot_move_on_together_while_only_other_tables_change(follo
     followed.shop("DELETE FROM t WHERE id = 1")
     assert followed.go().status == 0
     assert followed.same()
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["own slot", "named slot"])
+def test_after_a_reset_the_snapshot_takes_away_what_was_deleted_meanwhile(followed: Followed, own: bool) -> None:
+    """The log of what was deleted is given up with the position, and the slot made anew in its place."""
+    if not own:
+        named(followed, "kept_" + followed.rows("SELECT current_database()", followed.source)[0][0])
+    assert followed.go().status == 0
+    (slot,) = followed.slots()
+    followed.shop("DELETE FROM t WHERE id <= 10", "UPDATE t SET n = 0 WHERE id = 11")
+    assert followed.headgate("state", "reset", "load").status == 0
+    assert "reset by hand" in followed.headgate("state", "show").out
+    assert "everything in one snapshot" in followed.headgate("plan", "load").out
+    assert followed.run(limit=5).rows.extracted == 5
+    receipt = followed.run()
+    assert (receipt.rows.extracted, [each.deleted for each in receipt.targets]) == (90, [10])
+    assert followed.same()
+    assert [name for name, _ in followed.slots()] == [slot[0]]
+    followed.shop("DELETE FROM t WHERE id = 12")
+    assert followed.go().status == 0
+    assert followed.same()
+    assert "reset by hand" not in followed.headgate("state", "show").out
+
+
+def test_a_first_run_leaves_rows_alone_that_were_in_the_target_before(followed: Followed) -> None:
+    followed.goal("CREATE TABLE out (id int PRIMARY KEY, name text, n numeric(12,2))", "INSERT INTO out VALUES (-1)")
+    assert followed.go().status == 0
+    assert followed.rows("SELECT count(*) FROM out") == [(101,)]
+
+
+def test_after_a_reset_versions_end_of_rows_that_were_deleted_meanwhile(followed: Followed) -> None:
+    followed.define(source=CDC, target={"connection": "goal", "table": "out", "mode": "scd2", "keys": "id"})
+    assert followed.go().status == 0
+    followed.shop("DELETE FROM t WHERE id <= 10")
+    assert followed.headgate("state", "reset", "load").status == 0
+    assert followed.go().status == 0
+    assert followed.rows("SELECT count(*) FROM out WHERE is_current") == [(90,)]
+    assert followed.rows("SELECT count(*) FROM out") == [(100,)]
+
+
+def test_after_a_reset_an_empty_snapshot_needs_to_be_meant(followed: Followed) -> None:
+    assert followed.go().status == 0
+    followed.shop("DELETE FROM t")
+    assert followed.headgate("state", "reset", "load").status == 0
+    told = followed.refused("LOAD_EXECUTION_FAILED", "replace what is there by nothing", status=1)
+    assert "allow_empty" in told.hint
+    followed.define(source=CDC, target={**followed.pipeline["target"], "allow_empty": True})
+    assert followed.go().status == 0
+    assert followed.same()

@@ -29,7 +29,9 @@ def change(command: SetWatermark | ResetWatermark, workspace: Workspace) -> Resu
         chosen = [command.source] if command.source else list(names)
         for name in chosen:
             if isinstance(command, ResetWatermark):
-                store.set_watermark(key, None, name)
+                followed = name in names and names[name][1].mode == "cdc"
+                mark = store.state(key).watermarks.get(name) if followed else None
+                store.set_watermark(key, mark.forget() if mark else None, name)
                 continue
             if name not in names or names[name][1].incremental is None:
                 raise FatalError(

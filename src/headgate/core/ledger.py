@@ -7,7 +7,7 @@ transaction that publishes the data; a folder writes the same records into its m
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headgate.core.runs import PipelineKey
@@ -36,6 +36,19 @@ class Watermark:
     column: str | None = None
     value: Any = None
     run_id: str = ""
+
+    @property
+    def forgotten(self) -> bool:
+        """Whether the next run reads everything, and the position only tells what was followed before."""
+        return _FORGOTTEN in self.position
+
+    def forget(self) -> Watermark:
+        """The mark of a source of changes that are not to be gone on with: without it nobody would know that the
+        target may hold rows that were deleted since."""
+        return replace(self, position={**self.position, _FORGOTTEN: True}, value=None, run_id="reset by hand")
+
+
+_FORGOTTEN = "forgotten"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from headgate.execute.checks import evaluate
 from headgate.execute.context import PassResult, Run
 from headgate.execute.held import REJECTED
 from headgate.execute.hiding import shown
+from headgate.execute.loads import deletes_missing
 from headgate.execute.metrics import metrics
 from headgate.execute.split import REASONS
 from headgate.plan.flags import NoteFlag
@@ -174,16 +175,17 @@ def _judge_empty(run: Run) -> None:
         if not isinstance(stage, Write):
             continue
         target = run.pipeline.targets[stage.target]
-        if stage.delete_missing and run.rows.quarantined:
+        missing = deletes_missing(run, stage)
+        if missing and run.rows.quarantined:
             raise FatalError(
                 Code.LOAD_EXECUTION_FAILED,
-                f"{run.rows.quarantined} rows were held back, and delete_missing would take them for missing",
+                f"{run.rows.quarantined} rows were held back, and would be taken for missing and deleted",
                 operation="load",
                 object=stage.table,
                 hint="mend the rows, or mark deleted rows with delete_when",
             )
         rows = next(p.tally.good for p in run.passes if p.transform.relation == stage.relation)
-        replaces = stage.whole or bool(stage.dated or stage.between) or stage.delete_missing or run.request.full_refresh
+        replaces = stage.whole or bool(stage.dated or stage.between) or missing or run.request.full_refresh
         if (
             rows == 0
             and replaces

@@ -90,6 +90,8 @@ class Run:
     replaces: str = ""
     whole: bool = False
     """The rows are all that there are, though the source's mode gives changes only: they replace what is there."""
+    reconciles: bool = False
+    """The rows are a snapshot of a table whose changes were followed before: keys that are not in it were deleted."""
     claims: dict[str, Claim] = field(default_factory=dict)
     transactions: dict[str, Transaction] = field(default_factory=dict)
     session: EngineSession | None = None

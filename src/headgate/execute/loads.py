@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Adapt = Callable[["pa.RecordBatch"], "pa.RecordBatch"]
+_BY_KEY = ("merge", "scd2")
 OPEN_END = "9999-12-31"
 """Until when a current version holds."""
 
@@ -56,7 +57,7 @@ def _load(run: Run, write: Write, schema: pa.Schema) -> tuple[Load, Adapt | None
     )  # fmt: skip
     if run.request.full_refresh or (run.whole and write.mode != "append"):
         return _refreshed(write, load)
-    if write.delete_missing:
+    if deletes_missing(run, write):
         _check_whole(run, write)
         load = replace(load, delete_missing=not run.request.replay)
     if write.dead_letter:
@@ -68,6 +69,11 @@ def _load(run: Run, write: Write, schema: pa.Schema) -> tuple[Load, Adapt | None
     if write.history is not None:
         return _versioned(run, write, load)
     return _marked(write, load)
+
+
+def deletes_missing(run: Run, write: Write) -> bool:
+    """Whether rows go whose keys this run does not have: as the target says, or since a snapshot follows a reset."""
+    return write.delete_missing or (run.reconciles and write.mode in _BY_KEY)
 
 
 def _check_whole(run: Run, write: Write) -> None:

@@ -12,10 +12,13 @@ from headgate.core.models import ReadOptions
 
 
 def position(source: Source, read: ReadOptions, marks: Mapping[str, Watermark]) -> Mapping[str, Any] | None:
-    """The position to go on from; None at first. Raises FatalError STATE_INVALID where other rows were chosen then."""
+    """The position to go on from; None at first, and after a reset.
+
+    Raises FatalError STATE_INVALID where other rows were chosen then.
+    """
     name, fingerprint = source.identity(read)
     mark = marks.get(name)
-    if mark is None:
+    if mark is None or mark.forgotten:
         return None
     if mark.filter not in {fingerprint, source.identity(_strict(read))[1]} and read.mode != "full":
         raise FatalError(
@@ -26,6 +29,12 @@ def position(source: Source, read: ReadOptions, marks: Mapping[str, Watermark]) 
             hint=f"{RESET}, then the next run reads everything",
         )
     return mark.position
+
+
+def forgotten(source: Source, read: ReadOptions, marks: Mapping[str, Watermark]) -> Mapping[str, Any] | None:
+    """The position up to which changes were followed before it was reset; None if none was."""
+    mark = marks.get(source.identity(read)[0])
+    return mark.position if mark is not None and mark.forgotten and read.mode == "cdc" else None
 
 
 def _strict(read: ReadOptions) -> ReadOptions:

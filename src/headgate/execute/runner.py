@@ -18,7 +18,7 @@ from headgate.core.runs import PipelineKey, Receipt, Status, execution_id
 from headgate.execute.context import Run, RunRequest, state_to_read
 from headgate.execute.intervals import read_context, work_folder
 from headgate.execute.parameters import parameters_told
-from headgate.execute.positions import position
+from headgate.execute.positions import forgotten, position
 from headgate.execute.prepare import prepare
 from headgate.execute.receipts import receipt
 from headgate.execute.recover import forget_parked, recover
@@ -203,8 +203,9 @@ def _probe(run: Run) -> Window | None:
     read = run.pipeline.sources[0]
     source = run.workspace.source(run.pipeline.source_endpoint(0))
     since = None
-    if run.request.full_refresh:
-        mark = run.state.watermarks.get(source.identity(read)[0])
+    mark = run.state.watermarks.get(source.identity(read)[0])
+    run.reconciles = forgotten(source, read, run.state.watermarks) is not None
+    if run.request.full_refresh or run.reconciles:
         run.context = replace(run.context, given_up=mark.position if mark else None)
     elif not run.request.trial:  # a trial reads from the start
         since = position(source, read, state_to_read(run).watermarks)

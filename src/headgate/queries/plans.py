@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from headgate.core.contracts import Interval, Window
 from headgate.core.errors import Code, HeadgateError, Problem
 from headgate.core.models import WriteOptions
 from headgate.execute.intervals import interval_of, read_context
-from headgate.execute.positions import position
+from headgate.execute.positions import forgotten, position
 from headgate.execute.workspace import Workspace
 from headgate.sql.templates import DATES, without_value
 
@@ -63,6 +63,7 @@ def _plan(workspace: Workspace, name: str, interval: Interval | None, variables:
     context = read_context(workspace, "plan", interval, {**pipeline.variables, **(variables or {})}, pipeline=name)
     source = workspace.source(pipeline.source_endpoint(0))
     read = pipeline.sources[0]
+    context = replace(context, given_up=forgotten(source, read, state.watermarks))
     with parameters_told(read):
         window = source.probe(read, context, position(source, read, state.watermarks))
     nothing = Window(None, note="nothing new since the last run") if window is None or window.idle else window
