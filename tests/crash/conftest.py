@@ -29,24 +29,35 @@ def _preloaded() -> None:
 
 
 @pytest.fixture
-def make_world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[MakeWorld]:
+def make_world(make_untouched: MakeWorld) -> MakeWorld:
     """Makes worlds with one batch published and one more landed, saved as they are then."""
-    databases: list[Database] = []
 
     def make(scenario: Scenario) -> World:
         from tests.crash.oracle import run
 
-        mine: dict[str, Database] = {name: database_on(name) for name in scenario.servers}
-        databases.extend(mine.values())
-        world = World(scenario, tmp_path / f"{scenario.name}-{len(databases)}", mine)
-        first, second = changes_for(scenario.mode, 2)
-        world.land(first)
+        world = make_untouched(scenario)
         receipt = run(world)
         assert receipt["status"] == "success", receipt
         assert world.rows() == scenario.expected(world.changes)
-        world.land(second)
+        world.land(changes_for(scenario.mode, 2)[1])
         if scenario.source is not CDC:  # a slot cannot be copied
             world.save()
+        return world
+
+    return make
+
+
+@pytest.fixture
+def make_untouched(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[MakeWorld]:
+    """Makes worlds with one batch landed, which no run has seen."""
+    databases: list[Database] = []
+
+    def make(scenario: Scenario) -> World:
+        mine: dict[str, Database] = {name: database_on(name) for name in scenario.servers}
+        databases.extend(mine.values())
+        number = len(list(tmp_path.iterdir()))
+        world = World(scenario, tmp_path / f"{scenario.name}-{number}", mine)
+        world.land(changes_for(scenario.mode, 2)[0])
         return world
 
     def database_on(name: str) -> Database:
