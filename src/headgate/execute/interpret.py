@@ -283,15 +283,16 @@ class Interpreter:
             run.session.register(HELD, opened)
             reader = run.session.stream(run.gathered.mending, ENGINE_ROWS)
             opened = OpenScan(SourceSchema(reader.schema))
-        limit = run.request.limit
         if stage.mode == "cdc" and not opened.distinct:
             latest = Latest(run, stage, opened, self.counter.widths)
-            self.counter.left_out, reader, limit = latest.left_out, latest.reader(), None
+            self.counter.left_out, reader = latest.left_out, latest.reader()
         if reader is None:
             everything = f"{stage.relation}_all"
             run.session.register(everything, opened)
-            reader = run.session.stream(f"SELECT * FROM {quote_name(everything)} LIMIT {limit}", ENGINE_ROWS)
-        counted = self.counter.count(reader, limit)
+            reader = run.session.stream(
+                f"SELECT * FROM {quote_name(everything)} LIMIT {run.request.limit}", ENGINE_ROWS
+            )
+        counted = self.counter.count(reader, run.request.limit)
         run.session.register(stage.relation, OpenScan(opened.schema, batches=counted, cancel=cancel))
 
     def _register_side(self, stage: Scan, opened: OpenScan) -> None:

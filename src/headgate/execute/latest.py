@@ -39,7 +39,7 @@ class Latest:
     def __init__(self, run: Run, stage: Scan, opened: OpenScan, widths: Widths) -> None:
         assert opened.batches is not None, "changes come as batches"
         self._schema, self._incoming, self._widths = opened.schema.raw, opened.batches, widths
-        self._limit, self._left_out = run.request.limit, 0
+        self._left_out = 0
         self._lasting: pa.Array[Any] | None = None
         folder = run.workdir / "aside"
         folder.mkdir(parents=True, exist_ok=True)
@@ -70,14 +70,11 @@ class Latest:
         self._left_out = self._aside.rows - lasting
 
     def _stored(self) -> Iterator[pa.RecordBatch]:
-        """Every batch, once it is set aside; those of a trial up to its limit."""
+        """Every batch, once it is set aside."""
         for batch in self._incoming:
-            few = batch if self._limit is None else batch.slice(0, self._limit - self._aside.rows)
-            self._widths.see(few.num_rows, few.nbytes)
-            self._aside.write(few)
-            yield few
-            if self._limit is not None and self._aside.rows >= self._limit:
-                return
+            self._widths.see(batch.num_rows, batch.nbytes)
+            self._aside.write(batch)
+            yield batch
 
     def left_out(self) -> Sequence[int]:
         """How many changes were replaced by a later one of their key."""

@@ -8,7 +8,7 @@ from headgate.core.contracts import Scan as OpenScan
 from headgate.execute.context import Run
 
 CHANGES_MEMORY = 128 * 1024**2
-"""What the engine may take where it keeps the last change of each key: all waits for the last message anyway."""
+"""What the engine may take where it finds the last change of each key: rows only pass through it."""
 CHANGES_COLUMNS = 1_500
 """Columns times threads that this memory suffices for: each thread keeps its own buffers of each column. 3,200 are too
 many, whatever their number of rows."""
@@ -17,9 +17,7 @@ many, whatever their number of rows."""
 def limits(run: Run, opened: OpenScan | None) -> tuple[int | None, int | None]:
     """Bytes and threads for the engine, None as it likes, for a main source that is open."""
     defaults = run.workspace.project.defaults
-    if run.pipeline.sources[0].mode != "cdc" or defaults.memory is not None:
+    if opened is None or run.pipeline.sources[0].mode != "cdc" or defaults.memory is not None:
         return defaults.memory, defaults.threads
-    if opened is None:
-        return CHANGES_MEMORY, 1
     threads = defaults.threads or os.cpu_count() or 1
     return CHANGES_MEMORY, min(threads, max(1, CHANGES_COLUMNS // len(opened.schema.raw)))
