@@ -45,8 +45,10 @@ def test_a_row_that_a_cast_held_goes_on_at_the_mended_step(project: SmallProject
     assert len(project.out()) == 5
 
 
-def test_a_row_that_is_still_wrong_is_held_again(project: SmallProject) -> None:
-    entry = only_entry(project.define(steps=[RENAME, CAST], error_handling=HOLD).run())
+@pytest.mark.parametrize("limit", [None, 50], ids=["no limit", "more than the limit of a delivery"])
+def test_a_row_that_is_still_wrong_is_held_again(project: SmallProject, limit: int | None) -> None:
+    handling = {**HOLD, "max_error_percentage": limit} if limit else HOLD
+    entry = only_entry(project.define(steps=[RENAME, CAST], error_handling=handling).run())
     receipt = project.replay(entry).unwrap()
     assert (receipt.rows.loaded, receipt.rows.quarantined) == (0, 1)
     again = only_entry(receipt)

@@ -243,6 +243,10 @@ def test_so_many_rows_may_fail(project: SmallProject) -> None:
     held = {**NO_TOTAL, "on_fail": "quarantine"}
     assert project.define(rules=[{**held, "max_failed": 1}]).run().rows.quarantined == 1
     refused(project, {**held, "max_failed": 0})
+    failure = project.attempt().failure
+    assert failure is not None
+    assert "0 rows may fail" in failure.message
+    assert "raise max_failed" in failure.hint
 
 
 def test_rules_that_are_off_are_shown_as_skipped(project: SmallProject) -> None:

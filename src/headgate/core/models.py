@@ -100,7 +100,11 @@ class Tolerance:
         return self.percent is not None and failed * 100 <= self.percent * judged
 
     def __str__(self) -> str:
-        return f"{self.rows} rows" if self.percent is None else f"{self.percent.normalize():f} %"
+        return (
+            f"{self.rows} row{'' if self.rows == 1 else 's'}"
+            if self.percent is None
+            else f"{self.percent.normalize():f} %"
+        )
 
 
 def tolerance(value: Any) -> Any:

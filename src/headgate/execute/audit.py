@@ -120,7 +120,7 @@ def _judge_rows(run: Run, stage: Audit, rejected: int) -> None:
             object=step,
             hint="mend the source, or set error_handling: {on_row_error: quarantine} to hold such rows back",
         )
-    limit = stage.max_error_percentage
+    limit = stage.max_error_percentage if run.request.replay is None else None  # it is about deliveries
     held, erred = run.rows.quarantined, sum(result.tally.erred for result in run.passes)
     if limit is not None and run.rows.extracted and (held + erred) * 100 > limit * run.rows.extracted:
         also = f", {erred} went on with values that did not fit" if erred else ""
@@ -152,7 +152,16 @@ def _judge_rules(run: Run, found: Mapping[int, CheckResult]) -> None:
         "; ".join(details),
         operation="check",
         object=run.pipeline.name,
-        hint="nothing was published; mend the rows, or set on_fail: quarantine to hold such rows back",
+        hint=_advice(broken),
+    )
+
+
+def _advice(broken: Mapping[int, CheckResult]) -> str:
+    held = any(check.on_fail == "quarantine" for check in broken.values())
+    return "nothing was published; mend the rows, or " + (
+        "raise max_failed: more rows are held back than it allows"
+        if held
+        else "set on_fail: quarantine to hold such rows back"
     )
 
 
