@@ -8,6 +8,7 @@ import importlib.util
 import inspect
 import itertools
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,11 @@ _apart_now: list[Path] = []
 def few(test: Test) -> Test:
     """A quarter of the usual examples where it is a test of its own; in the long suite as many as any other."""
     return test if _apart_now else settings(max_examples=25)(test)
+
+
+def whole_runs(test: Test) -> Test:
+    """Very few examples, each of which is a run of a pipeline; in the long suite as many as any other."""
+    return test if _apart_now else settings(max_examples=8, suppress_health_check=list(HealthCheck))(test)
 
 
 EXAMPLES = int(os.environ.get("HEADGATE_EXAMPLES", "10000"))
@@ -88,8 +94,10 @@ def _apart(path: Path) -> ModuleType:
     assert spec.loader is not None
     made = importlib.util.module_from_spec(spec)
     _apart_now.append(path)
+    sys.modules[spec.name] = made  # where dataclasses look for it
     try:
         spec.loader.exec_module(made)
     finally:
+        del sys.modules[spec.name]
         _apart_now.pop()
     return made
