@@ -249,6 +249,13 @@ def test_so_many_rows_may_fail(project: SmallProject) -> None:
     assert "raise max_failed" in failure.hint
 
 
+def test_too_many_rows_that_are_held_refuse_no_run_whose_rules_only_warn(project: SmallProject) -> None:
+    held = {**NO_TOTAL, "on_fail": "quarantine", "max_failed": 0}
+    receipt = project.define(rules=[held], error_handling={"validation": "warn"}).run()
+    assert (receipt.published, receipt.rows.quarantined) == (True, 1)
+    assert not receipt.checks[0].passed
+
+
 def test_rules_that_are_off_are_shown_as_skipped(project: SmallProject) -> None:
     (check,) = checks(project, {**NO_TOTAL, "enabled": False})
     assert (check.passed, check.skipped, check.evaluated) == (True, True, False)

@@ -11,14 +11,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 from tests.often import whole_runs
 from tests.plan.projects import SmallProject
-from tests.tables import COLUMNS, NAMES, TABLES, Row, keys
+from tests.tables import COLUMNS, NAMES, TABLES, Row, arrow, keys
 
 from headgate.commands.handle import handle
 from headgate.commands.models import ValidateData
@@ -26,9 +25,6 @@ from headgate.core.results import Result
 from headgate.core.runs import Receipt
 from headgate.execute.workspace import Workspace
 
-ARROW: dict[str, pa.DataType] = {
-    "i": pa.int32(), "f": pa.float64(), "t": pa.string(), "d": pa.decimal128(38, 4), "day": pa.date32(),
-}  # fmt: skip
 Way = Literal["run", "run_that_only_warns", "validate"]
 ON_FAIL = {"error": "fail", "warning": "warn", "info": "record"}
 
@@ -168,8 +164,7 @@ def expected(rows: list[Row], chosen: Sequence[Rule]) -> Expected:
 def judged(root: Path, way: Way, rows: list[Row], chosen: Sequence[Rule]) -> Result[Receipt]:
     project = SmallProject(root)
     (root / "inbox").mkdir()
-    columns = {name: pa.array([row[place] for row in rows], kind) for place, (name, kind) in enumerate(ARROW.items())}
-    pq.write_table(pa.table(columns), root / "inbox" / "rows.parquet")
+    pq.write_table(arrow(rows), root / "inbox" / "rows.parquet")
     listed = [{**rule.options, "name": f"r{number}"} for number, rule in enumerate(chosen)]
     if way == "validate":
         project.define()
