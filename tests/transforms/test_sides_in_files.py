@@ -1,0 +1,117 @@
+"""What joins, referential and compare look up in files, in real runs."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from hypothesis import given as for_all
+from hypothesis import strategies as st
+from tests.often import whole_runs
+from tests.plan.projects import SmallProject
+from tests.tables import COLUMNS, NAMES, ROWS, TABLES, Row, arrow, keys
+
+from headgate.core.errors import Code
+
+HOWS = st.sampled_from(["left", "inner", "right", "outer", "semi", "anti"])
+
+
+@st.composite
+def pairs(draw: st.DrawFn) -> tuple[list[Row], list[Row]]:
+    """Tables that are the same but for their order, or share rows, or have nothing of each other."""
+    rows = draw(TABLES)
+    shared = st.sampled_from(rows) if rows else ROWS
+    other = draw(st.one_of(st.permutations(rows), st.lists(st.one_of(ROWS, shared), max_size=8), TABLES))
+    return rows, list(other)
+
+
+def as_in_csv(row: Row) -> Row:
+    """An empty cell is NULL there, and words are no numbers."""
+    return tuple(
+        None if value == "" or (isinstance(value, float) and not math.isfinite(value)) else value for value in row
+    )
+
+
+def cell(value: Any) -> str:
+    return "" if value is None else '"' + value.replace('"', '""') + '"' if isinstance(value, str) else str(value)
+
+
+def write(path: Path, rows: Sequence[Row], number: str, first: int = 0) -> None:
+    """A file with a column more that numbers the rows."""
+    path.parent.mkdir(exist_ok=True)
+    numbered = [(*row, first + place) for place, row in enumerate(rows)]
+    if path.suffix == ".csv":
+        lines = [[*COLUMNS, number], *([cell(value) for value in row] for row in numbered)]
+        path.write_text("".join(",".join(line) + "\n" for line in lines), encoding="utf-8")
+    else:
+        pq.write_table(arrow(numbered, **{number: pa.int64()}), path)
+
+
+def joined(mine: list[Row], theirs: list[Row], how: str) -> list[tuple[int | None, int | None]]:
+    """Numbers of rows that stand beside each other."""
+    met = [
+        (here, there)
+        for here, one in enumerate(mine)
+        for there, other in enumerate(theirs)
+        if None not in one and one == other
+    ]
+    left, right = {here for here, _ in met}, {there for _, there in met}
+    alone: list[tuple[int | None, int | None]] = [(here, None) for here in range(len(mine)) if here not in left]
+    others: list[tuple[int | None, int | None]] = [(None, there) for there in range(len(theirs)) if there not in right]
+    match how:
+        case "semi":
+            return [(here, None) for here in sorted(left)]
+        case "anti":
+            return alone
+        case _:
+            return [*met, *(alone if how in ("left", "outer") else []), *(others if how in ("right", "outer") else [])]
+
+
+@whole_runs
+@for_all(pairs(), NAMES, HOWS, st.sampled_from(["csv", "parquet"]), st.integers(0, 9))
+def test_what_is_in_files_is_found_as_in_a_table(
+    folder: Path, sides: tuple[list[Row], list[Row]], names: list[str], how: str, kind: str, cut: int
+) -> None:
+    """A column of CSV that has no value is text, so that only texts can be looked up there."""
+    rows, other = sides[0], [as_in_csv(row) for row in sides[1]] if kind == "csv" else sides[1]
+    mine, theirs = keys(rows, names), keys(other, names)
+    adds: dict[str, Any] = {} if how in ("semi", "anti") else {"many": True, "columns": ["n"]}
+    shown = {"m": "m"} if how in ("semi", "anti") else {"m": "m", "n": "n"}
+    path = f"side/*.{kind}" if cut else f"side/a.{kind}"
+    rules: list[dict[str, Any]] = [
+        {"type": "referential", "columns": names, "path": path},
+        {"type": "compare", "columns": names, "path": path},
+        {"type": "compare", "method": "count", "path": path},
+    ]
+    with tempfile.TemporaryDirectory(dir=folder) as root:
+        project = SmallProject(Path(root))
+        write(project.root / "inbox" / "rows.parquet", rows, "m")
+        write(project.root / "side" / f"a.{kind}", other[: cut or None], "n")
+        if cut:
+            write(project.root / "side" / f"b.{kind}", other[cut:], "n", first=len(other[:cut]))
+        result = project.define(
+            source={"connection": "inbox", "path": "rows.parquet"},
+            steps=[{"type": "join", "path": path, "on": names, "how": how, **adds}, {"type": "map", "columns": shown}],
+            rules=[{**rule, "stage": "extract", "on_fail": "record"} for rule in rules],
+            target={"table": "out", "mode": "overwrite", "allow_empty": True},
+        ).attempt()
+        valueless = [name for place, name in enumerate(COLUMNS) if all(row[place] is None for row in other)]
+        if kind == "csv" and (set(names) - {"t"}) & set(valueless):
+            assert result.error_code is Code.PLAN_INVALID
+            assert "is VARCHAR" in (result.error or "")
+            return
+        receipt = result.unwrap()
+        found = project.out("SELECT m, NULL FROM out" if len(shown) == 1 else "SELECT m, n FROM out")
+    assert found == sorted(joined(mine, theirs, how), key=repr)
+    referential, compare, count = receipt.checks
+    assert referential.failed_rows == sum(None not in one and one not in theirs for one in mine)
+    apart = abs(len(mine) - len(theirs))
+    same = Counter(mine) == Counter(theirs)
+    assert (compare.passed, compare.failed_rows) == (same, 0 if same else max(apart, 1))
+    assert (count.passed, count.failed_rows) == (not apart, apart)
