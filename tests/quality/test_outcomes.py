@@ -131,7 +131,10 @@ class Expected:
 
 
 def expected(rows: list[Row], chosen: Sequence[Rule]) -> Expected:
-    """Rules about single rows look at all rows; rules about all rows at those that no other holds back."""
+    """Rules about single rows look at all rows; rules about all rows at those that no other holds back.
+
+    A ``unique`` that holds rows back compares the latter, too, and counts all rows as judged.
+    """
 
     def by_rows(rule: Rule) -> set[int]:
         return rule.broken_by(rows)
@@ -156,8 +159,9 @@ def expected(rows: list[Row], chosen: Sequence[Rule]) -> Expected:
         elif not rule.of_all_rows:
             failed.append((by_rows(rule), len(rows)))
         else:
-            out = single_held if rule.on_fail == "quarantine" else held
-            failed.append((among(rule, out), len(rows) - len(out)))
+            holds = rule.on_fail == "quarantine"
+            out = single_held if holds else held
+            failed.append((among(rule, out), len(rows) - (0 if holds else len(out))))
     return Expected(failed, held)
 
 

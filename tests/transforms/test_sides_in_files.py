@@ -6,6 +6,7 @@ import math
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,14 @@ def pairs(draw: st.DrawFn) -> tuple[list[Row], list[Row]]:
 
 
 def as_in_csv(row: Row) -> Row:
-    """An empty cell is NULL there, and words are no numbers."""
-    return tuple(
-        None if value == "" or (isinstance(value, float) and not math.isfinite(value)) else value for value in row
-    )
+    """An empty cell is NULL there, words are no numbers, and a fraction is read as a double, which keeps 15 digits."""
+
+    def lost(value: Any) -> bool:
+        if isinstance(value, float):
+            return not math.isfinite(value)
+        return value == "" or (isinstance(value, Decimal) and len(value.as_tuple().digits) > 15)
+
+    return tuple(None if lost(value) else value for value in row)
 
 
 def cell(value: Any) -> str:
