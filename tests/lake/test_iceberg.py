@@ -13,6 +13,8 @@ from headgate.testing.stores import StoreContract
 
 
 class TestLake(StoreContract):
+    capabilities = iceberg.MODES
+
     @pytest.fixture
     def open_store(self, tmp_path: Path) -> Callable[[], Store]:
         return lambda: iceberg.open_store("lake", iceberg.Connection(type="iceberg", path="lake"), tmp_path)

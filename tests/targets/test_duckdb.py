@@ -18,6 +18,8 @@ from headgate.testing.stores import StoreContract
 
 
 class TestContract(StoreContract):
+    capabilities = duckdb.MODES
+
     @pytest.fixture
     def open_store(self, tmp_path: Path) -> Callable[[], Store]:
         connection = duckdb.Connection(path="out/shop.duckdb")

@@ -56,6 +56,8 @@ def named(tmp_path: Path) -> set[str]:
 
 
 class TestFolder(StoreContract):
+    capabilities = local.MODES
+
     @pytest.fixture
     def open_store(self, tmp_path: Path) -> Callable[[], Store]:
         return lambda: opened(tmp_path)

@@ -67,6 +67,8 @@ class TestKillsOfNumberedFilesInParts(OtherFiles, CrashContract):
 
 @pytest.mark.long
 class TestEverythingOfOtherFiles(OtherFiles, StoreContract):
+    capabilities = local.MODES
+
     @pytest.fixture(params=SHAPES, autouse=True)
     def shape(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
         written_as(monkeypatch, **SHAPES[request.param])

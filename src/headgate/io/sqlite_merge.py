@@ -184,13 +184,24 @@ def result(connection: sqlite3.Connection, staged: StagedTable, columns: Sequenc
 
 def preview(connection: sqlite3.Connection, staged: StagedTable, columns: Sequence[str]) -> pa.RecordBatchReader:
     """Columns of the table as it will be, as its cells are."""
+    return _shown(connection, result(connection, staged, columns), staged.table, columns)
+
+
+def preview_now(connection: sqlite3.Connection, table: str, columns: Sequence[str]) -> pa.RecordBatchReader:
+    """The same of the table as it is in this transaction."""
+    known = {column.name.lower(): column.name for column in sqlite.columns(connection, table)}
+    rows = f"SELECT {_listed(columns, known)} FROM main.{quote_name(table)}"
+    return _shown(connection, rows, table, columns)
+
+
+def _shown(connection: sqlite3.Connection, rows: str, table: str, columns: Sequence[str]) -> pa.RecordBatchReader:
     names = ", ".join(f"c{place} AS {quote_name(name)}" for place, name in enumerate(columns))
-    relation = f"(SELECT {names} FROM ({result(connection, staged, columns)}))"
+    relation = f"(SELECT {names} FROM ({rows}))"
     known = [sqlite.TableColumn(name, "") for name in columns]
     found = sqlite_rows.read_columns(connection, known, relation, quote_name)
     listed = ", ".join(quote_name(name) for name in columns)
     statement = f"SELECT {listed} FROM {relation}"
-    return sqlite_rows.read(connection.cursor(), statement, {}, found, 100_000, staged.table)
+    return sqlite_rows.read(connection.cursor(), statement, {}, found, 100_000, table)
 
 
 def duplicates_now(connection: sqlite3.Connection, table: str, columns: Sequence[str]) -> int:

@@ -61,14 +61,16 @@ class SqliteTransaction:
             return sqlite_merge.duplicates(connection, staged, columns)
 
     def preview(self, table: str, columns: Sequence[str]) -> Scan:
-        stack = contextlib.ExitStack()
-        try:
-            connection = stack.enter_context(self._attached(write=False))
-            batches = sqlite_merge.preview(connection, self._staged(table), columns)
-        except BaseException:
-            stack.close()
-            raise
-        return Scan(SourceSchema(batches.schema), batches=batches, close=stack.close)
+        staged = self._staged(table)
+        with contextlib.ExitStack() as until:
+            if merging.handles(staged.load):
+                connection = until.enter_context(self._tried())
+                sqlite_merge.merge(connection, staged, "")
+                batches = sqlite_merge.preview_now(connection, table, columns)
+            else:
+                connection = until.enter_context(self._attached(write=False))
+                batches = sqlite_merge.preview(connection, staged, columns)
+            return Scan(SourceSchema(batches.schema), batches=batches, close=until.pop_all().close)
 
     def hold(self, entry: QuarantineEntry, file: Path) -> None:
         self._staging.hold(entry, file)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from headgate.core.contracts import EVERY, Scan, Store, TableInfo
+from headgate.core.contracts import EVERY, Capability, Scan, Store, TableInfo
 from headgate.core.errors import Code, FatalError
 from headgate.core.events import Emitter
 from headgate.core.ledger import (
@@ -43,7 +43,7 @@ Found = TypeVar("Found")
 
 __all__ = ["Connection", "Write", "open_store"]
 
-MODES = EVERY
+MODES: frozenset[Capability] = EVERY | {"preview"}
 
 
 class Write(WriteOptions):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection", "Write", "open_store"]
 
-MODES: frozenset[Capability] = EVERY | {"rescue"}
+MODES: frozenset[Capability] = EVERY | {"rescue", "preview"}
 
 
 class Write(WriteOptions):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headgate.core.contracts import EVERY, Store
+from headgate.core.contracts import EVERY, Capability, Store
 from headgate.core.models import WriteOptions
 from headgate.io.sqlserver import Connection
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection", "Write", "open_store"]
 
-MODES = EVERY
+MODES: frozenset[Capability] = EVERY | {"preview"}
 
 
 class Write(WriteOptions):

@@ -9,7 +9,6 @@ from typing import ClassVar
 import pyarrow as pa
 import pytest
 
-from headgate.core.contracts import Previews
 from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
 from headgate.testing.place import IDS, KEY, OTHER, Place, fork, load, record, rows, stage
 from headgate.testing.rows import arrow_schema, multiset, values
@@ -214,30 +213,6 @@ class LoadContract:
             stage(transaction, [(load("t", "upsert", keys=("id",)), rows((2, "a"), (9, "z")))])
             assert transaction.duplicates("t", ["name"]) == 2
             transaction.rollback()
-
-    @pytest.mark.parametrize("mode", ["append", "overwrite", "upsert"])
-    def test_a_preview_shows_the_table_as_it_will_be(self, place: Place, mode: str) -> None:
-        """Cells may be text there: who previews casts them."""
-        self._needs(mode)
-        place.run(1, [(load("t"), rows((1, "a"), (2, "b")))])
-        _, transaction = place.begin(place.store(), "run-2", 2)
-        if not isinstance(transaction, Previews):
-            transaction.rollback()
-            pytest.skip("this store cannot show a table before the commit, which rules of stage: load say")
-        staged = load("t", mode, keys=("id",) if mode == "upsert" else ())
-        stage(transaction, [(staged, rows((2, "c"), (3, None)))])
-        kept = {"append": [(1, "a"), (2, "b")], "overwrite": [], "upsert": [(1, "a")]}[mode]
-        for _ in range(2):
-            scan = transaction.preview("t", ["name", "id"])
-            assert scan.batches is not None
-            found = scan.batches.read_all().to_pylist()
-            scan.close()
-            wanted = [*kept, (2, "c"), (3, None)]
-            assert sorted((str(row["id"]), str(row["name"])) for row in found) == sorted(
-                (str(number), str(name)) for number, name in wanted
-            )
-        transaction.rollback()
-        assert place.pairs("t") == [(1, "a"), (2, "b")]
 
     @pytest.mark.parametrize("mode", ["append", "upsert"])
     def test_two_pipelines_on_one_table_both_arrive_once(self, place: Place, mode: str) -> None:

@@ -21,11 +21,14 @@ from headgate.testing.store_crashes import CrashContract
 from headgate.testing.store_ledger import LedgerContract
 from headgate.testing.store_loads import LoadContract
 from headgate.testing.store_modes import ModeContract
+from headgate.testing.store_previews import PreviewContract
 from headgate.testing.store_quarantine import QuarantineContract
 from headgate.testing.store_types import TypeContract
 
 
-class StoreContract(LoadContract, ModeContract, LedgerContract, QuarantineContract, TypeContract, CrashContract):
+class StoreContract(
+    LoadContract, ModeContract, PreviewContract, LedgerContract, QuarantineContract, TypeContract, CrashContract
+):
     """All that a store promises. A capability that a store lacks is switched off by a class attribute.
 
     Attributes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,8 @@ from headgate.core.runs import PipelineKey
 from headgate.io.alchemy.leases import lease
 from headgate.io.alchemy.reading import literal_of, scan_table
 from headgate.io.alchemy.sessions import Session, quoted
-from headgate.io.alchemy.types import MYSQL, bound, declare
+from headgate.io.alchemy.types import MYSQL, bound, declare, read_column
+from headgate.io.relational.columns import ReadColumn, arrow_schema
 from headgate.sql import dialects
 from headgate.sql.literals import quote_name
 
@@ -127,6 +129,19 @@ class AlchemyBackend:
         finally:
             session.rollback()
         return True
+
+    def read_columns(self, session: Session, place: tuple[str, str]) -> list[ReadColumn]:
+        return [read_column(name, type_, self._dialect) for name, type_ in session.types(place)]
+
+    def rows(
+        self,
+        session: Session,
+        select: str,
+        columns: Sequence[ReadColumn],
+        batch_rows: int,
+        name: str,  # noqa: ARG002
+    ) -> Generator[pa.RecordBatch, None, None]:
+        return session.stream(select, arrow_schema(columns), batch_rows)
 
     def reader(self, table: str) -> Scan:
         return scan_table(self._engine, table)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from headgate.core.contracts import Scan
 from headgate.io.alchemy.engines import explained
 from headgate.io.alchemy.sessions import Session, quoted
-from headgate.io.alchemy.types import MYSQL, array, read_column
+from headgate.io.alchemy.types import MYSQL, batches_of, read_column
 from headgate.io.cursor_values import Kind
 from headgate.io.mysql.reading import literal as mysql_literal
-from headgate.io.relational.columns import ReadColumn, source_schema
+from headgate.io.relational.columns import ReadColumn, arrow_schema, source_schema
 from headgate.io.relational.source import once, select_list
 from headgate.sql.literals import literal, quote_name, quote_text
 
@@ -120,7 +120,7 @@ class AlchemyReader:
     ) -> tuple[pa.RecordBatchReader, Callable[[], None]]:
         import pyarrow as pa
 
-        schema = pa.schema([pa.field(column.name, column.arrow) for column in columns])
+        schema = arrow_schema(columns)
         with explained("scan", name):
             connection = self._engine.connect()
         results: list[Any] = []
@@ -131,10 +131,7 @@ class AlchemyReader:
                     stream_results=True, no_parameters=True, max_row_buffer=batch_rows
                 )
                 results.append(options.exec_driver_sql(select))
-                while rows := results[0].fetchmany(batch_rows):
-                    cells = zip(zip(*rows, strict=True), schema, strict=True)
-                    arrays = [array(values, field.type, field.name) for values, field in cells]
-                    yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+                yield from batches_of(results[0], schema, batch_rows)
 
         def close() -> None:
             for result in results:

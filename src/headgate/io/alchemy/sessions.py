@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from headgate.core import ledger
 from headgate.core.errors import Code, FatalError, nearest
 from headgate.io.alchemy.engines import explained
-from headgate.io.alchemy.types import MYSQL, table_column
+from headgate.io.alchemy.types import MYSQL, batches_of, table_column
 from headgate.io.relational.columns import TableColumn
 from headgate.io.relational.statements import percent_marks
 from headgate.sql.literals import quote_name
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     import sqlalchemy
 
 
@@ -50,6 +52,14 @@ class Session:
         """One statement with many rows of parameters."""
         with explained(self.operation, self._place):
             self.connection.exec_driver_sql(self._marked(statement), [tuple(row) for row in rows])
+
+    def stream(self, select: str, schema: pa.Schema, batch_rows: int) -> Generator[pa.RecordBatch, None, None]:
+        """The rows of a SELECT as they come, in the open transaction if there is one."""
+        with explained(self.operation, self._place):
+            options = {"no_parameters": True, "stream_results": True, "max_row_buffer": batch_rows}
+            result = self.connection.exec_driver_sql(select, execution_options=options)
+            with closing(result):
+                yield from batches_of(result, schema, batch_rows)
 
     def _run(self, statement: str, parameters: Sequence[Any]) -> Any:
         if parameters:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -135,6 +136,17 @@ def array(cells: Any, type_: Any, column: str) -> Any:
             object=column,
             hint="read a query that casts the column to text",
         ) from None
+
+
+def batches_of(result: Any, schema: pa.Schema, batch_rows: int) -> Iterator[pa.RecordBatch]:
+    """The rows of a result in their Arrow types."""
+    import pyarrow as pa
+
+    while rows := result.fetchmany(batch_rows):
+        cells = zip(zip(*rows, strict=True), schema, strict=True)
+        yield pa.RecordBatch.from_arrays(
+            [array(values, field.type, field.name) for values, field in cells], schema=schema
+        )
 
 
 def _lists(cells: Any, type_: Any, column: str) -> Any:

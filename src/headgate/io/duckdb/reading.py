@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +14,12 @@ from headgate.io.cursor_values import Kind
 from headgate.io.duckdb.files import connect, told
 from headgate.io.duckdb.sessions import Session, quoted
 from headgate.io.duckdb.types import read_columns
-from headgate.io.relational.columns import ReadColumn, source_schema
+from headgate.io.relational.columns import ReadColumn, arrow_schema, source_schema
 from headgate.io.relational.source import once, select_list, standard_limit
 from headgate.sql.literals import literal, quote_name
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
 
 
@@ -98,9 +99,9 @@ class DuckdbReader:
         import pyarrow as pa
 
         counts: list[int] = []
-        schema = pa.schema([pa.field(column.name, column.arrow) for column in columns])
+        schema = arrow_schema(columns)
         connection = connect(self._path, self._timeout)
-        open_: list[Any] = []
+        open_: list[pa.RecordBatchReader] = []
 
         def close() -> None:
             while open_:
@@ -118,22 +119,36 @@ class DuckdbReader:
             closing()
             raise
 
-        def batches() -> Iterator[pa.RecordBatch]:
-            with told("scan", name):
-                for batch in open_[0]:
-                    for start in range(0, batch.num_rows, batch_rows):
-                        part = batch.slice(start, batch_rows)
-                        arrays = [
-                            array if array.type == field.type else array.cast(field.type)
-                            for array, field in zip(part.columns, schema, strict=True)
-                        ]
-                        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-        return pa.RecordBatchReader.from_batches(schema, batches()), closing, lambda: counts
+        batches = _typed(open_[0], schema, batch_rows, name)
+        return pa.RecordBatchReader.from_batches(schema, batches), closing, lambda: counts
 
     def close(self) -> None:
         while self._streams:
             self._streams.pop()()
+
+
+def stream(
+    connection: duckdb.DuckDBPyConnection, select: str, columns: Sequence[ReadColumn], batch_rows: int, name: str
+) -> Generator[pa.RecordBatch, None, None]:
+    """The rows of a SELECT as an open connection sees them, in its transaction."""
+    with told("scan", name):
+        reader = connection.sql(select).to_arrow_reader(batch_rows)
+    with closing(reader):
+        yield from _typed(reader, arrow_schema(columns), batch_rows, name)
+
+
+def _typed(reader: pa.RecordBatchReader, schema: pa.Schema, batch_rows: int, name: str) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+
+    with told("scan", name):
+        for batch in reader:
+            for start in range(0, batch.num_rows, batch_rows):
+                part = batch.slice(start, batch_rows)
+                arrays = [
+                    array if array.type == field.type else array.cast(field.type)
+                    for array, field in zip(part.columns, schema, strict=True)
+                ]
+                yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def scan_table(path: Path, timeout: timedelta, table: str) -> Scan:

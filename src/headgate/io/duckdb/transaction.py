@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headgate.core.contracts import Load, Writer
+from headgate.core.contracts import Load, Scan, Writer
 from headgate.core.errors import Code, FatalError, HeadgateError
 from headgate.core.events import Emitter, Step
 from headgate.core.ledger import Claim, LedgerRecord, QuarantineEntry
 from headgate.core.runs import TableCommit
 from headgate.io import ledger, parked
 from headgate.io import merging as merges
-from headgate.io.duckdb.files import connect
+from headgate.io.duckdb.files import connect, told
+from headgate.io.duckdb.reading import stream
 from headgate.io.duckdb.sessions import TEMPORARY, Session, quoted
 from headgate.io.duckdb.staging import StagingFile
-from headgate.io.duckdb.types import declare
-from headgate.io.relational import merging
+from headgate.io.duckdb.types import declare, read_columns
+from headgate.io.relational import merging, previews
+from headgate.io.relational.columns import ReadColumn
 from headgate.io.relational.staging import StagedTable, check, check_keys, create
 from headgate.sql.dialects import STANDARD, Standard
 from headgate.sql.literals import literal, quote_name
@@ -57,6 +59,15 @@ class Dialect:
         return declare(session.connection, field)
 
     literal = staticmethod(literal)
+
+    def read_columns(self, session: Session, place: tuple[str, str]) -> list[ReadColumn]:
+        with told(session.operation, place[1]):
+            return read_columns(session.connection, quoted(place))
+
+    def rows(
+        self, session: Session, select: str, columns: Sequence[ReadColumn], batch_rows: int, name: str
+    ) -> Generator[pa.RecordBatch, None, None]:
+        return stream(session.connection, select, columns, batch_rows, name)
 
 
 DIALECT = Dialect()
@@ -145,8 +156,7 @@ class DuckdbTransaction:
     def duplicates(self, table: str, columns: Sequence[str]) -> int:
         if self._tried:
             with self._trial() as session:
-                for staged, _ in self._tables:
-                    merging.merge(DIALECT, session, staged, self._store, "")
+                self._merged(session)
                 return merging.duplicates_in(DIALECT, session, table, columns)
         with self.opened("audit") as session:
             for staged, _ in self._tables:
@@ -154,12 +164,27 @@ class DuckdbTransaction:
                     return merging.duplicates(DIALECT, session, staged, columns)
             return merging.duplicates_in(DIALECT, session, table, columns)
 
+    def preview(self, table: str, columns: Sequence[str]) -> Scan:
+        staged = next(staged for staged, _ in self._tables if staged.load.table == table)
+        with ExitStack() as until:
+            if self._tried:
+                session = until.enter_context(self._trial())
+                self._merged(session)
+                shown = [previews.Part(session.need(table, "audit"))]
+            else:
+                session = until.enter_context(self.opened("audit"))
+                shown = previews.parts(DIALECT, session, staged)
+            return previews.show(DIALECT, session, shown, columns, until.pop_all())
+
     def counts(self) -> list[TableCommit]:
         if self._tried:
             with self._trial() as session:
-                return [merging.merge(DIALECT, session, staged, self._store, "") for staged, _ in self._tables]
+                return self._merged(session)
         with self.opened("audit") as session:
             return [merging.expected(DIALECT, session, staged, self._store) for staged, _ in self._tables]
+
+    def _merged(self, session: Session) -> list[TableCommit]:
+        return [merging.merge(DIALECT, session, staged, self._store, "") for staged, _ in self._tables]
 
     @property
     def _tried(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,8 @@ from headgate.io.mysql.connection import Connection
 from headgate.io.mysql.encoding import packets
 from headgate.io.mysql.reading import MysqlReader, literal
 from headgate.io.mysql.sessions import Session, quoted
-from headgate.io.mysql.types import declare
-from headgate.io.relational.columns import source_schema
+from headgate.io.mysql.types import declare, read_column
+from headgate.io.relational.columns import ReadColumn, arrow_schema, source_schema
 from headgate.io.relational.source import select_list
 from headgate.sql.dialects import MYSQL, Standard
 from headgate.sql.literals import quote_name
@@ -129,6 +129,14 @@ class MysqlBackend:
         return "headgate:" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:40]
 
     # ---------------------------------------------------------------------------------------------- reading
+
+    def read_columns(self, session: Session, place: tuple[str, str]) -> list[ReadColumn]:
+        return [read_column(column) for column, _ in session.columns(place)]
+
+    def rows(
+        self, session: Session, select: str, columns: Sequence[ReadColumn], batch_rows: int, name: str
+    ) -> Generator[pa.RecordBatch, None, None]:
+        return session.stream(select, arrow_schema(columns), batch_rows, name)
 
     def reader(self, table: str) -> Scan:
         reader = MysqlReader(self._connection)

@@ -16,7 +16,7 @@ from headgate.io.mysql.connection import Connection, arrow_url, encrypted, place
 from headgate.io.mysql.errors import explained, told
 from headgate.io.mysql.sessions import Session, quoted
 from headgate.io.mysql.types import Described, computed, read_column
-from headgate.io.relational.columns import ReadColumn
+from headgate.io.relational.columns import ReadColumn, arrow_schema
 from headgate.io.relational.source import standard_limit
 from headgate.sql.literals import literal as standard_literal
 from headgate.sql.literals import quote_name, quote_text
@@ -119,7 +119,7 @@ class MysqlReader:
     ) -> tuple[pa.RecordBatchReader, Callable[[], None]]:
         import pyarrow as pa
 
-        schema = pa.schema([pa.field(column.name, column.arrow) for column in columns])
+        schema = arrow_schema(columns)
         if not through_arrow(self._connection):
             batches, close = self._through_driver(select, schema, batch_rows, name)
         else:
@@ -184,24 +184,8 @@ class MysqlReader:
     def _through_driver(
         self, select: str, schema: pa.Schema, batch_rows: int, name: str
     ) -> tuple[Iterator[pa.RecordBatch], Callable[[], None]]:
-        import pyarrow as pa
-        from pymysql.cursors import SSCursor
-
         session = Session(self._connection, "scan", read_only=True)
-        session.raw.decoders = {}
-
-        def batches() -> Iterator[pa.RecordBatch]:
-            with explained("scan", name, Code.EXTRACTION_FAILED):
-                cursor = session.raw.cursor(SSCursor)
-                cursor.execute(select)
-                while rows := cursor.fetchmany(batch_rows):
-                    arrays = [
-                        _as(pa.array(cells, pa.binary() if pa.types.is_binary(field.type) else pa.string()), field.type)
-                        for cells, field in zip(zip(*rows, strict=True), schema, strict=True)
-                    ]
-                    yield pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-        return batches(), session.close
+        return session.stream(select, schema, batch_rows, name), session.close
 
     def close(self) -> None:
         if self._session is not None:

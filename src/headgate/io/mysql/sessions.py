@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Generator, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from headgate.core import ledger
 from headgate.core.errors import Code, FatalError, nearest
@@ -14,6 +14,9 @@ from headgate.io.mysql.types import BINARY_COLLATIONS, Described, table_column
 from headgate.io.relational.columns import TableColumn
 from headgate.io.relational.statements import percent_marks
 from headgate.sql.literals import quote_name
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 CONSTRAINTS = frozenset((1048, 1062, 1169, 1216, 1264, 1265, 1292, 1364, 1366, 1406, 1452, 3819, 4025))
 """Numbers of errors that are about a row: NULL, keys, references, checks, values that do not fit."""
@@ -64,6 +67,25 @@ class Session:
             changed = int(cursor.rowcount)
         self.execute("RELEASE SAVEPOINT headgate_try")
         return changed
+
+    def stream(
+        self, select: str, schema: pa.Schema, batch_rows: int, name: str
+    ) -> Generator[pa.RecordBatch, None, None]:
+        """The rows of a SELECT as they come, from texts; until they end, the session takes no other statement."""
+        import pyarrow as pa
+        from pymysql.cursors import SSCursor
+
+        with explained("scan", name, Code.EXTRACTION_FAILED), self.raw.cursor(SSCursor) as cursor:
+            decoders, self.raw.decoders = self.raw.decoders, {}
+            try:
+                cursor.execute(select)
+            finally:
+                self.raw.decoders = decoders
+            while rows := cursor.fetchmany(batch_rows):
+                arrays = [
+                    _typed(cells, field.type) for cells, field in zip(zip(*rows, strict=True), schema, strict=True)
+                ]
+                yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     def begin(self) -> None:
         self.execute("START TRANSACTION")
@@ -197,6 +219,12 @@ class Session:
 
 def quoted(place_: tuple[str, str]) -> str:
     return f"{quote_name(place_[0])}.{quote_name(place_[1])}"
+
+
+def _typed(cells: Sequence[Any], type_: pa.DataType) -> Any:
+    import pyarrow as pa
+
+    return pa.array(cells, type_ if pa.types.is_binary(type_) else pa.string()).cast(type_)
 
 
 def _run(cursor: Any, statement: str, parameters: Sequence[Any]) -> None:

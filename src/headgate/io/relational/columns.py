@@ -65,12 +65,17 @@ def no_column(name: str, known: Any, operation: str, object_: str) -> FatalError
     )
 
 
-def source_schema(columns: Sequence[ReadColumn], keys: tuple[str, ...] = ()) -> SourceSchema:
-    """The schema of a scan of such columns."""
+def arrow_schema(columns: Sequence[ReadColumn]) -> pa.Schema:
+    """What rows of such columns come as."""
     import pyarrow as pa
 
+    return pa.schema([pa.field(column.name, column.arrow) for column in columns])
+
+
+def source_schema(columns: Sequence[ReadColumn], keys: tuple[str, ...] = ()) -> SourceSchema:
+    """The schema of a scan of such columns."""
     return SourceSchema(
-        pa.schema([pa.field(column.name, column.arrow) for column in columns]),
+        arrow_schema(columns),
         {column.name: column.cast for column in columns if column.cast},
         keys,
         certain=frozenset(column.name for column in columns if column.certain),

@@ -75,12 +75,20 @@ def duplicates(backend: Spelling[Any], session: Session, staged: StagedTable, co
     there = session.find(staged.load.table)
     if there is not None and not staged.load.whole:
         known = [column.name for column in session.table_columns(there)]
-        inside = _inside(backend, staged)
-        stays = f" WHERE {inside[0]} IS NULL OR NOT ({inside[1]})" if inside else ""
-        if staged.load.mode == "upsert":
-            stays = f" WHERE NOT EXISTS (SELECT 1 FROM {stage} incoming WHERE {_same(backend, staged)})"
-        parts.append(f"SELECT {_listed(backend, columns, known)} FROM {backend.quoted(there)} kept{stays}")
+        staying = stays(backend, staged)
+        where = f" WHERE {staying}" if staying else ""
+        parts.append(f"SELECT {_listed(backend, columns, known)} FROM {backend.quoted(there)} kept{where}")
     return _repeated(session, f"({' UNION ALL '.join(parts)}) every_row", len(columns))
+
+
+def stays(backend: Spelling[Any], staged: StagedTable) -> str:
+    """The condition for rows of the table, called ``kept``, that the load leaves as they are; empty: all of them."""
+    inside = _inside(backend, staged)
+    if inside is not None:
+        return f"{inside[0]} IS NULL OR NOT ({inside[1]})"
+    if staged.load.mode == "upsert":
+        return f"NOT EXISTS (SELECT 1 FROM {backend.quoted(staged.stage)} incoming WHERE {_same(backend, staged)})"
+    return ""
 
 
 def duplicates_in(backend: Spelling[Any], session: Session, table: str, columns: Sequence[str]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -12,7 +12,7 @@ from headgate.core.ledger import PREFIX, Claim
 from headgate.core.runs import PipelineKey
 from headgate.io.ledger import Statements
 from headgate.io.merging import KEYED, handles, identity
-from headgate.io.relational.columns import TableColumn, accepts
+from headgate.io.relational.columns import ReadColumn, TableColumn, accepts
 from headgate.sql.dialects import Standard
 
 if TYPE_CHECKING:
@@ -90,7 +90,19 @@ class Spelling(Protocol[T]):
         """A value as a typed literal."""
 
 
-class Backend(Spelling[S], Protocol[S]):
+class Showing(Spelling[T], Protocol[T]):
+    """A database that is read in the very session which changes it."""
+
+    def read_columns(self, session: T, place: Place) -> list[ReadColumn]:
+        """How the columns of a table are read, those that the session has not committed too."""
+
+    def rows(
+        self, session: T, select: str, columns: Sequence[ReadColumn], batch_rows: int, name: str
+    ) -> Generator[pa.RecordBatch, None, None]:
+        """The rows of a SELECT as they come; the session takes no other statement until they end or are closed."""
+
+
+class Backend(Showing[S], Protocol[S]):
     """A server, in which a run stages its rows in tables, in a session that can be ended from outside."""
 
     def session(self, operation: str) -> S: ...

@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headgate.core.contracts import Load, Writer
+from headgate.core.contracts import Load, Scan, Writer
 from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
 from headgate.core.events import Emitter, Step
 from headgate.core.ledger import Claim, LedgerRecord, QuarantineEntry
 from headgate.core.runs import TableCommit
 from headgate.io import ledger, parked
-from headgate.io.relational import merging, trials
+from headgate.io.relational import merging, previews, trials
 from headgate.io.relational.outcome import was_published
 from headgate.io.relational.rescuing import make_letters
 from headgate.io.relational.staging import Backend, Session, StagedTable, check, check_keys, create, shape
@@ -122,6 +123,35 @@ class RelationalTransaction:
             with trials.trial(self._backend, self._session, staged, self._claim, self._store) as (place, _):
                 return merging.repeated(self._backend, self._session, place, columns)
         return merging.duplicates_in(self._backend, self._session, table, columns)
+
+    def preview(self, table: str, columns: Sequence[str]) -> Scan:
+        import pyarrow as pa
+
+        merged = self._merge_if_in_place()
+        session = self._session
+        with ExitStack() as until:
+            shown = self._shown(table, until) if merged is None else [previews.Part(session.need(table, "audit"))]
+            scan = previews.show(self._backend, session, shown, columns, until.pop_all())
+        assert scan.batches is not None, "a database gives rows"
+        fenced = pa.RecordBatchReader.from_batches(scan.batches.schema, self._fenced(scan.batches))
+        return replace(scan, batches=fenced)
+
+    def _fenced(self, batches: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+        """The same rows; a newer run may end the session amid them."""
+        try:
+            yield from batches
+        except RetriableError as error:
+            self._merged = None
+            raise self._fenced_or(error) from None
+
+    def _shown(self, table: str, until: ExitStack) -> list[previews.Part]:
+        """What the publication will leave, where it has to make tables first, and so cannot begin yet."""
+        staged = next(staged for staged in self._tables if staged.load.table == table)
+        if not trials.needed(staged.load):
+            return previews.parts(self._backend, self._session, staged)
+        trial = trials.trial(self._backend, self._session, staged, self._claim, self._store)
+        place, _ = until.enter_context(trial)
+        return [previews.Part(place)]
 
     def counts(self) -> list[TableCommit]:
         merged = self._merge_if_in_place()

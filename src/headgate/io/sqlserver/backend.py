@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,12 @@ from headgate.core.contracts import Load, Scan
 from headgate.core.errors import Code, FatalError, HeadgateError
 from headgate.core.ledger import Claim
 from headgate.core.runs import PipelineKey
-from headgate.io.relational.columns import source_schema
+from headgate.io.relational.columns import ReadColumn, arrow_schema, source_schema
 from headgate.io.relational.source import select_list
 from headgate.io.sqlserver.connection import Connection
 from headgate.io.sqlserver.reading import SqlServerReader, literal
 from headgate.io.sqlserver.sessions import Session, quoted
-from headgate.io.sqlserver.types import declare
+from headgate.io.sqlserver.types import declare, read_column
 from headgate.sql.dialects import BINARY_COLLATION, TRANSACT_SQL, Standard
 from headgate.sql.literals import quote_name
 
@@ -117,6 +117,14 @@ class SqlServerBackend:
         return True
 
     # ---------------------------------------------------------------------------------------------- reading
+
+    def read_columns(self, session: Session, place: tuple[str, str]) -> list[ReadColumn]:
+        return [read_column(column) for column in session.columns(place)]
+
+    def rows(
+        self, session: Session, select: str, columns: Sequence[ReadColumn], batch_rows: int, name: str
+    ) -> Generator[pa.RecordBatch, None, None]:
+        return session.stream(select, arrow_schema(columns), batch_rows, name)
 
     def reader(self, table: str) -> Scan:
         reader = SqlServerReader(self._connection)

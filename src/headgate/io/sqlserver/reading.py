@@ -7,12 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
-from headgate.core.errors import Code
 from headgate.io.cursor_values import Kind
-from headgate.io.relational.columns import ReadColumn
+from headgate.io.relational.columns import ReadColumn, arrow_schema
 from headgate.io.relational.source import once
 from headgate.io.sqlserver.connection import Connection, place
-from headgate.io.sqlserver.errors import explained
 from headgate.io.sqlserver.sessions import Session, quoted
 from headgate.io.sqlserver.types import ROW_VERSIONS, Described, as_number, milliseconds, read_column
 from headgate.sql.dialects import BINARY_COLLATION
@@ -21,10 +19,6 @@ from headgate.sql.literals import quote_name, quote_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-FETCH_ROWS = 5_000
-"""Rows that are Python's values at a time."""
-
 
 _CONTINUED = re.compile(r"(?<=\\)(?=[\r\n])")
 
@@ -136,20 +130,13 @@ class SqlServerReader:
     ) -> tuple[pa.RecordBatchReader, Callable[[], None]]:
         import pyarrow as pa
 
-        schema = pa.schema([pa.field(column.name, column.arrow) for column in columns])
+        schema = arrow_schema(columns)
         session = Session(self._connection, "scan", read_only=True)
 
         def batches() -> Iterator[pa.RecordBatch]:
             session.one_state()
             session.begin()  # never committed, whatever the query does
-            with explained("scan", name, Code.EXTRACTION_FAILED), session.raw.cursor() as cursor:
-                cursor.execute(select)
-                while rows := cursor.fetchmany(min(FETCH_ROWS, batch_rows)):
-                    arrays = [
-                        pa.array(cells, field.type)
-                        for cells, field in zip(zip(*rows, strict=True), schema, strict=True)
-                    ]
-                    yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+            yield from session.stream(select, schema, batch_rows, name)
 
         return pa.RecordBatchReader.from_batches(schema, batches()), once(session.close)
 

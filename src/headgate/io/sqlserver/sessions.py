@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from headgate.core import ledger
@@ -19,6 +19,8 @@ from headgate.sql.literals import quote_name
 if TYPE_CHECKING:
     import pyarrow as pa
 
+FETCH_ROWS = 5_000
+"""Rows that are Python's values at a time."""
 MOST_CHARACTERS = 4000
 """A longer text is a value of another kind, with which no index is searched."""
 
@@ -54,6 +56,20 @@ class Session:
         with self._explained(), self.raw.cursor() as cursor:
             _run(cursor, spelled(statement), parameters)
             return max(0, int(cursor.rowcount))
+
+    def stream(
+        self, select: str, schema: pa.Schema, batch_rows: int, name: str
+    ) -> Generator[pa.RecordBatch, None, None]:
+        """The rows of a SELECT as they come, in the open transaction if there is one."""
+        import pyarrow as pa
+
+        with explained("scan", name, Code.EXTRACTION_FAILED), self.raw.cursor() as cursor:
+            cursor.execute(select)
+            while rows := cursor.fetchmany(min(FETCH_ROWS, batch_rows)):
+                arrays = [
+                    pa.array(cells, field.type) for cells, field in zip(zip(*rows, strict=True), schema, strict=True)
+                ]
+                yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     def begin(self) -> None:
         self.execute("BEGIN TRANSACTION")

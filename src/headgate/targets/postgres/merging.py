@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-from headgate.core.contracts import Scan, SourceSchema
 from headgate.core.errors import Code, FatalError
 from headgate.io.merging import Counts
 from headgate.io.postgres import Statements
 from headgate.io.postgres.catalogue import Relation, enforces_unique
 from headgate.sql.literals import quote_name
 from headgate.targets.postgres.columns import Fit
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 def append(statements: Statements, target: Relation, stage: str, fits: Sequence[Fit]) -> Counts:
@@ -116,32 +110,6 @@ def duplicates(statements: Statements, quoted: str, columns: Sequence[str]) -> i
             f" GROUP BY {names} HAVING count(*) > 1) AS g"
         )
     )
-
-
-def preview(statements: Statements, quoted: str, columns: Sequence[str], rows: int = 50_000) -> Scan:
-    """Columns as text, through a cursor of the transaction that will publish."""
-    import pyarrow as pa
-
-    there = {str(name) for (name,) in statements.query(_COLUMNS, (quoted,))}
-    listed = ", ".join(
-        f"{quote_name(name)}::text AS {quote_name(name)}" if name in there else f"NULL::text AS {quote_name(name)}"
-        for name in columns
-    )
-    schema = pa.schema([(name, pa.string()) for name in columns])
-    cursor = quote_name(f"headgate_preview_{next(_numbers)}")
-    statements.execute(f"DECLARE {cursor} NO SCROLL CURSOR FOR SELECT {listed} FROM {quoted}")
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        while found := statements.query(f"FETCH {rows} FROM {cursor}"):
-            arrays = [pa.array(cells, pa.string()) for cells in zip(*found, strict=True)]
-            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
-        statements.execute(f"CLOSE {cursor}")
-
-    return Scan(SourceSchema(schema), batches=pa.RecordBatchReader.from_batches(schema, batches()))
-
-
-_numbers = itertools.count(1)
-_COLUMNS = "SELECT attname FROM pg_attribute WHERE attrelid = ?::regclass AND attnum > 0 AND NOT attisdropped"
 
 
 def _names(fits: Sequence[Fit]) -> str:

@@ -21,7 +21,7 @@ from headgate.io.postgres import Connection, Statements, connect
 from headgate.io.postgres.catalogue import need
 from headgate.io.postgres.connection import driver
 from headgate.io.postgres.errors import explain
-from headgate.targets.postgres import merging, sessions
+from headgate.targets.postgres import merging, previews, sessions
 from headgate.targets.postgres.copying import Copying
 from headgate.targets.postgres.tables import TableLoad
 
@@ -144,7 +144,7 @@ class PostgresTransaction:
     def preview(self, table: str, columns: Sequence[str]) -> Scan:
         self.counts()
         load = next(load for load in self._loads if load.load.table == table)
-        return merging.preview(self._statements, load.result, columns)
+        return previews.preview(self._statements, load.result, columns)
 
     def counts(self) -> list[TableCommit]:
         if self._commits is None:
