@@ -62,6 +62,7 @@ class Scenario:
     """One source, mode and target; ``followers`` get the same rows after the first target.
 
     ``engine``: rows are moved undecoded, in that place; then none are held back, and the filter drops them.
+    ``gate``: the highest amount that the target's table may have, judged before the commit.
     """
 
     source: SourceSide
@@ -69,6 +70,7 @@ class Scenario:
     target: TargetSide
     followers: tuple[TargetSide, ...] = ()
     engine: str = "auto"
+    gate: int | None = None
 
     @property
     def name(self) -> str:
@@ -121,7 +123,9 @@ class Scenario:
                 "quality_rules": [{"type": "range", "column": "amount", "max": 900}],
             }
         rule = {"type": "range", "name": "plausible", "column": "amount", "max": 900, "on_fail": "quarantine"}
-        return {"transformations": [{"type": "filter", "condition": "amount > 0"}], "quality_rules": [rule]}
+        gate = {"type": "range", "name": "gate", "column": "amount", "max": self.gate, "stage": "load"}
+        rules = [rule] if self.gate is None else [rule, gate]
+        return {"transformations": [{"type": "filter", "condition": "amount > 0"}], "quality_rules": rules}
 
     def expected(self, changes: list[list[Row]]) -> Counter[Row]:
         """The target's rows once every change was published. ``changes`` were each published by a run of their own."""

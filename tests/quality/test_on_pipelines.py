@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from tests.plan.projects import SmallProject, with_orders
 
 from headgate.core.errors import Code
@@ -196,17 +195,6 @@ def test_the_load_gate_sees_the_table_after_the_merge_and_refuses_before_the_com
         first, second = checks(project, *rules, target=upsert)
         assert first.passed
         assert (second.failed_rows, second.sample) == (1, ({"id": 5, "total": -5},))
-
-
-def test_a_target_that_cannot_show_its_table_is_refused_by_check(project: SmallProject) -> None:
-    document = yaml.safe_load((project.define().root / "headgate.yml").read_text())
-    document["connections"]["goal"] = {"type": "duckdb", "path": "goal.duckdb"}
-    document["pipelines"]["small"]["quality_rules"] = [{"type": "row_count", "max": 9, "stage": "load"}]
-    (project.root / "headgate.yml").write_text(yaml.safe_dump(document))
-    (problem,) = check(lambda: Workspace.load(project.root, set_aside=True)).problems
-    assert "cannot show its table" in problem.message
-    assert problem.path == "pipelines.small.quality_rules.0"
-    assert not (project.root / "goal.duckdb").exists()
 
 
 @pytest.mark.parametrize(

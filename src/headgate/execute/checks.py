@@ -38,6 +38,7 @@ def evaluate(run: Run, stage: Audit) -> dict[int, CheckResult]:
     found.rows()
     for preview in stage.previews:
         _open(run, preview)
+        found.shown.add(preview.relation)
     for check in stage.sets:
         with found.evaluating(check.rule):
             found.set(check)
@@ -65,6 +66,8 @@ class Results:
         self.run = run
         self.results: dict[int, CheckResult] = {}
         self.broken: list[Broken] = []
+        self.shown: set[str] = set()
+        """Relations that are tables as they will be, of which no pass has counted the rows."""
         self._past: list[CheckResult] | None = None
 
     @property
@@ -200,7 +203,7 @@ class Results:
         selected = [value for values in asked for value in values]
         selected += [f"COUNT(*) FILTER (WHERE {check.broken})" for check in counts]
         done = self._pass(spool)
-        rows, nulls = self._judged(spool), dict(done.tally.nulls) if done else {}
+        rows, nulls = (done.tally.good, dict(done.tally.nulls)) if done else (0, {})
         counted = [] if done else list(dict.fromkeys(name for check in measures for name in check.nulls))
         row: list[Any] = []
         if selected or done is None:
@@ -260,6 +263,8 @@ class Results:
         return next((done for done in self.run.passes if f"{done.transform.relation}_audit" == spool), None)
 
     def _judged(self, spool: str) -> int:
+        if spool in self.shown:
+            return int(self.session.rows(f"SELECT COUNT(*) FROM {quote_name(spool)}")[0][0])
         done = self._pass(spool)
         return done.tally.good if done is not None else 0
 
