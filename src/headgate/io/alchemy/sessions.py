@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+import itertools
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ from headgate.sql.literals import quote_name
 if TYPE_CHECKING:
     import pyarrow as pa
     import sqlalchemy
+
+_numbers = itertools.count(1)
 
 
 class Session:
@@ -56,10 +59,20 @@ class Session:
     def stream(self, select: str, schema: pa.Schema, batch_rows: int) -> Generator[pa.RecordBatch, None, None]:
         """The rows of a SELECT as they come, in the open transaction if there is one."""
         with explained(self.operation, self._place):
+            if self.dialect == "postgresql" and self._began:
+                yield from self._fetched(select, schema, batch_rows)
+                return
             options = {"no_parameters": True, "stream_results": True, "max_row_buffer": batch_rows}
-            result = self.connection.exec_driver_sql(select, execution_options=options)
-            with closing(result):
+            with closing(self.connection.exec_driver_sql(select, execution_options=options)) as result:
                 yield from batches_of(result, schema, batch_rows)
+
+    def _fetched(self, select: str, schema: pa.Schema, batch_rows: int) -> Iterator[pa.RecordBatch]:
+        """By a cursor of the server's; one driver's own cursors want a transaction that the driver has begun."""
+        cursor = f"headgate_rows_{next(_numbers)}"
+        self._run(f"DECLARE {cursor} NO SCROLL CURSOR FOR {select}", ())
+        while found := list(batches_of(self._run(f"FETCH {batch_rows} FROM {cursor}", ()), schema, batch_rows)):
+            yield from found
+        self._run(f"CLOSE {cursor}", ())
 
     def _run(self, statement: str, parameters: Sequence[Any]) -> Any:
         if parameters:
