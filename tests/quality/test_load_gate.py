@@ -70,6 +70,9 @@ def judged(project: SmallProject, mode: str, *rules: Mapping[str, Any]) -> Small
 def test_a_table_that_would_break_a_rule_is_left_as_it_is_and_one_that_holds_is_published(
     project: SmallProject, mode: str
 ) -> None:
+    url = str(project.connections["goal"].get("url", ""))
+    if mode == "scd2" and url.startswith(("sqlite:", "mysql+")):
+        pytest.skip("it refuses the run's own moment, which has a zone; the contract plays histories by days there")
     after = sorted(MODES[mode][1])
     few, holds = {"type": "row_count", "max": 2}, {"type": "row_count", "equals": len(after)}
     refused = judged(project, mode, few).attempt()
