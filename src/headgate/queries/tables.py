@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from headgate.config.models import Endpoint
-from headgate.core.contracts import ReadContext, Scan, Window
+from headgate.core.contracts import ReadContext, Scan, SourceSchema, Window
 from headgate.core.engines import EngineSession
 from headgate.core.errors import Code, FatalError, HeadgateError
 from headgate.core.values import column_values, plain
 from headgate.execute.workspace import LAKE, Workspace
 from headgate.queries.failed import failed_data, is_failed_data
+from headgate.sql.literals import quote_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -88,15 +89,38 @@ def reading(
         stack.callback(session.close)
         relations = {name: f"headgate_table_{number}" for number, name in enumerate(scans, 1)}
         for name, scan in scans.items():
+            read = f"{relations[name]}_read" if scan.schema.casts else relations[name]
             if scan.files is not None or (len(tables[name]) == 1 and len(scans) == 1 and not _repeats(statement)):
-                session.register(relations[name], scan)
+                session.register(read, scan)
             else:  # a stream can be read once, and the query may read it more often
-                session.materialise(relations[name], scan)
+                session.materialise(read, scan)
             for node in tables[name]:
                 _point(node, relations[name])
+        for name, scan in scans.items():
+            if scan.schema.casts:
+                statement = _beneath(statement, relations[name], _typed(f"{relations[name]}_read", scan.schema))
         reader = _stream(session, statement.sql("duckdb"), sql)
         stack.callback(reader.close)
         yield reader
+
+
+def _typed(relation: str, schema: SourceSchema) -> str:
+    """The rows in their true types, where a database can hand them on as text only."""
+    quoted = {name: quote_name(name) for name in schema.raw.names}
+    columns = (
+        f"CAST({each} AS {schema.casts[name]}) AS {each}" if name in schema.casts else each
+        for name, each in quoted.items()
+    )
+    return f"SELECT {', '.join(columns)} FROM {quote_name(relation)}"
+
+
+def _beneath(statement: exp.Query, name: str, select: str) -> exp.Query:
+    """The statement with one more CTE, before its own, which may read it."""
+    found = statement.with_(f'"{name}"', as_=select, dialect="duckdb")
+    *others, mine = found.ctes
+    assert mine.parent is not None
+    mine.parent.set("expressions", [mine, *others])
+    return found
 
 
 def _session(workspace: Workspace, workdir: Any, scans: dict[str, Scan]) -> EngineSession:
