@@ -74,11 +74,12 @@ class Standard:
 class MySql(Standard):
     """MySQL and MariaDB, where making an index, or dropping a table that is not called temporary, commits."""
 
-    def equal(self, left: str, right: str, *, text: bool = False) -> str:  # noqa: ARG002
-        return f"({left} <=> {right})"
+    def equal(self, left: str, right: str, *, text: bool = False) -> str:
+        one, other = (_bytes(left), _bytes(right)) if text else (left, right)
+        return f"({one} <=> {other})"
 
-    def distinct(self, left: str, right: str, *, text: bool = False) -> str:  # noqa: ARG002
-        return f"NOT ({left} <=> {right})"
+    def distinct(self, left: str, right: str, *, text: bool = False) -> str:
+        return f"NOT {self.equal(left, right, text=text)}"
 
     def update(self, target: str, changes: Mapping[str, str], where: str, source: str = "") -> str:
         listed = ", ".join(f"t.{quote_name(name)} = {value}" for name, value in changes.items())
@@ -95,6 +96,11 @@ class MySql(Standard):
 
     def like(self, name: str, table: str) -> str:
         return f"CREATE TABLE {name} LIKE {table}"
+
+
+def _bytes(value: str) -> str:
+    """A text byte by byte, whatever character set and collation it has, and with the blanks at its end."""
+    return f"CAST(CONVERT({value} USING utf8mb4) AS BINARY)"
 
 
 class Portable(Standard):

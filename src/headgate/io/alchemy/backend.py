@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
@@ -93,7 +94,17 @@ class AlchemyBackend:
         return declare(field, self._engine.dialect, key_bytes)
 
     def declare_staged(self, session: Session, load: Load) -> list[str]:
-        return [self.declare(session, field, 0) for field in load.schema]
+        """In MySQL texts that are compared with a table's are collated as these are."""
+        declared = [self.declare(session, field, 0) for field in load.schema]
+        place = session.find(load.table) if self._dialect in MYSQL else None
+        if place is None:
+            return declared
+        there = {name: str(getattr(type_, "collation", "")) for name, type_ in session.types(place)}
+        own = {name: collation for name, collation in there.items() if re.fullmatch(r"utf8mb4_\w*bin", collation)}
+        return [
+            text.replace("utf8mb4_bin", own.get(name, "utf8mb4_bin"))
+            for name, text in zip(load.schema.names, declared, strict=True)
+        ]
 
     def insert(self, session: Session, stage: tuple[str, str], batch: pa.RecordBatch) -> None:
         names = ", ".join(quote_name(name) for name in batch.schema.names)

@@ -65,7 +65,10 @@ class MysqlBackend:
         return declare(field, session.collation(), key_bytes)
 
     def declare_staged(self, session: Session, load: Load) -> list[str]:
-        return [self.declare(session, field, 0) for field in load.schema]
+        """Texts that are compared with a table's are collated as these are."""
+        place = session.find(load.table)
+        there = session.binary_collations(place) if place else {}
+        return [declare(field, there.get(field.name, session.collation())) for field in load.schema]
 
     def insert(self, session: Session, stage: tuple[str, str], batch: pa.RecordBatch) -> None:
         session.load(stage[1], batch.schema.names, packets(batch), batch.num_rows)

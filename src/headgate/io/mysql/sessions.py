@@ -200,6 +200,15 @@ class Session:
     def table_columns(self, place_: tuple[str, str]) -> list[TableColumn]:
         return [table_column(column, full) for column, full in self.columns(place_)]
 
+    def binary_collations(self, place_: tuple[str, str]) -> dict[str, str]:
+        """Columns of a table that compare texts by code point in a collation of their own; two of these do not mix."""
+        rows = self.query(
+            "SELECT COLUMN_NAME, COLLATION_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ?"
+            " AND TABLE_NAME = ? AND CHARACTER_SET_NAME = 'utf8mb4' AND RIGHT(COLLATION_NAME, 4) = '_bin'",
+            place_,
+        )
+        return {str(name): str(collation) for name, collation in rows}
+
     def keys(self, place_: tuple[str, str]) -> tuple[str, ...]:
         """Columns of the primary key in its order."""
         rows = self.query(
