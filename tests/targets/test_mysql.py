@@ -60,7 +60,7 @@ def test_indexes_grants_and_views_survive_an_overwrite(
 def test_rows_are_merged_into_a_table_of_any_collation(
     mariadb_server: MariaServer, mariadb_name: str, mariadb_url: str, tmp_path: Path, collation: str, driver: str
 ) -> None:
-    """Two collations by code point cannot be compared, and some ignore the blanks at the end of a value that changed."""
+    """Two collations by code point do not mix, and some ignore the blanks at the end of a value that changed."""
     text = f"CHARACTER SET {collation.partition('_')[0]} COLLATE {collation}"
     mariadb_server.execute(
         mariadb_name,
