@@ -325,7 +325,10 @@ def _argument(parameter: Any) -> str:
 
 def _option_row(option: Any) -> str:
     spellings = ", ".join(f"`{spelling}`" for spelling in option.opts)
-    value = "" if option.is_flag else f" `{option.metavar or 'text|json'}`"
+    choices = (
+        "|".join(getattr(option.type_descriptor.annotation, "__members__", {}).values()) if not option.metavar else ""
+    )
+    value = "" if option.is_flag else f" `{option.metavar or choices}`"
     default = f" Default: `{option.default}`." if option.default and not option.is_flag else ""
     return f"| {spellings}{value.replace('|', chr(92) + '|')} | {_cell((option.help or '') + default)} |"
 
