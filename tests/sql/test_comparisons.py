@@ -35,3 +35,7 @@ def test_a_text_without_a_digit_is_no_number_date_or_time(condition: str) -> Non
 )  # fmt: skip
 def test_what_the_engine_may_read_is_left_to_it(condition: str) -> None:
     refuse_impossible(parse(condition), COLUMNS)
+
+
+def test_where_names_alone_are_known_nothing_is_refused() -> None:
+    refuse_impossible(parse("amount > 'x'"), [Column("amount", "")])

@@ -30,13 +30,15 @@ def refuse_impossible(expression: exp.Expr, columns: Sequence[Column]) -> None:
 
     Only texts without any digit are looked at: what else the engine reads as a number or a date it says itself.
     """
-    types = {column.name.lower(): parse_type(column.type) for column in columns}
+    types = {column.name.lower(): column.type for column in columns if column.type}  # names alone may be known
     for node in expression.find_all(*_COMPARED):
         sides = list(_sides(node))
-        named = [side for side in sides if isinstance(side, exp.Column) and side.name.lower() in types]
-        for here in named:
-            type_ = types[here.name.lower()]
-            for text in (side.name for side in sides if isinstance(side, exp.Literal) and side.is_string):
+        texts = [side.name for side in sides if isinstance(side, exp.Literal) and side.is_string]
+        for here in sides if texts else ():
+            if not isinstance(here, exp.Column) or here.name.lower() not in types:
+                continue
+            type_ = parse_type(types[here.name.lower()])
+            for text in texts:
                 if type_.family in _WORDS and not _possible(text, type_.family):
                     raise FatalError(
                         Code.PLAN_INVALID,
