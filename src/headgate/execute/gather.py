@@ -84,7 +84,7 @@ def check_tables(workspace: Workspace, pipeline: Pipeline) -> None:
                 raise FatalError(
                     Code.TABLE_NOT_FOUND,
                     f'there is no table "{target.table}", and create: false forbids to make it',
-                    operation="plan",
+                    operation="stage",
                     object=target.table,
                     hint="create it, or let headgate: create: true",
                 )
