@@ -80,10 +80,14 @@ CONDITIONS: dict[str, Any] = {
 }
 
 
+def _holds_something(band: dict[str, Any]) -> bool:
+    return bool(band) and not (len(band) == 2 and band["min"] >= band["below"])
+
+
 @st.composite
 def categories(draw: st.DrawFn, name: str) -> list[dict[str, Any]]:
     edge = VALUES[name].filter(lambda value: value is not None and value == value)
-    band = st.fixed_dictionaries({}, optional={"min": edge, "below": edge}).filter(bool)
+    band = st.fixed_dictionaries({}, optional={"min": edge, "below": edge}).filter(_holds_something)
     values = st.fixed_dictionaries({"values": st.lists(VALUES[name], min_size=1, max_size=3)})
     condition = st.fixed_dictionaries({"condition": st.sampled_from([*CONDITIONS])})
     found = draw(st.lists(st.one_of(band, values, condition), min_size=1, max_size=4))

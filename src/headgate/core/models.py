@@ -258,8 +258,10 @@ class ReadOptions(Model):
 
     @field_validator("columns")
     @classmethod
-    def _are_different(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        twice = next((name for name in value or () if (value or ()).count(name) > 1), None)
+    def _are_different(cls, value: Any) -> Any:
+        """``value``: names, or a mapping where a kind of source declares types."""
+        names = list(value or ())
+        twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise ValueError(f'the column "{twice}" is read twice')
         return value
