@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import Server, database_name
 from tests.crash import harness
 from tests.crash.database import Database, Mysql, Postgres
-from tests.crash.scenarios import CDC, Scenario, World, changes_for
+from tests.crash.scenarios import CDC, Scenario, World
 from tests.mariadb import MariaServer
 
 SEED = int(os.environ.get("HEADGATE_CRASH_SEED", "1"))
@@ -39,7 +39,7 @@ def make_world(make_untouched: MakeWorld) -> MakeWorld:
         receipt = run(world)
         assert receipt["status"] == "success", receipt
         assert world.rows() == scenario.expected(world.changes)
-        world.land(changes_for(scenario.mode, 2)[1])
+        world.land(scenario.changes(2)[1])
         if scenario.source is not CDC:  # a slot cannot be copied
             world.save()
         return world
@@ -57,7 +57,7 @@ def make_untouched(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[M
         databases.extend(mine.values())
         number = len(list(tmp_path.iterdir()))
         world = World(scenario, tmp_path / f"{scenario.name}-{number}", mine)
-        world.land(changes_for(scenario.mode, 2)[0])
+        world.land(scenario.changes(2)[0])
         return world
 
     def database_on(name: str) -> Database:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.crash import harness
 from tests.crash.goals import Ledger
-from tests.crash.scenarios import PIPELINE, World, changes_for, describe, held
+from tests.crash.scenarios import PIPELINE, World, describe, held
 
 
 def run(world: World, **options: Any) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def check_complete(world: World, where: str) -> None:
     _check_rows(world, f"{where}, run again")
     _check_ledger(world, where)
     if leftovers(world):  # swept by the next run that publishes
-        world.land(changes_for(world.scenario.mode, len(world.changes) + 1)[-1])
+        world.land(world.scenario.changes(len(world.changes) + 1)[-1])
         receipt = run(world)
         assert receipt["status"] == "success", f"{where}: {receipt}"
         _check_rows(world, f"{where}, one batch more")

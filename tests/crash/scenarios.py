@@ -44,6 +44,7 @@ MYSQL, DUCKDB = (MysqlSource(), MysqlTarget()), (DuckdbSource(), DuckdbTarget())
 """Source and target, which are tried with each other."""
 CDC = CdcSource()
 MODES = ("append", "overwrite", "upsert")
+ROWS = 40
 MERGES = ("merge", "scd2")
 """Modes that look at the whole table: with one source each, for they differ from an upsert in the target only."""
 
@@ -62,7 +63,8 @@ class Scenario:
     """One source, mode and target; ``followers`` get the same rows after the first target.
 
     ``engine``: rows are moved undecoded, in that place; then none are held back, and the filter drops them.
-    ``gate``: the highest amount that the target's table may have, judged before the commit.
+    ``gate``: the highest amount that the target's table may have, judged before the commit. ``first``: rows of the
+    first batch of changes.
     """
 
     source: SourceSide
@@ -71,12 +73,14 @@ class Scenario:
     followers: tuple[TargetSide, ...] = ()
     engine: str = "auto"
     gate: int | None = None
+    first: int = ROWS
 
     @property
     def name(self) -> str:
         moved = [] if self.engine == "auto" else [self.engine]
         followers = (side.name for side in self.followers)
-        return "-".join([self.source.name, self.mode, self.target.name, *followers, *moved])
+        large = ["large"] if self.first > ROWS else []
+        return "-".join([self.source.name, self.mode, self.target.name, *followers, *moved, *large])
 
     @property
     def sides(self) -> tuple[SourceSide | TargetSide, ...]:
@@ -108,6 +112,9 @@ class Scenario:
                 }
             },
         }
+
+    def changes(self, batches: int) -> list[list[Row]]:
+        return changes_for(self.mode, batches, first=self.first)
 
     @property
     def whole(self) -> bool:
@@ -190,13 +197,16 @@ class World:
         return Counter(side.rows(self.root, self.url_of(side)))
 
 
-def changes_for(mode: str, batches: int, rows: int = 40) -> list[list[Row]]:
-    """Batches of changes: new rows, in upserts and the like also new versions of old ones; some filtered, some held."""
+def changes_for(mode: str, batches: int, rows: int = ROWS, first: int = ROWS) -> list[list[Row]]:
+    """Batches of changes: new rows, in upserts and the like also new versions of old ones; some filtered, some held.
+
+    ``first``: rows of the first batch, ``rows``: of the others.
+    """
     made: list[list[Row]] = []
     seq = 0
     for batch in range(batches):
         current: list[Row] = []
-        for number in range(rows):
+        for number in range(rows if batch else first):
             seq += 1
             overlap = mode in ("upsert", *MERGES) and batch > 0 and number % 2 == 0
             identity = number if overlap else batch * rows + number

@@ -7,7 +7,7 @@ import pytest
 from tests.crash import harness
 from tests.crash.conftest import SEED, MakeWorld
 from tests.crash.oracle import check_after, check_complete, check_visible, run
-from tests.crash.scenarios import CDC, PIPELINE, TARGETS, Scenario, World, changes_for
+from tests.crash.scenarios import CDC, PIPELINE, TARGETS, Scenario, World
 
 SCENARIO = Scenario(CDC, "merge", TARGETS[3])
 IDLE = 17_000_000
@@ -68,7 +68,7 @@ def test_a_run_that_only_moves_the_position_on_loses_nothing_when_it_is_killed(m
         assert moved == (number >= names.index("acknowledge.after")), where
         assert run(world)["status"] == "skipped", where
         assert slots(world) != before, where
-        world.land(changes_for(world.scenario.mode, len(world.changes) + 1)[-1])
+        world.land(world.scenario.changes(len(world.changes) + 1)[-1])
         assert run(world)["status"] == "success", where
         check_complete(world, where)
 

@@ -11,7 +11,7 @@ import pytest
 from tests.crash import harness
 from tests.crash.conftest import MakeWorld
 from tests.crash.oracle import check_after, check_complete, run
-from tests.crash.scenarios import PIPELINE, SOURCES, TARGETS, Scenario, World, changes_for
+from tests.crash.scenarios import PIPELINE, SOURCES, TARGETS, Scenario, World
 from tests.crash.test_rivals import Sleeper
 
 APPEND = Scenario(SOURCES[1], "append", TARGETS[0])
@@ -141,7 +141,7 @@ def test_without_the_check_of_the_epoch_a_sleeper_would_publish(
     world = make_world(scenario)
     sleeper = Sleeper(world, "publish.before")
     scenario.target.take_lock_away(world.root, world.url)
-    world.land(changes_for(scenario.mode, 3)[2])
+    world.land(scenario.changes(3)[2])
     run(world)
     sleeper.wake()
     with pytest.raises(AssertionError):
@@ -160,7 +160,7 @@ def test_a_sweep_that_takes_committed_files_is_caught(make_world: MakeWorld, mon
     def killed_after_commit() -> None:
         world.restore()
         harness.run_killed(world.root, PIPELINE, names.index("commit.after"))
-        world.land(changes_for(scenario.mode, 3)[2])
+        world.land(scenario.changes(3)[2])
         run(world)
         assert world.rows() == scenario.expected(world.changes)
 

@@ -14,7 +14,7 @@ import pytest
 from tests.crash import harness
 from tests.crash.conftest import MakeWorld
 from tests.crash.oracle import check_after, check_complete, leftovers, run
-from tests.crash.scenarios import PIPELINE, SOURCES, TARGETS, Scenario, World, changes_for
+from tests.crash.scenarios import PIPELINE, SOURCES, TARGETS, Scenario, World
 
 from headgate.commands.models import DiscardRun, PublishRun
 
@@ -110,7 +110,7 @@ def test_a_run_that_slept_while_another_took_over_changes_nothing(
         pytest.skip("a sleeper inside SQLite's transaction locks everybody else out, so nobody takes over")
     sleeper = Sleeper(world, event)
     scenario.target.take_lock_away(world.root, world.url)
-    world.land(changes_for(scenario.mode, 3)[2])
+    world.land(scenario.changes(3)[2])
     receipt = run(world)
     assert receipt["status"] == "success", receipt
     after = world.rows()
@@ -191,7 +191,7 @@ def test_publishing_a_staged_run_can_be_killed_and_repeated(scenario: Scenario, 
 def test_a_staged_run_is_not_published_over_a_later_one(scenario: Scenario, make_world: MakeWorld) -> None:
     world = make_world(scenario)
     staged = run(world, publish=False)
-    world.land(changes_for(scenario.mode, 3)[2])
+    world.land(scenario.changes(3)[2])
     assert run(world)["status"] == "success"
     world.changes[1:] = [world.changes[1] + world.changes[2]]
     refused = settled(world, PublishRun, staged["run_id"]).report

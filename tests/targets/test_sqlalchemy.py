@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from tests.plan.projects import with_orders
 
 from headgate.core.contracts import Capability, Store
+from headgate.core.errors import Code, FatalError
 from headgate.core.secrets import Secret
 from headgate.io.alchemy import leases
 from headgate.targets import sqlalchemy
@@ -71,3 +73,19 @@ class TestPostgres(Through):
     @pytest.fixture
     def url(self, postgres_url: str) -> str:
         return postgres_url.replace("postgresql://", "postgresql+psycopg://")
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
+def test_a_history_of_moments_is_refused_by_the_plan_where_the_database_has_none_with_a_zone(
+    tmp_path: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
+    url = "sqlite:///goal.db"
+    if kind == "mariadb":
+        url = request.getfixturevalue("mariadb_url").replace("mysql:", "mysql+pymysql:")
+    target = {"connection": "books", "table": "out", "mode": "scd2", "keys": ["id"]}
+    project = with_orders(tmp_path)
+    project.connections = {"books": {"type": "sqlalchemy", "url": url}}
+    project.define(target=target)
+    with pytest.raises(FatalError, match="valid_from") as refused:
+        project.plan()
+    assert refused.value.code is Code.UNSUPPORTED

@@ -16,6 +16,7 @@ from headgate.core.grounds import Ground
 from headgate.core.ledger import PipelineState
 from headgate.core.models import ReadOptions
 from headgate.core.sites import ForeseeingStore, Site, SitedSource, SitedStore
+from headgate.execute.loads import history_fields
 from headgate.execute.parameters import parameters_told
 from headgate.execute.workspace import LAKE, Workspace
 from headgate.plan.checks import CallCheck, CountCheck, MeasureCheck, SetCheck
@@ -94,12 +95,15 @@ def check_tables(workspace: Workspace, pipeline: Pipeline) -> None:
 
 def _check_targets(workspace: Workspace, pipeline: Pipeline, plan: Plan, binder: TypeBinder) -> None:
     """Refuse columns that a target cannot hold exactly, with the place of the target in the file."""
+    import pyarrow as pa
+
     for stage in plan.stages:
         if not isinstance(stage, Write):
             continue
         endpoint = pipeline.target_endpoint(stage.target)
         module = workspace.registry.module("lake" if endpoint.name == LAKE else "targets", endpoint.kind)
-        rows, options = binder.arrow(stage.columns), pipeline.targets[stage.target]
+        columns, options = binder.arrow(stage.columns), pipeline.targets[stage.target]
+        rows = pa.schema([*columns, *history_fields(stage, columns)])
         try:
             if hasattr(module, "check_write"):  # what is kept hangs on the target's options
                 module.check_write(rows, options)

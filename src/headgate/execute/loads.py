@@ -204,24 +204,40 @@ def _bound(text: str, type_: pa.DataType, write: Write) -> pa.Scalar[Any]:
 # ------------------------------------------------------------------------------------------------- histories
 
 
+def history_fields(write: Write, schema: pa.Schema) -> list[pa.Field[Any]]:
+    """The columns that a history has beside those of its rows, none of another mode."""
+    import pyarrow as pa
+
+    history = write.history
+    if history is None:
+        return []
+    type_ = _since_type(write, schema)
+    return [
+        *([pa.field(history.valid_from, type_)] if history.valid_from not in schema.names else []),
+        pa.field(history.valid_to, type_),
+        pa.field(history.is_current, pa.bool_()),
+        pa.field(history.version, pa.int64()),
+    ]
+
+
+def _since_type(write: Write, schema: pa.Schema) -> pa.DataType:
+    """The type of the moments: that of the column that tells them, or that of the run's own time."""
+    import pyarrow as pa
+
+    return schema.field(write.effective).type if write.effective else pa.timestamp("us", "UTC")
+
+
 def _versioned(run: Run, write: Write, load: Load) -> tuple[Load, Adapt]:
     """Every row as the only version of its key would look."""
     import pyarrow as pa
 
     history, names = write.history, load.schema.names
     assert history is not None
-    zoned = pa.timestamp("us", "UTC")
-    type_ = load.schema.field(write.effective).type if write.effective else zoned
+    type_ = _since_type(write, load.schema)
     moment, end = _moment(run_time(run), type_, write), _moment(datetime.fromisoformat(OPEN_END), type_, write)
     adds_since = history.valid_from not in names
-    fields = [
-        *([pa.field(history.valid_from, type_)] if adds_since else []),
-        pa.field(history.valid_to, type_),
-        pa.field(history.is_current, pa.bool_()),
-        pa.field(history.version, pa.int64()),
-        *([pa.field(write.marker, pa.bool_())] if write.marker else []),
-    ]
-    schema = pa.schema([*load.schema, *fields])
+    marker = [pa.field(write.marker, pa.bool_())] if write.marker else []
+    schema = pa.schema([*load.schema, *history_fields(write, load.schema), *marker])
     one, true = pa.scalar(1, pa.int64()), pa.scalar(True)
 
     def versions(batch: pa.RecordBatch) -> pa.RecordBatch:
