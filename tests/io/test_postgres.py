@@ -18,10 +18,10 @@ from headgate.core.runs import PipelineKey
 from headgate.core.secrets import Secret
 from headgate.io.postgres import Connection, Statements, catalogue, connect
 from headgate.io.postgres.connection import conninfo, parameters, place
-from headgate.io.postgres.parameters import bind
 from headgate.io.postgres.statements import translate
 from headgate.io.postgres.types import decimal, numeric
 from headgate.sql.literals import quote_name
+from headgate.sql.templates import bind
 from headgate.targets.postgres.sessions import run_lock
 
 CANARY = "canary-5ecret/x"

@@ -81,7 +81,10 @@ CONDITIONS: dict[str, Any] = {
 
 
 def _holds_something(band: dict[str, Any]) -> bool:
-    return bool(band) and not (len(band) == 2 and band["min"] >= band["below"])
+    if len(band) < 2:
+        return bool(band)
+    least, below = band["min"], band["below"]
+    return bool(least < below or least == below == math.inf)
 
 
 @st.composite
@@ -236,3 +239,11 @@ def test_what_cannot_be_told_is_refused(given: Any, options: dict[str, Any], mes
 def test_half_a_category_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         categorize.Options(type="categorize", **options)
+
+
+def test_a_band_may_hold_infinity_alone(execute: Any) -> None:
+    categories = [{"name": "endless", "min": math.inf, "below": math.inf}]
+    outcome = execute(categorize, {"column": "f", "categories": categories}, TYPES, [
+        (1, math.inf, "a", None, None), (2, 1.0, "a", None, None)
+    ])  # fmt: skip
+    assert [row[-1] for row in outcome.rows] == ["endless", "Other"]

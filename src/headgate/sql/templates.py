@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ _TOKEN = re.compile(
 _PARAMETER = re.compile(
     r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`(?:[^`]|``)*`|--[^\n]*|/\*.*?\*/|::|(?<![\w\]]):([A-Za-z_]\w*)", re.DOTALL
 )
+"""``:name`` in a user's SQL, its name as the only group; it is empty for texts, quoted names, comments and casts."""
 
 
 def names(text: str) -> set[str]:
@@ -58,6 +59,19 @@ def render_sql(text: str, variables: Mapping[str, Any]) -> str:
         return token
 
     return _TOKEN.sub(replace, text)
+
+
+def bind(text: str, parameters: Mapping[str, Any], spelled: Callable[[Any], str] = literal) -> str:
+    """SQL with each ``:name`` that is a parameter as a typed literal, outside of quotes, comments and casts.
+
+    Binding them instead costs some drivers their streaming. ``spelled``: how the database writes literals.
+    """
+
+    def replace(found: re.Match[str]) -> str:
+        name = found[1]
+        return spelled(parameters[name]) if name in parameters else found[0]
+
+    return _PARAMETER.sub(replace, text)
 
 
 def unbound(text: str, parameters: Collection[str]) -> list[str]:

@@ -48,7 +48,7 @@ class Category(Model):
             raise ValueError(f"{self.name} needs a band (min, below), or values, or a condition")
         if None not in (self.min, self.min_quantile) or None not in (self.below, self.below_quantile):
             raise ValueError(f"{self.name} has an edge twice")
-        refuse_empty(("min", "below"), self.min, self.below, strict=True)
+        refuse_empty(("min", "below"), self.min, self.below, strict=self.below != math.inf)  # it takes infinity in
         refuse_empty(("min_quantile", "below_quantile"), self.min_quantile, self.below_quantile, strict=True)
         return self
 

@@ -8,12 +8,9 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from headgate.sql.templates import render_sql
+from headgate.sql.templates import bind, render_sql
 
 _TOKEN = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`(?:[^`]|``)*`|[?%]")
-_PARAMETER = re.compile(
-    r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`(?:[^`]|``)*`|--[^\n]*|/\*.*?\*/|::|(?<![\w\]]):([A-Za-z_]\w*)", re.DOTALL
-)
 
 
 @lru_cache(maxsize=256)
@@ -31,12 +28,7 @@ def user_sql(
 ) -> str:
     """A user's SELECT or condition with ``{{ name }}`` and ``:name`` as typed literals, outside of quotes."""
     plain = {name: _as_text(value) for name, value in variables.items()}
-
-    def replace(found: re.Match[str]) -> str:
-        name = found[1]
-        return literal(parameters[name]) if name in parameters else found[0]
-
-    return _PARAMETER.sub(replace, render_sql(text.strip().rstrip(";"), plain))
+    return bind(render_sql(text.strip().rstrip(";"), plain), parameters, literal)
 
 
 def _as_text(value: Any) -> Any:

@@ -12,13 +12,12 @@ from headgate.io.cursor import need_delivered
 from headgate.io.cursor_values import Kind
 from headgate.io.postgres import Connection, Statements, catalogue, changes
 from headgate.io.postgres.catalogue import ServerColumn
-from headgate.io.postgres.parameters import bind
 from headgate.io.postgres.reading import read_columns, server_columns
 from headgate.io.postgres.types import NAMES, ReadColumn
 from headgate.io.relational.columns import no_column
 from headgate.sources.postgres import Read
 from headgate.sql.literals import quote_name
-from headgate.sql.templates import render_sql
+from headgate.sql.templates import bind, render_sql
 
 _KINDS: dict[str, Kind] = {
     "int2": "int",
