@@ -29,3 +29,9 @@ def test_a_plan_shows_its_sql_and_counts_its_scans(project: SmallProject) -> Non
     assert 'GROUP BY\n    "city"' in plan.sql
     rules: list[dict[str, Any]] = [{"type": "row_count", "min": 1}, {"type": "unique", "columns": "city"}]
     assert project.define(steps=[first, aggregate], rules=rules).plan().scans == 3, "rows are counted as they pass"
+
+
+def test_sql_that_joins_the_rows_with_themselves_counts_as_two_scans(project: SmallProject) -> None:
+    twice = "SELECT a.id FROM input AS a JOIN input AS b ON a.id = b.id - 1"
+    assert project.define(steps=[{"type": "sql", "query": twice}]).plan().scans == 3, "the rows before it, and two"
+    assert project.define(rules=[{"type": "sql", "query": twice}]).plan().scans == 3, "the pass, and two of the rule"

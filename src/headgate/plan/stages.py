@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from sqlglot import exp, parse_one
+
 from headgate.core.contracts import History, Mode, Partitioning
 from headgate.core.engines import Column
 from headgate.core.secrets import Secret
@@ -303,7 +305,8 @@ class Audit:
         """How often it reads rows: once for all aggregates over a spool, once a rule that groups or calls."""
         together = {check.spool for check in self.measures if check.columns or not check.relation}
         together |= {check.spool for check in self.counts}
-        return len(self.sets) + len(self.calls) + len(together) + len(self.tables) + len(self.previews)
+        asked = sum(_readings(check.sql, check.spool) for check in self.sets)
+        return asked + len(self.calls) + len(together) + len(self.tables) + len(self.previews)
 
 
 @dataclass(frozen=True)
@@ -356,6 +359,14 @@ class Plan:
     @property
     def scans(self) -> int:
         """How often the run reads rows of the main chain: a pass each, and what the audit reads of its results."""
-        passes = sum(isinstance(stage, Transform) for stage in self.stages)
+        passes = sum(_readings(stage.sql, stage.reads) for stage in self.stages if isinstance(stage, Transform))
         passes += sum(isinstance(stage, Scan) and stage.affected is not None for stage in self.stages)
         return passes + sum(stage.scans for stage in self.stages if isinstance(stage, Audit))
+
+
+def _readings(sql: str, relation: str) -> int:
+    """How often a statement reads a relation: SQL of the user's may join it with itself. Python reads it once."""
+    if not sql:
+        return 1
+    tree = parse_one(sql, read="duckdb")
+    return max(1, sum(table.name == relation for table in tree.find_all(exp.Table)))
