@@ -191,6 +191,14 @@ def test_query_shows_tables(headgate: Call) -> None:
     assert text.err == "2 rows\n"
 
 
+def test_control_characters_in_data_are_shown_and_not_obeyed(headgate: Call) -> None:
+    headgate("run", "orders")
+    shown = headgate("query", "SELECT chr(27) || '[2J' || chr(7) || 'é' AS cleared FROM orders LIMIT 1")
+    assert "\\x1b[2J\\x07é" in shown.out
+    refused = headgate("query", "SELECT CAST(chr(27) || '[2J' AS INTEGER) FROM orders")
+    assert "\x1b" not in refused.err
+
+
 def test_query_joins_tables_and_reads_its_own_ctes(headgate: Call) -> None:
     headgate("run", "orders")
     sql = """WITH orders AS (SELECT * FROM orders WHERE customer = 'Ann')

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -45,6 +46,19 @@ def test_a_table_of_a_connection_and_an_empty_one(project: SmallProject) -> None
     project.table("none", {"a": "INTEGER", "b": "TEXT", "c": "TIMESTAMP"})
     found = profiled(project, "none", connection="shop").as_dict()
     assert [(c["null_percentage"], c["distinct"], c["histogram"]) for c in found["columns"]] == [(0.0, 0, [])] * 3
+
+
+def test_a_uuid_is_profiled_as_a_text_and_of_nested_values_only_nulls_are_counted(project: SmallProject) -> None:
+    with duckdb.connect(str(project.root / "odd.duckdb")) as made:
+        made.execute("CREATE TABLE odd AS SELECT 'b0c9f2a0-0000-4000-8000-000000000001'::UUID AS id, [1, 2] AS parts")
+    project.connections["odd"] = {"type": "duckdb", "path": "odd.duckdb"}
+    project.define()
+    found = profiled(project, "odd", connection="odd")
+    id_, parts = found.as_dict()["columns"]
+    assert (id_["distinct"], id_["shortest"], id_["longest"]) == (1, 36, 36)
+    assert id_["top"] == ["b0c9f2a0-0000-4000-8000-000000000001"]
+    assert (parts["nulls"], parts["distinct"], parts["distinct_percentage"]) == (0, None, None)
+    assert "<td class=n></td>" in page(found)
 
 
 def test_an_unknown_name_is_told_with_the_nearest(project: SmallProject) -> None:

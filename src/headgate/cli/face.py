@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from headgate.execute.workspace import Workspace
 
 Color = Literal["red", "green", "yellow", "cyan", "bright_black"]
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""All but tabulator and line feed."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +75,12 @@ class Face:
         """Print a line."""
         import typer
 
-        shown = _mask(text)
+        shown = _told(text)
         typer.echo(typer.style(shown, fg=color) if color and colored(sys.stdout) else shown)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Print rows under their columns: ruled on a terminal, plain and aligned where output is piped."""
-        texts = [[_mask(_cell(value)) for value in row] for row in rows]
+        texts = [[_told(_cell(value)) for value in row] for row in rows]
         if sys.stdout.isatty():
             _ruled(columns, texts)
             return
@@ -90,7 +93,7 @@ class Face:
     def note(self, text: str) -> None:
         """Tell people something beside the result; nothing with ``--quiet``."""
         if not self.quiet:
-            print(_mask(text), file=sys.stderr)
+            print(_told(text), file=sys.stderr)
 
     def fail(self, error: HeadgateError) -> int:
         """Tell of an error; the exit status that its code has."""
@@ -133,7 +136,7 @@ def error_lines(error: HeadgateError) -> list[str]:
             lines.append(f"  {_place(problem)}")
     if error.hint:
         lines.append(f"  hint: {error.hint}")
-    return [_mask(text) for text in lines]
+    return [_told(text) for text in lines]
 
 
 def _place(problem: Problem) -> str:
@@ -163,6 +166,11 @@ def _mask(text: str) -> str:
     from headgate.core.secrets import mask
 
     return mask(text)
+
+
+def _told(text: str) -> str:
+    """Text for people, without secrets; control characters are shown, since a terminal obeys those in data."""
+    return _CONTROLS.sub(lambda found: repr(found.group())[1:-1], _mask(text))
 
 
 def _red(text: str) -> str:

@@ -46,7 +46,7 @@ def _row(column: dict[str, Any]) -> tuple[Any, ...]:
         column["name"],
         column["type"],
         f"{column['null_percentage']:.3g}",
-        f"{column['distinct']:,}",
+        "" if column["distinct"] is None else f"{column['distinct']:,}",
         _short(column["min"]),
         _short(column["max"]),
         "" if column["mean"] is None else f"{column['mean']:.6g}",

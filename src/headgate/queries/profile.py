@@ -23,12 +23,15 @@ _ORDERED = (*_NUMBERS, "date", "timestamp", "timestamptz")
 
 @dataclass(frozen=True)
 class ColumnProfile:
-    """One column. ``histogram``: shares of equal widths between ``low`` and ``high``; ``top``: frequent values."""
+    """One column. ``histogram``: shares of equal widths between ``low`` and ``high``; ``top``: frequent values.
+
+    ``distinct``: None for lists, structs and maps, whose values are not counted.
+    """
 
     name: str
     type: str
     nulls: int = 0
-    distinct: int = 0
+    distinct: int | None = None
     min: Any = None
     max: Any = None
     mean: float | None = None
@@ -56,7 +59,9 @@ class Profile:
         for column in document["columns"]:
             filled = self.rows - column["nulls"]
             column["null_percentage"] = round(100 * column["nulls"] / self.rows, 4) if self.rows else 0.0
-            column["distinct_percentage"] = round(100 * column["distinct"] / filled, 4) if filled else 0.0
+            counted = column["distinct"]
+            share = round(100 * counted / filled, 4) if counted and filled else 0.0
+            column["distinct_percentage"] = None if counted is None else share
         return document
 
 
@@ -125,11 +130,12 @@ def _asked(name: str, type_: str) -> dict[str, str]:
         value = f"CAST(EPOCH(CAST({column} AS TIMESTAMP)) AS DOUBLE)"
         found["quantiles"] = f"APPROX_QUANTILE({value}, {_steps()}) FILTER (WHERE ISFINITE({column}))"
     elif family == "text":
+        value = f"CAST({column} AS VARCHAR)"  # a UUID is told as a text, and has no length of its own
         found |= {
-            "shortest": f"MIN(LENGTH({column}))",
-            "longest": f"MAX(LENGTH({column}))",
-            "empty": f"CAST(COUNT_IF({column} = '') AS BIGINT)",
-            "top": f"APPROX_TOP_K({column}, {TOP})",
+            "shortest": f"MIN(LENGTH({value}))",
+            "longest": f"MAX(LENGTH({value}))",
+            "empty": f"CAST(COUNT_IF({value} = '') AS BIGINT)",
+            "top": f"APPROX_TOP_K({value}, {TOP})",
         }
     elif family == "boolean":
         found["top"] = f"APPROX_TOP_K({column}, 2)"
@@ -149,7 +155,8 @@ def _profiled(name: str, type_: str, rows: int, found: dict[str, Any]) -> Column
             del more[key]
     if quantiles and parse_type(type_).family in _NUMBERS:
         more["median"] = quantiles[len(quantiles) // 2]
-    more["distinct"] = min(more.get("distinct", 0), filled)
+    if "distinct" in more:
+        more["distinct"] = min(more["distinct"], filled)
     more["top"] = tuple(more.get("top", ()))
     return ColumnProfile(name, type_, rows - filled, histogram=histogram(quantiles), **more)
 

@@ -40,11 +40,12 @@ def page(found: Profile) -> str:
 
 def _row(column: dict[str, Any]) -> str:
     mean = "" if column["mean"] is None else f"{column['mean']:.6g}"
+    distinct = "" if column["distinct"] is None else f"{column['distinct']:,}"
     cells = [
         f"<th scope=row><code>{escape(column['name'])}</code></th>",
         f"<td>{escape(column['type'])}</td>",
         f"<td class=n>{column['null_percentage']:.4g}</td>",
-        f"<td class=n>{column['distinct']:,}</td>",
+        f"<td class=n>{distinct}</td>",
         f"<td><code>{_text(column['min'])}</code></td>",
         f"<td><code>{_text(column['max'])}</code></td>",
         f"<td class=n>{escape(mean)}</td>",
