@@ -5,6 +5,7 @@ from typing import Any
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 from tests.often import few
+from tests.quality.conftest import NOW
 from tests.tables import COLUMNS, NAMES, TABLES, Row
 
 from headgate.quality import completeness
@@ -30,3 +31,9 @@ def test_names_are_found_without_case_and_no_rows_are_complete(judge: Any) -> No
     options = completeness.Options(type="completeness", columns=["I"])
     measured = Measured(2, {"i": 1}, (), None)  # type: ignore[arg-type]
     assert completeness.verdict(options, measured).failed == 1
+
+
+def test_a_share_just_below_the_threshold_is_not_told_as_the_threshold() -> None:
+    options = completeness.Options(type="completeness", columns=("x", "y"), threshold=1)
+    judged = completeness.verdict(options, Measured(6_000_000, {"x": 1, "y": 2_000_000}, (), NOW))
+    assert (judged.failed, judged.observed) == (2_000_000, "x 0.9999998, y 0.6667")

@@ -63,6 +63,7 @@ def follows(
     if not edges:
         assert first.remember == {}
         return
+    edges = [plain(edge) for edge in edges]
     assert first.remember == {"edges": edges, "counts": None, "rows": sum(counts(runs[0]))}
     past = [first.remember]
     compared: list[int] | None = None
@@ -168,3 +169,21 @@ def test_nan_is_above_every_number_and_bins_that_end_at_what_json_lacks_are_foun
         past.insert(0, json.loads(json.dumps(plain(judged.remember))))
     assert past[0]["edges"] == [1, "Infinity"]
     assert [one["counts"] for one in past] == [[1, 0, 0], [0, 1, 1], [1, 1, 1], None]
+
+
+def test_what_is_remembered_is_what_json_has(judge: Any) -> None:
+    """Receipts are JSON, and NaN as a number would be no baseline: it is not equal to itself."""
+    options = drift.Options(type="drift", column="x", bins=4)
+    first = judge.judged(drift, options, {"x": "DOUBLE"}, [(1.0,), (-math.inf,), (math.nan,), (math.nan,)], [])
+    assert first.remember["edges"] == ["-Infinity", 1.0, "NaN"]
+    json.dumps(first.remember, allow_nan=False)
+
+
+def test_a_distance_that_is_the_limit_passes(judge: Any) -> None:
+    """A tenth of the rows left the first bin; as sums of doubles that is a little more than 0.1."""
+    options = drift.Options(type="drift", column="i", method="ks", threshold=0.1)
+    past: list[Any] = []
+    for begin in (0, 0, 100, 101):
+        judged = judge.judged(drift, options, {"i": "INTEGER"}, [(begin + i,) for i in range(1000)], past)
+        past.append(judged.remember) if begin < 100 else None
+        assert judged.failed == int(begin > 100), judged.observed

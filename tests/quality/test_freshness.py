@@ -54,6 +54,22 @@ def test_the_newest_value_is_not_older_than_that(
     assert found.score == pytest.approx(min(timedelta(hours=hours) / age, 1) if age else 1, rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("age", "told"),
+    [
+        (timedelta(seconds=90), "90s"),
+        (timedelta(minutes=119, seconds=59), "120m"),
+        (timedelta(hours=47, minutes=30), "47.5h"),
+        (timedelta(days=99, hours=23, minutes=59), "100d"),
+        (timedelta(days=1004, hours=13), "1005d"),
+        (timedelta(days=700_000), "700000d"),
+    ],
+)
+def test_an_age_is_told_in_plain_numbers(judge: Any, age: timedelta, told: str) -> None:
+    found = judged(judge, 1, "TIMESTAMP", [(NOW - age).replace(tzinfo=None)])
+    assert found.observed.endswith(f", {told} old")
+
+
 @pytest.mark.parametrize("kind", ["DATE", "TIMESTAMP", "TIMESTAMPTZ"])
 @pytest.mark.parametrize("text", BEYOND)
 def test_what_python_lacks_is_new_or_old(judge: Any, kind: str, text: str) -> None:

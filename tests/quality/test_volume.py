@@ -31,3 +31,9 @@ def test_the_number_of_rows_is_within_robust_deviations_of_the_runs_before(
     apart = abs(rows - middle) / scale
     if apart != pytest.approx(most):
         assert judged.failed == int(apart > most)
+
+
+def test_millions_of_rows_are_told_to_the_row() -> None:
+    past = [{"rows": 1_234_567 + one} for one in range(6)]
+    judged = volume.verdict(volume.Options(type="volume"), Measured(1_234_568, {}, (), NOW, past))
+    assert judged.observed == "1234568 rows, -0.0 deviations from 1234569.5"

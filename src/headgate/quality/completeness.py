@@ -27,7 +27,7 @@ class Options(RuleOptions):
 def shapes(options: Options, step: StepInput) -> Measure:
     """NULLs are counted while the rows pass."""
     names = tuple(dict.fromkeys(step.resolve(name) for name in options.columns))
-    return Measure((), f"{', '.join(names)} filled to {options.threshold:.4g}", nulls=names)
+    return Measure((), f"{', '.join(names)} filled to {options.threshold:.15g}", nulls=names)
 
 
 def values(options: Options, step: StepInput, past: object) -> tuple[()]:  # noqa: ARG001 - the signature of measures
@@ -41,9 +41,15 @@ def verdict(options: Options, measured: Measured) -> Judgement:
     shares = {name: _share(lowered.get(name.lower(), 0), measured.rows) for name in dict.fromkeys(options.columns)}
     broken = tuple(name for name, share in shares.items() if share < options.threshold)
     missing = [lowered.get(name.lower(), 0) for name in broken]
-    observed = ", ".join(f"{name} {share:.4g}" for name, share in shares.items())
+    observed = ", ".join(f"{name} {_told(share, options.threshold)}" for name, share in shares.items())
     return Judgement(max(missing, default=0), observed, score=min(shares.values()), missing=broken)
 
 
 def _share(nulls: int, rows: int) -> float:
     return (rows - nulls) / rows if rows else 1.0
+
+
+def _told(share: float, threshold: float) -> str:
+    """Four digits, or as many as show on which side of the threshold it is: 0.99999 is not 1."""
+    texts = (f"{share:.{digits}g}" for digits in range(4, 17))
+    return next((text for text in texts if (float(text) < threshold) == (share < threshold)), repr(share))

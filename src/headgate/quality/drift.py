@@ -14,6 +14,7 @@ from sqlglot import exp
 
 from headgate.core.errors import Code, FatalError
 from headgate.core.models import Model, RuleOptions
+from headgate.core.values import plain
 from headgate.sql.conditions import type_of
 from headgate.sql.shapes import Judgement, Measure, Measured, StepInput, column
 from headgate.sql.types import SqlType
@@ -141,7 +142,7 @@ def verdict(options: Options, measured: Measured) -> Judgement:
     before = _baseline(options, measured.past)
     if before is None:
         found, count = measured.values
-        edges = [_plain(edge) for edge in dict.fromkeys(found or ())]
+        edges = list(dict.fromkeys(_edge(edge) for edge in found or ()))
         if not count or not edges:
             return Judgement(0, "no values to compare with yet", evaluated=False)
         remember = {"edges": edges, "counts": None, "rows": count}
@@ -154,7 +155,8 @@ def verdict(options: Options, measured: Measured) -> Judgement:
     if before["counts"] is None:
         return Judgement(0, "the bins are filled for the first time", remember, evaluated=False)
     value, limit = _distance(options, before["counts"], counts)
-    return Judgement(int(value > limit), f"{options.method} {value:.4g}, limit {limit:.4g}", remember)
+    beyond = value > limit and not math.isclose(value, limit)  # a sum of shares that is the limit may be a digit off
+    return Judgement(int(beyond), f"{options.method} {value:.4g}, limit {limit:.4g}", remember)
 
 
 def _baseline(options: Options, past: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
@@ -185,9 +187,10 @@ def _bins(here: exp.Expr, edges: Sequence[Any], type_: SqlType) -> list[exp.Expr
     return [lowest, *inner, exp.GT(this=here.copy(), expression=bounds[-1].copy())]
 
 
-def _plain(value: Any) -> Any:
+def _edge(value: Any) -> Any:
+    """As receipts keep it: JSON has no NaN and no infinity, and NaN as a number is not equal to itself."""
     numeric = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
-    return float(value) if numeric else str(value)
+    return plain(float(value)) if numeric else str(value)
 
 
 def _distance(options: Options, before: Sequence[float], now: Sequence[int]) -> tuple[float, float]:

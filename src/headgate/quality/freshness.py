@@ -78,5 +78,6 @@ def _words(age: timedelta) -> str:
     seconds = round(age.total_seconds())
     for size, name in ((86400, "d"), (3600, "h"), (60, "m")):
         if seconds >= 2 * size:
-            return f"{seconds / size:.3g}{name}"
+            number = seconds / size
+            return f"{number:.0f}{name}" if number >= 100 else f"{number:.3g}{name}"
     return f"{seconds}s"

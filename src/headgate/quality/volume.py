@@ -52,5 +52,5 @@ def verdict(options: Options, measured: Measured) -> Judgement:
     middle = median(past)
     scale = max(_NORMAL * median(abs(one - middle) for one in past), _LEAST * middle, 1.0)
     deviation = (rows - middle) / scale
-    observed = f"{rows} rows, {deviation:+.1f} deviations from {middle:g}"
+    observed = f"{rows} rows, {deviation:+.1f} deviations from " + f"{middle:.1f}".removesuffix(".0")
     return Judgement(int(abs(deviation) > options.max_deviation), observed, remember)
