@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from tests.plan.projects import FILES, SmallProject
 
@@ -69,6 +70,15 @@ def test_messages_of_row_errors_and_python_hide_it_too(project: SmallProject) ->
     assert ADDRESS not in text
     project.file("a.csv", f"id,email\n1,{ADDRESS}\n")
     assert ADDRESS not in told(project, source={**FILES, "types": {"email": "INTEGER"}}, sensitive=["email"])
+
+
+def test_what_a_database_says_of_a_row_that_it_rejects_hides_it_too(project: SmallProject) -> None:
+    with duckdb.connect(str(project.root / "goal.duckdb")) as database:
+        database.execute("CREATE TABLE out (id BIGINT, email TEXT UNIQUE)")
+    project.connections = {"goal": {"type": "duckdb", "path": "goal.duckdb"}}
+    text = told(project, target={"table": "out"}, sensitive=["email"])
+    assert 'duplicate key \\"***\\"' in text
+    assert ADDRESS not in text
 
 
 def test_values_that_rules_observe_or_would_remember_are_hidden_too(project: SmallProject) -> None:

@@ -16,11 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headgate.core.contracts import Mode
-from headgate.core.errors import Code, FatalError, exit_status
+from headgate.core.errors import Code, FatalError, RetriableError, exit_status
 from headgate.core.secrets import Secret
 from headgate.targets import postgres
 from headgate.targets.postgres import copying
-from headgate.testing.place import IDS, Place, load, rows
+from headgate.testing.place import IDS, Place, load, rows, stage
 from headgate.testing.rows import arrow_schema, arrow_table, multiset
 
 COUNTER = itertools.count(1)
@@ -289,6 +289,8 @@ class TestOverwrite:
         "CREATE INDEX by_name ON t (lower(name)) WHERE id > 1",
         "COMMENT ON TABLE t IS 'it''s all orders'",
         "COMMENT ON COLUMN t.id IS 'the key'",
+        "COMMENT ON INDEX by_name IS 'for searching'",
+        "COMMENT ON CONSTRAINT t_key ON t IS 'one row an id'",
         "GRANT SELECT ON t TO reader_role",
         "GRANT UPDATE (name) ON t TO reader_role WITH GRANT OPTION",
         "GRANT SELECT ON t TO PUBLIC",
@@ -297,13 +299,14 @@ class TestOverwrite:
     LOOKS = (
         "SELECT relacl::text, reloptions, obj_description(oid) FROM pg_class WHERE relname = 't'",
         "SELECT attname, attacl, col_description(attrelid, attnum) FROM pg_attribute WHERE attrelid='t'::regclass",
-        "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 't' ORDER BY 1",
-        "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 't'::regclass ORDER BY 1",
+        "SELECT indexname, indexdef, obj_description(indexname::regclass) FROM pg_indexes WHERE tablename='t'",
+        "SELECT conname, pg_get_constraintdef(oid), obj_description(oid) FROM pg_constraint"  # noqa: ISC004
+        " WHERE conrelid = 't'::regclass",
         "SELECT column_name, column_default FROM information_schema.columns WHERE table_name = 't' ORDER BY 1",
     )
 
     def _look(self, place: Database) -> list[Any]:
-        return [place.sql(look) for look in self.LOOKS]
+        return [sorted(place.sql(look), key=repr) for look in self.LOOKS]
 
     def test_a_table_that_is_replaced_looks_as_before(self, place: Database) -> None:
         try:
@@ -327,6 +330,10 @@ class TestOverwrite:
             "CREATE TABLE child (id bigint REFERENCES t (id))",
             "CREATE FUNCTION f(t) RETURNS int LANGUAGE sql AS 'SELECT 1'",
             "CREATE PUBLICATION p FOR TABLE t",
+            "CREATE PUBLICATION p FOR ALL TABLES",
+            "CREATE PUBLICATION p FOR TABLES IN SCHEMA public",
+            "CREATE STATISTICS s ON id, name FROM t",
+            "CREATE INDEX i ON t (lower(name)); ALTER INDEX i ALTER COLUMN 1 SET STATISTICS 500",
             "ALTER TABLE t ENABLE ROW LEVEL SECURITY",
             "CREATE RULE r AS ON UPDATE TO t DO INSTEAD NOTHING",
             "CREATE TABLE heir () INHERITS (t)",
@@ -346,6 +353,24 @@ class TestOverwrite:
         assert (commit.inserted, commit.deleted) == (1, 2)
         assert place.sql("SELECT 't'::regclass::oid") == oid
         assert place.sql("SELECT id, name FROM t") == [(1, "new")]
+
+    def test_rows_that_its_unique_index_refuses_are_told_as_such(self, place: Database) -> None:
+        place.sql("CREATE TABLE t (id bigint, name text)")
+        place.sql("CREATE UNIQUE INDEX one_name ON t (name)")
+        with pytest.raises(FatalError, match='"one_name"') as refusal:
+            place.run(1, [(load("t", "overwrite"), rows((1, "a"), (2, "a")))])
+        assert refusal.value.code is Code.DUPLICATE_KEYS
+
+    def test_what_others_change_at_the_table_meanwhile_is_not_lost(self, place: Database) -> None:
+        place.run(0, [(load("t", "overwrite"), rows((1, "old")))])
+        store = place.store()
+        _, transaction = place.begin(store)
+        stage(transaction, [(load("t", "overwrite"), rows((2, "new")))])
+        place.sql("CREATE VIEW v AS SELECT * FROM t")
+        with pytest.raises(RetriableError, match="views or functions use it"):
+            transaction.counts()
+        transaction.rollback()
+        assert place.sql("SELECT * FROM v") == [(1, "old")]
 
     @pytest.mark.parametrize("view", ["", "CREATE VIEW v AS SELECT * FROM t"], ids=["replaced", "refilled"])
     def test_a_reader_with_an_older_snapshot_never_sees_it_empty(self, place: Database, view: str) -> None:

@@ -124,6 +124,7 @@ class HeadgateError(Exception):
         object: on what (a table, file, connection, step).
         hint: what to do about it.
         problems: for configurations, every problem found, each with file and line.
+        values: parts of the message that are values of rows, for those who must not tell them.
     """
 
     def __init__(
@@ -135,6 +136,7 @@ class HeadgateError(Exception):
         object: str = "",  # noqa: A002 - the field's name in the receipt
         hint: str = "",
         problems: Iterable[Problem] = (),
+        values: Iterable[str] = (),
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -143,6 +145,13 @@ class HeadgateError(Exception):
         self.object = object
         self.hint = hint
         self.problems = tuple(problems)
+        self.values = tuple(values)
+
+    def hide(self, sign: str) -> None:
+        """Put a sign in the place of all values of rows."""
+        for value in sorted(self.values, key=len, reverse=True):
+            self.message = self.message.replace(value, sign)
+        self.args, self.values = (self.message,), ()
 
     def __str__(self) -> str:
         where = " ".join(part for part in (self.operation, self.object) if part)

@@ -16,6 +16,7 @@ from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
 from headgate.core.events import Emitter, Step
 from headgate.core.runs import PipelineKey, Receipt, Status, execution_id
 from headgate.execute.context import Run, RunRequest, state_to_read
+from headgate.execute.hiding import HIDDEN
 from headgate.execute.intervals import read_context, work_folder
 from headgate.execute.parameters import parameters_told
 from headgate.execute.positions import forgotten, position
@@ -313,6 +314,8 @@ def _recorded(run: Run, done: Receipt) -> Receipt:
 def _ended(run: Run, error: HeadgateError) -> RunFailed:
     """Roll back, and find out what really happened if the error came while publishing."""
     error.of_pipeline(run.pipeline.name)
+    if run.gathered is not None and run.plan.hidden:
+        error.hide(HIDDEN)
     failure, published = error, run.published
     if run.publishing and not published and error.code is not Code.FENCED:
         try:

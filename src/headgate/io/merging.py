@@ -119,6 +119,23 @@ def apply(load: Load, target: Target, session: Session) -> Counts:
             return _replace(load, target, sides, session)
 
 
+def refuse_cascades(load: Load, changed: Sequence[str]) -> None:
+    """Raise UNSUPPORTED where the rows that a load replaces, by deleting and inserting them, take others with them.
+
+    Args:
+        changed: tables whose foreign keys on the load's delete or change their rows when its rows are deleted.
+    """
+    if load.mode == "overwrite" and changed:
+        raise FatalError(
+            Code.UNSUPPORTED,
+            f"to replace its rows would delete or change rows of {', '.join(changed)}, whose foreign keys say"
+            " ON DELETE CASCADE or SET",
+            operation="stage",
+            object=load.table,
+            hint="use mode: merge with keys, and delete_missing: true: rows that stay are not deleted",
+        )
+
+
 def _texts(schema: pa.Schema) -> frozenset[str]:
     import pyarrow.types as t
 

@@ -16,6 +16,7 @@ from pydantic import Field
 from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError, nearest
 from headgate.core.ledger import PREFIX
 from headgate.core.models import ConnectionOptions, Duration
+from headgate.io.rejections import CONSTRAINT, NULL
 
 
 class Connection(ConnectionOptions):
@@ -106,9 +107,23 @@ def explain(error: sqlite3.Error, operation: str, object_: str) -> HeadgateError
             code, message, hint = Code.STORAGE_FAILED, str(error), "check the disk"
         case "INTERRUPT":
             code, message, hint = Code.INTERRUPTED, "interrupted", ""
+        case "CONSTRAINT":
+            code, hint = _rejected(name, operation)
+            message = str(error)
         case _:
             code, message, hint = _by_operation(operation), str(error), ""
     return FatalError(code, message, operation=operation, object=object_, hint=hint)
+
+
+def _rejected(name: str, operation: str) -> tuple[Code, str]:
+    """Code and hint for a row that a constraint rejects, by SQLite's name for what happened."""
+    match name.removeprefix("SQLITE_CONSTRAINT_"):
+        case "UNIQUE" | "PRIMARYKEY" | "ROWID":
+            return Code.DUPLICATE_KEYS, "deduplicate first, or use mode: upsert with the table's keys"
+        case "NOTNULL":
+            return _by_operation(operation), NULL
+        case _:
+            return _by_operation(operation), CONSTRAINT
 
 
 def _by_operation(operation: str) -> Code:

@@ -111,7 +111,12 @@ class _Session:
             self.connection.execute("RELEASE headgate_try")
 
     def payload(self, columns: Sequence[str]) -> str:
-        values = (f"CASE typeof(s.{c}) WHEN 'blob' THEN hex(s.{c}) ELSE s.{c} END" for c in map(quote_name, columns))
+        # JSON has no infinity, and SQLite would write one as Inf
+        infinite = "WHEN 'real' THEN CASE s.{c} WHEN 9e999 THEN 'Infinity' WHEN -9e999 THEN '-Infinity' ELSE s.{c} END"
+        values = (
+            f"CASE typeof(s.{c}) WHEN 'blob' THEN hex(s.{c}) {infinite.format(c=c)} ELSE s.{c} END"
+            for c in map(quote_name, columns)
+        )
         pairs = ", ".join(f"{quote_text(name)}, {value}" for name, value in zip(columns, values, strict=True))
         return f"json_object({pairs})"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -13,6 +14,7 @@ from pydantic import Field
 from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
 from headgate.core.models import ConnectionOptions, Duration
 from headgate.core.secrets import Secret, mask, remember
+from headgate.io.rejections import CONSTRAINT, NULL, values_in
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -24,6 +26,8 @@ _CONNECTING = {
 """How drivers call the time that connecting may take, in seconds."""
 _IN_THE_WAY = ("locked", "deadlock", "lock wait timeout", "lock timeout", "could not serialize", "snapshot")
 _NO_TABLE = ("no such table", "doesn't exist", "does not exist", "undefinedtable", "invalid object name")
+_CONSTRAINT = re.compile(r"constraint .*(failed|is violated)")
+"""What MySQL says of a check, which its driver does not call an error of integrity."""
 _LOGIN = ("password authentication failed", "access denied", "login failed", "no password supplied")
 
 
@@ -161,10 +165,8 @@ def explain(error: Exception, operation: str, object_: str) -> HeadgateError:
         code, hint = Code.AUTHENTICATION_FAILED, "check username and password"
     elif any(word in lowered for word in _NO_TABLE) and "column" not in lowered:
         code, hint = Code.TABLE_NOT_FOUND, "check the name and the schema"
-    elif isinstance(error, exc.IntegrityError):
-        published = "execution_id" in lowered or "headgate_runs" in lowered
-        code = Code.CONFLICT if published else Code.DUPLICATE_KEYS
-        hint = "deduplicate first, or use mode: upsert with the table's keys"
+    elif isinstance(error, exc.IntegrityError) or _CONSTRAINT.search(lowered):
+        code, hint = _rejected(lowered)
     elif isinstance(error, exc.DataError):
         code, hint = Code.SCHEMA_MISMATCH, "a value does not fit its column: cast it, or change the table"
     elif isinstance(error, exc.DisconnectionError | exc.TimeoutError) or getattr(
@@ -177,4 +179,13 @@ def explain(error: Exception, operation: str, object_: str) -> HeadgateError:
             Code.CONNECTION_FAILED,
             "is the server running, and may this machine reach it?",
         )
-    return kind(code, text, operation=operation, object=object_, hint=hint)
+    return kind(code, text, operation=operation, object=object_, hint=hint, values=values_in(text))
+
+
+def _rejected(text: str) -> tuple[Code, str]:
+    """Code and hint for a row that a constraint rejects, by the words of the database."""
+    if "execution_id" in text or "headgate_runs" in text:
+        return Code.CONFLICT, "this execution is published already; see: headgate runs"
+    if any(word in text for word in ("unique", "duplicate", "primary")):
+        return Code.DUPLICATE_KEYS, "deduplicate first, or use mode: upsert with the table's keys"
+    return Code.LOAD_EXECUTION_FAILED, NULL if "null" in text else CONSTRAINT

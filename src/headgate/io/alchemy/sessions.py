@@ -173,6 +173,22 @@ class Session:
             found = self._inspector().get_pk_constraint(place[1], place[0] or None)
         return tuple(self._name(each) for each in found.get("constrained_columns") or ())
 
+    def cascades(self, place: tuple[str, str]) -> list[tuple[str, str]]:
+        """Tables whose foreign keys delete or change their rows when rows of this one are deleted."""
+        if self.dialect == "sqlite":  # which looks at no foreign keys unless a session asks for it
+            return []
+        found = []
+        with explained(self.operation, self._place):
+            inspector = self._inspector()
+            for schema in {None, place[0] or None}:
+                for (_, table), keys in inspector.get_multi_foreign_keys(schema=schema).items():
+                    for key in keys:
+                        rule = (key.get("options") or {}).get("ondelete", "NO ACTION")
+                        referred = (key.get("referred_schema") or "", self._name(key["referred_table"]))
+                        if referred == place and rule.upper() not in ("NO ACTION", "RESTRICT"):
+                            found.append((schema or "", self._name(table)))
+        return found
+
     def types(self, place: tuple[str, str]) -> list[tuple[str, Any]]:
         """Name and SQLAlchemy type of each column."""
         with explained(self.operation, self._place):

@@ -14,6 +14,7 @@ from pydantic import Field
 from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError, nearest
 from headgate.core.models import ConnectionOptions, Duration
 from headgate.io import embedded, files
+from headgate.io.rejections import CONSTRAINT, NULL, REFERRED, values_in
 
 if TYPE_CHECKING:
     import duckdb
@@ -108,11 +109,20 @@ def explain(error: Exception, operation: str, object_: str) -> HeadgateError:
         return RetriableError(Code.CONFLICT, text, operation=operation, object=object_, hint=hint)
     code = Code.LOAD_EXECUTION_FAILED if operation in ("stage", "publish") else Code.EXTRACTION_FAILED
     if isinstance(error, duckdb.ConstraintException):
-        code, hint = Code.DUPLICATE_KEYS, "deduplicate first, or use mode: upsert with the table's keys"
-        if "NOT NULL" in text:
-            code, hint = Code.LOAD_EXECUTION_FAILED, "fill the column, or hold such rows back with a not_null rule"
+        code, hint = _rejected(text)
     elif isinstance(error, duckdb.IOException | duckdb.SerializationException | duckdb.FatalException):
         code, hint = Code.STORAGE_FAILED, "check the file and the version of DuckDB that wrote it"
     elif isinstance(error, duckdb.CatalogException):
         code = Code.TABLE_NOT_FOUND
-    return FatalError(code, text, operation=operation, object=object_, hint=hint)
+    return FatalError(code, text, operation=operation, object=object_, hint=hint, values=values_in(text))
+
+
+def _rejected(text: str) -> tuple[Code, str]:
+    """Code and hint for a row that a constraint rejects, by DuckDB's words: it has one error for all kinds."""
+    if "NOT NULL" in text:
+        return Code.LOAD_EXECUTION_FAILED, NULL
+    if "still referenced" in text:
+        return Code.LOAD_EXECUTION_FAILED, REFERRED
+    if "CHECK constraint" in text or "foreign key" in text:
+        return Code.LOAD_EXECUTION_FAILED, CONSTRAINT
+    return Code.DUPLICATE_KEYS, "deduplicate first, or use mode: upsert with the table's keys"

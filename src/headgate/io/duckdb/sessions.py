@@ -99,6 +99,9 @@ class Session:
         )
         return tuple(rows[0][0]) if rows else ()
 
+    def cascades(self, place: tuple[str, str]) -> list[tuple[str, str]]:  # noqa: ARG002 - DuckDB has none
+        return []
+
     def table_columns(self, place: tuple[str, str]) -> list[TableColumn]:
         from headgate.io.duckdb.types import table_column
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
 from headgate.core.secrets import mask
+from headgate.io.rejections import CONSTRAINT, NULL, REFERRED, values_in
 
 Verdict = tuple[type[HeadgateError], Code | None, str]
 
@@ -65,7 +66,9 @@ _NUMBERS: dict[int, Verdict] = {
     1292: (FatalError, Code.SCHEMA_MISMATCH, _VALUE),
     1366: (FatalError, Code.SCHEMA_MISMATCH, _VALUE),
     1406: (FatalError, Code.SCHEMA_MISMATCH, _VALUE),
-    1048: (FatalError, None, "the column takes no NULL: fill it, or hold such rows back with a not_null rule"),
+    1048: (FatalError, None, NULL),
+    **dict.fromkeys((1216, 1452, 3819, 4025), (FatalError, None, CONSTRAINT)),
+    **dict.fromkeys((1217, 1451), (FatalError, None, REFERRED)),
     1364: (FatalError, None, "the table has a column without a default that the rows lack"),
 }
 
@@ -97,7 +100,7 @@ def explain(error: Exception, operation: str, object: str, code: Code) -> Headga
         hint = _trust(text)
     if number == 0:
         kind, found, hint = RetriableError, Code.CONNECTION_FAILED, "the connection broke; try again"
-    return kind(found or code, mask(text), operation=operation, object=object, hint=hint)
+    return kind(found or code, mask(text), operation=operation, object=object, hint=hint, values=values_in(text))
 
 
 def told(text: str, object: str) -> HeadgateError | None:  # noqa: A002

@@ -218,6 +218,16 @@ class Session:
         )
         return tuple(name for (name,) in rows)
 
+    def cascades(self, place_: tuple[str, str]) -> list[tuple[str, str]]:
+        """Tables whose foreign keys delete or change their rows when rows of this one are deleted."""
+        rows = self.query(
+            "SELECT CONSTRAINT_SCHEMA, TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS"
+            " WHERE UNIQUE_CONSTRAINT_SCHEMA = ? AND REFERENCED_TABLE_NAME = ?"
+            " AND DELETE_RULE IN ('CASCADE', 'SET NULL', 'SET DEFAULT')",
+            place_,
+        )
+        return [(str(schema), str(name)) for schema, name in rows]
+
     def collation(self) -> str:
         """The collation in which texts are what they are, byte for byte if the server can."""
         if not self._collation:

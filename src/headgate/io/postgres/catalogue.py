@@ -124,6 +124,17 @@ def primary_key(statements: Statements, relation: Relation) -> tuple[str, ...]:
     return tuple(name for (name,) in rows)
 
 
+def cascades(statements: Statements, relation: Relation, *, own: bool) -> list[str]:
+    """Tables whose foreign keys delete or change their rows when rows of this one are deleted; ``own``: itself too."""
+    rows = statements.query(
+        "SELECT DISTINCT k.conrelid::regclass::text FROM pg_catalog.pg_constraint k WHERE k.contype = 'f'"
+        " AND k.conparentid = 0 AND k.confrelid = ? AND k.confdeltype IN ('c', 'n', 'd')"
+        " AND (? OR k.conrelid <> k.confrelid) ORDER BY 1",
+        (relation.oid, own),
+    )
+    return [name for (name,) in rows]
+
+
 def enforces_unique(statements: Statements, relation: Relation, keys: tuple[str, ...]) -> bool:
     """Whether a valid unique index stands on exactly these columns, so that ON CONFLICT can use it."""
     rows = statements.query(

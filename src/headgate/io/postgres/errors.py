@@ -9,6 +9,7 @@ from typing import Any
 
 from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
 from headgate.core.secrets import mask
+from headgate.io.rejections import CONSTRAINT, NULL, REFERRED, values_in
 
 _REFUSED_LOGIN = re.compile(
     r"password authentication failed|authentication failed|no password supplied|no pg_hba\.conf entry"
@@ -19,6 +20,8 @@ _TLS = re.compile(r"SSL|certificate|TLS", re.IGNORECASE)
 _WRONG_SETTING = re.compile(r"invalid value for parameter|unrecognized configuration parameter", re.IGNORECASE)
 _NO_DATABASE = re.compile(r"database .* does not exist", re.IGNORECASE)
 _NO_REPLICATION = re.compile(r"WAL ?sender|replication role|use replication slots", re.IGNORECASE)
+_STAGE = re.compile(r"headgate_stage_[0-9a-f]{16}_\d+")
+"""The name of a table until it takes another's place."""
 _COLUMN = re.compile(r"COPY .*?, line (\d+), column (.+?)(?:: |$)", re.MULTILINE)
 
 
@@ -108,6 +111,8 @@ def explain(
         kind, found, hint = _unstated(error, text)
     elif state == "23505":
         kind, found, hint = _unique(error)
+    elif state == "23503" and text.startswith("update or delete"):
+        kind, found, hint = FatalError, None, REFERRED
     elif state == "42501" and _NO_REPLICATION.search(text):
         kind, found, hint = FatalError, Code.AUTHENTICATION_FAILED, _REPLICATE
     elif state in _STATES:
@@ -117,7 +122,10 @@ def explain(
     else:
         kind, found, hint = FatalError, None, ""
     hint = hint or _server_hint(error)
-    return kind(found or code, _named(error, row) + text, operation=operation, object=object, hint=hint)
+    column, which = _named(error, row)
+    text = column + _STAGE.sub(object, text)
+    values = (*([which] if which else []), *values_in(text))
+    return kind(found or code, text, operation=operation, object=object, hint=hint, values=values)
 
 
 Verdict = tuple[type[HeadgateError], Code | None, str]
@@ -150,6 +158,11 @@ _STATES: dict[str, Verdict] = {
     "42701": (FatalError, Code.SCHEMA_MISMATCH, "compare the columns and their types"),
     "42804": (FatalError, Code.SCHEMA_MISMATCH, "compare the columns and their types"),
     "42846": (FatalError, Code.SCHEMA_MISMATCH, "compare the columns and their types"),
+    "23502": (FatalError, None, NULL),
+    "23503": (FatalError, None, CONSTRAINT),
+    "23001": (FatalError, None, REFERRED),
+    "23514": (FatalError, None, CONSTRAINT),
+    "23P01": (FatalError, None, CONSTRAINT),
     "21000": (FatalError, Code.DUPLICATE_KEYS, "two rows have the same key once it is in the column's own type"),
     "22021": (FatalError, None, _NO_NUL),
     "22P05": (FatalError, None, _NO_NUL),
@@ -169,7 +182,7 @@ def _unique(error: Any) -> Verdict:
     table = _diagnosis(error, "table_name")
     if table == "headgate_runs":
         return FatalError, Code.CONFLICT, "this execution is published already; see: headgate runs"
-    if table.startswith(("headgate_", "pg_")):
+    if table.startswith(("headgate_", "pg_")) and not _STAGE.fullmatch(table):
         return RetriableError, Code.CONFLICT, "another run did the same at the same moment"
     hint = "the table has a unique index: deduplicate first, or use mode: upsert with its columns as keys"
     return FatalError, Code.DUPLICATE_KEYS, hint
@@ -192,11 +205,11 @@ def _diagnosis(error: Any, name: str) -> str:
             return error.diag.message_hint or ""
 
 
-def _named(error: Any, row: Callable[[int], str]) -> str:
-    """The column, where the server says it, and the row."""
+def _named(error: Any, row: Callable[[int], str]) -> tuple[str, str]:
+    """The column, where the server says it, and the row, and what of that is the row's."""
     found = _COLUMN.search(_diagnosis(error, "context"))
     name, which = (found[2], row(int(found[1]))) if found else (_diagnosis(error, "column_name"), "")
-    return f'column "{name}"{f" of the row with {which}" if which else ""}: ' if name else ""
+    return (f'column "{name}"{f" of the row with {which}" if which else ""}: ' if name else ""), which
 
 
 def _server_hint(error: Any) -> str:

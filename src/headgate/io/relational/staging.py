@@ -11,7 +11,7 @@ from headgate.core.errors import Code, FatalError, nearest
 from headgate.core.ledger import PREFIX, Claim
 from headgate.core.runs import PipelineKey
 from headgate.io.ledger import Statements
-from headgate.io.merging import KEYED, handles, identity
+from headgate.io.merging import KEYED, handles, identity, refuse_cascades
 from headgate.io.relational.columns import ReadColumn, TableColumn, accepts
 from headgate.sql.dialects import Standard
 
@@ -49,6 +49,9 @@ class Session(Statements, Protocol):
     def find(self, table: str) -> Place | None: ...
 
     def keys(self, place: Place) -> tuple[str, ...]: ...
+
+    def cascades(self, place: Place) -> list[Place]:
+        """Tables whose foreign keys delete or change their rows when rows of this one are deleted."""
 
     def table_columns(self, place: Place) -> list[TableColumn]: ...
 
@@ -168,6 +171,9 @@ def check(backend: Spelling[Any], session: Session, load: Load) -> list[str]:
             )
         backend.new_place(session, load.table)
         return []
+    if load.mode == "overwrite":
+        followers = (found for found in session.cascades(place) if found != place or not load.whole)
+        refuse_cascades(load, sorted({name for _, name in followers}))
     there = {column.name: column for column in session.table_columns(place)}
     additions = []
     for field_ in load.columns:

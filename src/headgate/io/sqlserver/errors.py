@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
 from headgate.core.secrets import mask
+from headgate.io.rejections import CONSTRAINT, NULL, values_in
 
 Verdict = tuple[type[HeadgateError], Code | None, str]
 
@@ -71,8 +72,8 @@ _NUMBERS: dict[int, Verdict] = {
     8114: (FatalError, Code.SCHEMA_MISMATCH, _VALUE),
     8115: (FatalError, Code.SCHEMA_MISMATCH, _VALUE),
     8152: (FatalError, Code.SCHEMA_MISMATCH, _VALUE),
-    515: (FatalError, None, "the column takes no NULL: fill it, or hold such rows back with a not_null rule"),
-    547: (FatalError, None, "a constraint of the table refuses a row: hold such rows back with a rule"),
+    515: (FatalError, None, NULL),
+    547: (FatalError, None, CONSTRAINT),
 }
 
 
@@ -99,7 +100,7 @@ def explain(error: Exception, operation: str, object: str, code: Code) -> Headga
         kind, found, hint = RetriableError, Code.CONNECTION_FAILED, "the connection broke; try again"
         if operation == "connect":
             hint = "is the server running, and may this machine reach it?"
-    return kind(found or code, mask(text), operation=operation, object=object, hint=hint)
+    return kind(found or code, mask(text), operation=operation, object=object, hint=hint, values=values_in(text))
 
 
 def _parts(error: Exception) -> tuple[int, str]:

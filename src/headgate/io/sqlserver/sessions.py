@@ -258,6 +258,19 @@ class Session:
         )
         return tuple(name for (name,) in rows)
 
+    def cascades(self, place_: tuple[str, str]) -> list[tuple[str, str]]:
+        """Tables whose foreign keys delete or change their rows when rows of this one are deleted."""
+        rows = self.query(
+            "SELECT f.TABLE_SCHEMA, f.TABLE_NAME FROM INFORMATION_SCHEMA.REFERENTIAL_CONSTRAINTS AS r"
+            " JOIN INFORMATION_SCHEMA.TABLE_CONSTRAINTS AS u ON u.CONSTRAINT_SCHEMA = r.UNIQUE_CONSTRAINT_SCHEMA"
+            " AND u.CONSTRAINT_NAME = r.UNIQUE_CONSTRAINT_NAME"
+            " JOIN INFORMATION_SCHEMA.TABLE_CONSTRAINTS AS f ON f.CONSTRAINT_SCHEMA = r.CONSTRAINT_SCHEMA"
+            " AND f.CONSTRAINT_NAME = r.CONSTRAINT_NAME"
+            " WHERE r.DELETE_RULE <> 'NO ACTION' AND u.TABLE_SCHEMA = ? AND u.TABLE_NAME = ?",
+            place_,
+        )
+        return [(str(schema), str(name)) for schema, name in rows]
+
 
 def quoted(place_: tuple[str, str]) -> str:
     return f"{quote_name(place_[0])}.{quote_name(place_[1])}"

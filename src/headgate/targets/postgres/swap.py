@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from headgate.core.errors import Code, FatalError, RetriableError
 from headgate.io.postgres import Statements
 from headgate.io.postgres.catalogue import Relation
 from headgate.sql.literals import quote_name, quote_text
@@ -19,7 +20,8 @@ _OBSTACLES = {
     "it has rules": "c.relhasrules",
     "it has triggers or foreign keys": "EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid)"
     " OR EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND (conrelid = c.oid OR confrelid = c.oid))",
-    "it is published": "EXISTS (SELECT FROM pg_publication_rel WHERE prrelid = c.oid)",
+    "it is published": "EXISTS (SELECT FROM pg_publication_tables p JOIN pg_namespace n ON n.nspname = p.schemaname"
+    " WHERE n.oid = c.relnamespace AND p.tablename = c.relname)",
     "it has parents or children": "EXISTS (SELECT FROM pg_inherits WHERE c.oid IN (inhrelid, inhparent))",
     "it owns a sequence": "EXISTS (SELECT FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'"
     " WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid)",
@@ -41,7 +43,9 @@ _OBSTACLES = {
     "it has security labels": "EXISTS (SELECT FROM pg_seclabel WHERE objoid = c.oid"
     " AND classoid = 'pg_class'::regclass)",
     "its indexes are special": "EXISTS (SELECT FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid"
-    " WHERE i.indrelid = c.oid AND (NOT i.indisvalid OR i.indisclustered OR i.indisreplident OR x.reltablespace <> 0))",
+    " WHERE i.indrelid = c.oid AND (NOT i.indisvalid OR i.indisclustered OR i.indisreplident OR x.reltablespace <> 0"
+    " OR EXISTS (SELECT FROM pg_attribute WHERE attrelid = x.oid AND coalesce(attstattarget, -1) <> -1)))",
+    "it has statistics with names of their own": "EXISTS (SELECT FROM pg_statistic_ext WHERE stxrelid = c.oid)",
     "others than its owner granted rights": "EXISTS (SELECT FROM aclexplode(c.relacl) WHERE grantor <> c.relowner)"
     " OR EXISTS (SELECT FROM pg_attribute a, aclexplode(a.attacl) g WHERE a.attrelid = c.oid"
     " AND g.grantor <> c.relowner)",
@@ -56,6 +60,8 @@ class Index:
     before: str
     after: str
     constraint: str | None
+    comment: str | None
+    constraint_comment: str | None
 
 
 def obstacle(statements: Statements, relation: Relation) -> str | None:
@@ -84,19 +90,48 @@ def finish(statements: Statements, relation: Relation, fresh: Relation) -> list[
     built = []
     for number, index in enumerate(_indexes(statements, relation)):
         name = f"{fresh.name}_{number}"
-        if index.constraint is not None:
-            statements.execute(f"ALTER TABLE {fresh.quoted} ADD CONSTRAINT {quote_name(name)} {index.constraint}")
-        else:
-            statements.execute(f"{index.before}{quote_name(name)} ON {fresh.quoted} USING {index.after}")
+        _build(statements, relation, fresh, index, name)
         built.append((index, name))
     statements.execute(f"ANALYZE {fresh.quoted}")
     _copy_rights(statements, relation, fresh)
     return built
 
 
-def count_old(statements: Statements, relation: Relation) -> int:
-    """The rows that will go; from here on nobody else may write, while readers go on."""
+def _build(statements: Statements, relation: Relation, fresh: Relation, index: Index, name: str) -> None:
+    try:
+        if index.constraint is not None:
+            statements.execute(f"ALTER TABLE {fresh.quoted} ADD CONSTRAINT {quote_name(name)} {index.constraint}")
+        else:
+            statements.execute(f"{index.before}{quote_name(name)} ON {fresh.quoted} USING {index.after}")
+    except FatalError as error:
+        if error.code is not Code.DUPLICATE_KEYS:
+            raise
+        message = f'rows are alike in what the unique index "{index.name}" keeps apart'
+        raise FatalError(error.code, message, operation="stage", object=relation.name, hint=error.hint) from None
+    if index.comment is not None:
+        beside = f"{quote_name(relation.schema)}.{quote_name(name)}"
+        statements.execute(f"COMMENT ON INDEX {beside} IS {quote_text(index.comment)}")
+    if index.constraint_comment is not None:
+        told = f"CONSTRAINT {quote_name(name)} ON {fresh.quoted}"
+        statements.execute(f"COMMENT ON {told} IS {quote_text(index.constraint_comment)}")
+
+
+def count_old(statements: Statements, relation: Relation, built: list[tuple[Index, str]]) -> int:
+    """The rows that will go; from here on nobody else may write, while readers go on.
+
+    Raises:
+        RetriableError: CONFLICT where somebody changed the table since the new one was made like it.
+    """
     statements.execute(f"LOCK TABLE {relation.quoted} IN SHARE ROW EXCLUSIVE MODE")
+    found = obstacle(statements, relation)
+    if found or [index for index, _ in built] != _indexes(statements, relation):
+        raise RetriableError(
+            Code.CONFLICT,
+            f"somebody changed the table while it was loaded: {found or 'its indexes are others'}",
+            operation="stage",
+            object=relation.name,
+            hint="nothing was published; run again",
+        )
     return int(statements.value(f"SELECT count(*) FROM {relation.quoted}"))
 
 
@@ -113,7 +148,7 @@ def _indexes(statements: Statements, relation: Relation) -> list[Index]:
     rows = statements.query(
         "SELECT x.relname, format('CREATE %sINDEX ', CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END),"
         " format('%I ON %I.%I USING ', x.relname, n.nspname, t.relname), pg_get_indexdef(x.oid),"
-        " pg_get_constraintdef(k.oid)"
+        " pg_get_constraintdef(k.oid), obj_description(x.oid, 'pg_class'), obj_description(k.oid, 'pg_constraint')"
         " FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid"
         " JOIN pg_catalog.pg_class t ON t.oid = i.indrelid JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace"
         " LEFT JOIN pg_catalog.pg_constraint k ON k.conindid = x.oid AND k.conrelid = t.oid"
@@ -122,10 +157,8 @@ def _indexes(statements: Statements, relation: Relation) -> list[Index]:
         (relation.oid,),
     )
     return [
-        Index(
-            name, create, definition[len(create + middle) :] if definition.startswith(create + middle) else "", clause
-        )
-        for name, create, middle, definition, clause in rows
+        Index(name, create, definition[len(create + middle) :] if definition.startswith(create + middle) else "", *told)
+        for name, create, middle, definition, *told in rows
     ]
 
 

@@ -162,6 +162,8 @@ class TableLoad:
         load = self.load
         if relation is None:
             return [declare(field, load.table)[1] for field in load.columns], []
+        if load.mode == "overwrite":
+            merges.refuse_cascades(load, catalogue.cascades(self._statements, relation, own=not load.whole))
         there = {
             column.name: column for column in catalogue.columns(self._statements, f"SELECT * FROM {relation.quoted}")
         }
@@ -277,7 +279,7 @@ class TableLoad:
         if self._relation is None or self._fresh is None:
             return Counts()
         self._built = swap.finish(self._statements, self._relation, self._fresh)
-        return Counts(self.copied, 0, swap.count_old(self._statements, self._relation))
+        return Counts(self.copied, 0, swap.count_old(self._statements, self._relation, self._built))
 
     def _merge_stage(self) -> Counts:
         load, statements, stage = self.load, self._statements, quote_name(self.stage)
