@@ -160,8 +160,14 @@ def test_keys_take_the_spelling_of_the_columns(project: SmallProject) -> None:
             "keys:",
             'merge key "noet" is not a column of the rows; did you mean "note"?',
         ),
+        (
+            {"target": {"connection": "inbox", "table": "out", "partitioning": {"column": "city", "by": "month"}}},
+            "targets.0.partitioning",
+            "partitioning:",
+            '"city" is VARCHAR, and parts by month need a date or time',
+        ),
     ],
-    ids=["step", "later step", "rule", "merge key"],
+    ids=["step", "later step", "rule", "merge key", "parts"],
 )
 def test_errors_point_to_their_line_and_name_the_nearest_column(
     project: SmallProject, change: dict[str, Any], path: str, at: str, message: str

@@ -11,7 +11,7 @@ import psycopg
 import pyarrow as pa
 import pytest
 
-from headgate.core.contracts import Partitioning, Store
+from headgate.core.contracts import Mode, Partitioning, Store
 from headgate.core.errors import Code, FatalError
 from headgate.core.secrets import Secret
 from headgate.targets import postgres
@@ -76,12 +76,51 @@ def test_partitions_come_as_they_are_needed_and_others_stay(place: Place, ask: A
 
 
 def test_a_partition_for_each_value_whatever_it_is(place: Place, ask: Any) -> None:
-    odd = sales((1, None, "north"), (2, None, "it's; DROP TABLE x"), (3, None, "NORTH"), (4, None, None), (5, None, ""))
+    odd = sales(
+        (1, None, "north"),
+        (2, None, "it's; DROP TABLE x"),
+        (3, None, "NORTH"),
+        (4, None, None),
+        (5, None, ""),
+        (6, None, "default"),
+    )
     place.run(1, [(load("sales", schema=SALES, partitioning=Partitioning("shop")), odd)])
     names = [name for (name,) in ask(PARTS)]
-    assert len(names) == 5
+    assert len(names) == 6
     assert {"sales_north", "sales_default"} <= set(names)
-    assert values(place.rows("sales"), "id") == [1, 2, 3, 4, 5]
+    assert values(place.rows("sales"), "id") == [1, 2, 3, 4, 5, 6]
+
+
+ENDS = sales((1, date(9999, 12, 31), "a"), (2, date(1, 1, 1), "a"))
+
+
+@pytest.mark.parametrize("by", ["day", "month", "year"])
+def test_the_last_and_the_first_day_have_their_partition(place: Place, ask: Any, by: Any) -> None:
+    place.run(1, [(load("sales", schema=SALES, partitioning=Partitioning("day", by)), ENDS)])
+    assert sorted(ask("SELECT tableoid::regclass::text <> 'sales_default', id FROM sales")) == [(True, 1), (True, 2)]
+
+
+@pytest.mark.parametrize("mode", ["upsert", "merge"])
+def test_rows_that_are_there_are_updated_in_their_partitions(place: Place, mode: Mode) -> None:
+    what = load("sales", mode, SALES, keys=("id", "day"), partitioning=MONTHS)
+    place.run(1, [(what, sales((1, date(2024, 1, 15), "a"), (2, date(2024, 2, 1), "b")))])
+    (commit,) = place.run(2, [(what, sales((2, date(2024, 2, 1), "c"), (3, date(2024, 3, 1), "c")))])
+    assert (commit.inserted, commit.updated) == (1, 1)
+    assert values(place.rows("sales"), "shop") == ["a", "c", "c"]
+
+
+def test_partitions_of_a_table_with_a_long_name_have_names_of_their_own(place: Place, ask: Any) -> None:
+    name = "sales_" * 10 + "abc"
+    place.run(1, [(load(name, schema=SALES, partitioning=MONTHS), FIRST)])
+    assert len(ask(f"SELECT inhrelid FROM pg_inherits WHERE inhparent = '{name}'::regclass")) == 3
+    assert values(place.rows(name), "id") == [1, 2, 3, 4]
+
+
+def test_a_table_that_has_the_name_of_a_partition_is_told(place: Place, ask: Any) -> None:
+    ask("CREATE TABLE sales_2024_01 (x int)")
+    with pytest.raises(FatalError, match='"sales_2024_01"') as refusal:
+        place.run(1, [(load("sales", schema=SALES, partitioning=MONTHS), FIRST)])
+    assert refusal.value.code is Code.UNSUPPORTED
 
 
 def test_partitions_that_were_made_by_hand_are_used(place: Place, ask: Any) -> None:

@@ -67,6 +67,7 @@ class _Names:
     def __init__(self, pipeline: Pipeline, number: int, table: str, columns: Sequence[Column]) -> None:
         self._pipeline, self._number, self._table = pipeline, number, table
         self._known = {item.name.lower(): item.name for item in columns}
+        self._types = {item.name: item.type for item in columns}
 
     def all(self, option: str, names: Sequence[str] | None) -> tuple[str, ...]:
         """Columns in their own spelling."""
@@ -76,6 +77,9 @@ class _Names:
                 hint = nearest(name, self._known.values())
                 raise self.wrong(option, f'{what} "{name}" is not a column of the rows; {hint}')
         return tuple(self._known[name.lower()] for name in names or ())
+
+    def type(self, column: str) -> str:
+        return self._types[column]
 
     def new(self, option: str, name: str) -> str:
         """A column that is added, so that it may not be there."""
@@ -96,6 +100,9 @@ def _partitioning(target: WriteOptions, wanted: _Names) -> Partitioning | None:
     if target.partitioning is None:
         return None
     (column,) = wanted.all("partitioning", (target.partitioning.column,))
+    if target.partitioning.by != "value" and not wanted.type(column).startswith(("DATE", "TIMESTAMP")):
+        message = f'"{column}" is {wanted.type(column)}, and parts by {target.partitioning.by} need a date or time'
+        raise wanted.wrong("partitioning", message, f"cast the column first, or use {{column: {column}, by: value}}")
     return Partitioning(column, target.partitioning.by)
 
 
