@@ -23,7 +23,7 @@ from headgate.io.duckdb.staging import StagingFile
 from headgate.io.duckdb.types import declare, read_columns
 from headgate.io.relational import merging, previews
 from headgate.io.relational.columns import ReadColumn
-from headgate.io.relational.staging import StagedTable, check, check_keys, create
+from headgate.io.relational.staging import StagedTable, check, check_keys, create, spelled
 from headgate.sql.dialects import STANDARD, Standard
 from headgate.sql.literals import literal, quote_name
 
@@ -78,7 +78,7 @@ class StageWriter:
         self._transaction, self._staged, self._file = transaction, staged, file
 
     def write(self, batch: pa.RecordBatch) -> None:
-        self._file.write(batch)
+        self._file.write(batch.rename_columns(self._staged.load.schema.names))
         self._staged.rows += batch.num_rows
 
     def close(self) -> None:
@@ -124,6 +124,7 @@ class DuckdbTransaction:
 
     def stage(self, load: Load) -> Writer:
         with self._checking() as session:
+            load = spelled(session, load)
             check(DIALECT, session, load)
         staged, file = self._add(load, 0)
         file.open(load)

@@ -126,9 +126,9 @@ def _repeated(session: Session, rows: str, columns: int) -> int:
 
 
 def _listed(backend: Spelling[Any], columns: Sequence[str], known: Sequence[str]) -> str:
-    return ", ".join(
-        f"{backend.quote(name) if name in known else 'NULL'} AS c{place}" for place, name in enumerate(columns)
-    )
+    named = {name.lower(): name for name in known} | {name: name for name in known}
+    found = [named.get(name) or named.get(name.lower()) for name in columns]
+    return ", ".join(f"{backend.quote(name) if name else 'NULL'} AS c{place}" for place, name in enumerate(found))
 
 
 def _places(backend: Spelling[Any], session: Session, staged: StagedTable) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from headgate.core.contracts import Scan, SourceSchema
@@ -73,8 +73,11 @@ def _as(array: Any, type_: Any) -> Any:
 def _read(backend: Showing[Any], session: Session, part: Part, columns: Sequence[str]) -> list[ReadColumn]:
     import pyarrow as pa
 
-    known = {column.name: column for column in backend.read_columns(session, part.place)}
-    return [known.get(name) or ReadColumn(name, _MISSING, pa.string()) for name in columns]
+    there = backend.read_columns(session, part.place)
+    known = {column.name.lower(): column for column in there} | {column.name: column for column in there}
+    missing = ReadColumn("", _MISSING, pa.string())
+    found = [known.get(name) or known.get(name.lower()) or missing for name in columns]
+    return [replace(column, name=name) for column, name in zip(found, columns, strict=True)]
 
 
 _MISSING = "NULL"

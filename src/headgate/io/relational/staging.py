@@ -11,6 +11,7 @@ from headgate.core.errors import Code, FatalError, nearest
 from headgate.core.ledger import PREFIX, Claim
 from headgate.core.runs import PipelineKey
 from headgate.io.ledger import Statements
+from headgate.io.loads import respelled
 from headgate.io.merging import KEYED, handles, identity, refuse_cascades
 from headgate.io.relational.columns import ReadColumn, TableColumn, accepts
 from headgate.sql.dialects import Standard
@@ -141,6 +142,14 @@ class StagedTable:
     def others(self) -> list[str]:
         """The columns that an upsert changes."""
         return [name for name in self.names if name not in self.load.keys]
+
+
+def spelled(session: Session, load: Load) -> Load:
+    """The load with its columns called as the table calls them: names that differ in case only are the same."""
+    place = session.find(load.table)
+    there = [column.name for column in session.table_columns(place)] if place else []
+    known = {name.lower(): name for name in there}
+    return respelled(load, [name if name in there else known.get(name.lower(), name) for name in load.schema.names])
 
 
 def check(backend: Spelling[Any], session: Session, load: Load) -> list[str]:

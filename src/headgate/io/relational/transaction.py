@@ -19,7 +19,7 @@ from headgate.io import ledger, parked
 from headgate.io.relational import merging, previews, trials
 from headgate.io.relational.outcome import was_published
 from headgate.io.relational.rescuing import make_letters
-from headgate.io.relational.staging import Backend, Session, StagedTable, check, check_keys, create, shape
+from headgate.io.relational.staging import Backend, Session, StagedTable, check, check_keys, create, shape, spelled
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,7 +35,8 @@ class StageWriter:
 
     def write(self, batch: pa.RecordBatch) -> None:
         if batch.num_rows:
-            self._backend.insert(self._session, self._staged.stage, batch)
+            named = batch.rename_columns(self._staged.load.schema.names)
+            self._backend.insert(self._session, self._staged.stage, named)
             self._staged.rows += batch.num_rows
 
     def close(self) -> None:
@@ -81,6 +82,7 @@ class RelationalTransaction:
         self._take_back()
         session = self._session
         session.operation = "stage"
+        load = spelled(session, load)
         check(self._backend, session, load)
         digest = hashlib.sha256(self._claim.run_id.encode()).hexdigest()[:16]
         place = self._backend.new_place(session, f"headgate_stage_{digest}_{len(self._tables)}")

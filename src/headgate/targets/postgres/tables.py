@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -187,10 +187,23 @@ class TableLoad:
                     object=load.table,
                     hint=f"{nearest(field.name, there)} – or let the table evolve",
                 )
+            self._check_twin(field.name, there)
             sql, added = declare(field, load.table)
             fits.append(added)
             additions.append(f"ADD COLUMN {quote_name(field.name)} {sql}")
         return fits, additions
+
+    def _check_twin(self, name: str, there: Iterable[str]) -> None:
+        """Refuse to add a column beside one that differs in upper and lower case only, unless rows come for both."""
+        for other in there:
+            if other.lower() == name.lower() and other not in self.load.columns.names:
+                raise FatalError(
+                    Code.SCHEMA_MISMATCH,
+                    f'column "{name}" is "{other}" in the table',
+                    operation="stage",
+                    object=self.load.table,
+                    hint=f"rename it in a step: {{type: rename, columns: {{{name}: {other}}}}}",
+                )
 
     def _choose(self, fits: Sequence[Fit], additions: Sequence[str]) -> Way:
         plain = (self.load.mode == "append" or self.load.whole) and not merges.handles(self.load)

@@ -1,4 +1,4 @@
-"""Rows that a table rejects, and rows of other tables that refer to those that a load replaces."""
+"""Tables that somebody else made: rows that they reject, rows that refer to theirs, columns in another case."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ import pyarrow as pa
 import pytest
 from tests.mariadb import MariaServer
 
-from headgate.core.contracts import Rescue, Store
+from headgate.core.contracts import Mode, Rescue, Store
 from headgate.core.errors import Code, FatalError
 from headgate.core.secrets import Secret
 from headgate.io.rejections import CONSTRAINT, NULL, REFERRED, values_in
 from headgate.targets import duckdb, mysql, postgres, sqlalchemy, sqlite
 from headgate.testing.place import Place, load, rows
+from headgate.testing.rows import arrow_schema, arrow_table
 
 SERVERS = ("postgres", "mysql", "sqlalchemy postgres", "sqlalchemy mysql")
 DATABASES = ("postgres", "mysql", "sqlite", "duckdb", *SERVERS[2:])
@@ -169,3 +170,25 @@ def test_the_values_in_a_servers_words_are_known(database: Database) -> None:
 )
 def test_each_server_has_its_own_words_for_values(text: str, value: str) -> None:
     assert values_in(text) == (value,)
+
+
+CAPITALS = arrow_schema([("ID", pa.int64()), ("Name", pa.string())])
+
+
+@pytest.mark.parametrize("database", ["mysql", "sqlite", "duckdb", *SERVERS[2:]], indirect=True)
+@pytest.mark.parametrize("mode", ["append", "merge"])
+def test_names_of_columns_that_differ_in_case_only_are_the_same(database: Database, mode: Mode) -> None:
+    database.sql("CREATE TABLE t (id BIGINT, name VARCHAR(20))")
+    keys = ("ID",) if mode == "merge" else ()
+    for name in ("old", "new"):
+        database.place.run(name, [(load("t", mode, CAPITALS, keys=keys), arrow_table(CAPITALS, [[1], [name]]))])
+    found = [(1, "new")] if keys else [(1, "old"), (1, "new")]
+    assert sorted(database.sql("SELECT * FROM t")) == sorted(found)
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_no_column_is_added_beside_one_that_differs_in_case_only(database: Database) -> None:
+    database.sql("CREATE TABLE t (id BIGINT, name VARCHAR(20))")
+    with pytest.raises(FatalError, match='"ID" is "id" in the table') as refused:
+        database.place.run(1, [(load("t", schema=CAPITALS), arrow_table(CAPITALS, [[1], ["a"]]))])
+    assert (refused.value.code, "rename" in refused.value.hint) == (Code.SCHEMA_MISMATCH, True)
