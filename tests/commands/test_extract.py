@@ -126,6 +126,18 @@ def test_a_given_watermark_wins_over_the_stored_one(sales: Workspace) -> None:
     assert extract(sales, watermark_value="2024-01-01 00:00:00").unwrap().rows.extracted == 2
 
 
+@pytest.mark.parametrize("given", [date(2024, 1, 2), datetime(2024, 1, 2, tzinfo=UTC)])
+def test_a_watermark_may_be_a_day_or_a_moment(sales: Workspace, given: Any) -> None:
+    extract(sales, watermark_value=given).unwrap()
+    assert ids(sales) == [3]
+
+
+def test_rows_without_a_cursor_are_told_with_what_a_command_can_do(sales: Workspace) -> None:
+    execute(sales, rows=[(4, "n", None, 1)])
+    refused = extract(sales)
+    assert (refused.error_code, "where_clause" in str(refused.error)) == (Code.EXTRACTION_FAILED, True)
+
+
 def test_a_window_of_dates_has_its_start_and_not_its_end(sales: Workspace) -> None:
     window = {"start_date": date(2024, 1, 2), "end_date": date(2024, 1, 3), "extract_mode": "full"}
     extract(sales, **window).unwrap()
@@ -250,6 +262,13 @@ def test_a_condition_with_or_does_not_widen_the_others_and_values_are_only_value
         partition_values=("west'; DROP TABLE sales; --", "south"),
     ).unwrap()
     assert ids(sales) == [3]
+
+
+def test_an_extract_that_a_cap_ends_says_so(sales: Workspace) -> None:
+    assert extract(sales, max_records=2).unwrap().warnings == (
+        "max_records: the first 2 rows were read, and there may be more",
+    )
+    assert extract(sales, max_records=2).unwrap().warnings == ()
 
 
 def test_a_cap_is_kept_exactly_and_the_rest_comes_next(sales: Workspace) -> None:

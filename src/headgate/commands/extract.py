@@ -142,6 +142,8 @@ def run_extract(command: ExtractData, workspace: Workspace, name: str) -> Result
 def _renamed(error: HeadgateError) -> HeadgateError:
     """With the command's own codes, and hints that a command can follow: no file has its pipeline."""
     code, hint = _CODES.get(error.code, error.code), error.hint
+    if "nulls:" in hint:
+        hint = "mend the rows, leave them out (where_clause: … IS NOT NULL), or say extract_mode: full"
     if error.code is Code.STATE_INVALID:
         hint = "extract into another target_table, or say with watermark_value where to begin"
     if (code, hint) == (error.code, error.hint):
@@ -157,7 +159,8 @@ def _check_columns(command: ExtractData, workspace: Workspace, name: str) -> Non
     """
     pipeline = workspace.project.pipeline(name)
     read, source = pipeline.sources[0], workspace.source(pipeline.source_endpoint(0))
-    schema = source.schema(read, ReadContext(workspace.project.root), None)
+    unfiltered = read.model_copy(update={"where": None, "parameters": {}})  # a database would tell it in its own words
+    schema = source.schema(unfiltered, ReadContext(workspace.project.root), None)
     live = set(schema.raw.names)
     wanted = [command.partition_column] if command.partition_column is not None else []
     if command.start_date is not None or command.end_date is not None:

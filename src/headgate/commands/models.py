@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Literal
+from decimal import Decimal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from headgate.core.models import MOST, Model, check_condition
 from headgate.io import formats
@@ -13,6 +14,22 @@ from headgate.io import formats
 
 class Command(Model):
     """Something that is to be done."""
+
+
+def _position(value: Any) -> Any:
+    """A position in a source as watermarks keep it: a number or text, dates and times as ISO 8601."""
+    match value:
+        case date():
+            return value.isoformat()
+        case Decimal():
+            return str(value)
+        case None | int() | float() | str():
+            return value
+        case _:
+            raise ValueError("a position is a number, a text, a date or a time")
+
+
+Position = Annotated[Any, AfterValidator(_position)]
 
 
 class RunPipeline(Command):
@@ -46,7 +63,7 @@ class SetWatermark(Command):
     """Set a pipeline's watermark by hand."""
 
     pipeline: str = Field(min_length=1)
-    value: Any
+    value: Position
     source: str | None = None
 
 
@@ -148,7 +165,7 @@ class ExtractData(Command):
     target_table: str | None = None
     last_updated_column: str | None = "updated_at"
     key_columns: tuple[str, ...] = ()
-    watermark_value: Any = None
+    watermark_value: Position = None
     start_date: datetime | date | None = None
     end_date: datetime | date | None = None
     where_clause: str | None = None

@@ -297,6 +297,9 @@ def _succeeded(run: Run) -> Receipt:
         status, message = Status.SUCCESS, f"limited to {run.request.limit} rows: nothing was published"
     else:
         status, message = Status.SUCCESS, ""
+        most = run.pipeline.sources[0].max_records
+        if most is not None and run.rows.extracted >= most:
+            run.warnings.append(f"max_records: the first {most} rows were read, and there may be more")
     done = receipt(run, status, published=run.published, message=message)
     return _recorded(run, _with_evidence(run, done) if run.request.only_check else done)
 
