@@ -43,6 +43,7 @@ from headgate.plan.stages import (
 )
 from headgate.plan.targets import Targets
 from headgate.plan.trail import Trail
+from headgate.plan.trees import named, table
 from headgate.sql.shapes import Branch, Call, Note, Reshape, Shape, StepInput
 
 
@@ -323,7 +324,12 @@ class _Compiler:
             self.inputs.variables,
             incremental.column if incremental else None,
             self.pipeline.error_handling.on_row_error,
+            self._expression_type,
         )
+
+    def _expression_type(self, expression: exp.Expr, columns: Sequence[Column]) -> str:
+        relation = self.builder.last
+        return self._bind(exp.select(named(expression, "c")).from_(table(relation)), relation, columns)[0].type
 
     def _bind(self, query: exp.Expr, relation: str, columns: Sequence[Column]) -> tuple[Column, ...]:
         keys = dict.fromkeys(self.builder.keys, KEY_COLUMNS)

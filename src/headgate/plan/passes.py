@@ -13,7 +13,6 @@ from typing import assert_never
 from sqlglot import exp
 
 from headgate.core.engines import Column
-from headgate.core.errors import Code, FatalError
 from headgate.core.secrets import Secret
 from headgate.plan.checks import Action, Rule
 from headgate.plan.flags import BITS, GROUP, HELD, MASK, NOTES, RAW, DropCode, HoldFlag, NoteFlag, Verdict
@@ -296,15 +295,6 @@ class PassBuilder:
 
     def mark(self, name: str, condition: exp.Expr) -> None:
         """Add a column that says for which rows a condition is true."""
-        (bound,) = self.bind(exp.select(named(condition, "c")).from_(table(self.last)), self.last, self.columns)
-        if bound.type.upper() != "BOOLEAN":
-            raise FatalError(
-                Code.PLAN_INVALID,
-                f"the condition is {bound.type}, neither true nor false",
-                operation="plan",
-                object=condition.sql(DIALECT),
-                hint="compare it with a value",
-            )
         value = exp.Coalesce(this=exp.paren(condition.copy()), expressions=[exp.false()])
         names = [*(item.name for item in self.columns), *self.extra]
         select = exp.select(*(column(each) for each in names), named(value, name))

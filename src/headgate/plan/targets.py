@@ -46,7 +46,7 @@ class Targets:
         for number, target in self._of(name, last=last):
             if target.delete_when is not None:
                 try:
-                    builder.mark(marker(number), given.expression(target.delete_when))
+                    builder.mark(marker(number), given.condition(target.delete_when))
                 except HeadgateError as error:
                     raise located(error, self.pipeline, ("targets", number, "delete_when")) from error.__cause__
             if strange := self._strange(number, builder.columns):

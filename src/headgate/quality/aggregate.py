@@ -67,7 +67,7 @@ def verdict(options: Options, measured: Measured) -> Judgement:  # noqa: ARG001 
 
 
 def _condition(options: Options, step: StepInput) -> exp.Expr:
-    condition = step.expression(options.condition, aggregates=True)
+    condition = step.condition(options.condition, aggregates=True)
     if not any(expressions.is_aggregate(node) for node in condition.walk()):
         raise FatalError(
             Code.PLAN_INVALID,

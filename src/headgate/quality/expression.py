@@ -20,4 +20,4 @@ class Options(RuleOptions):
 
 def shapes(options: Options, step: StepInput) -> RowRule:
     """The condition, safe for every row."""
-    return RowRule(holds(step.expression(options.condition), step.columns), options.description or options.condition)
+    return RowRule(holds(step.condition(options.condition), step.columns), options.description or options.condition)

@@ -19,6 +19,7 @@ from headgate.core.secrets import Secret
 from headgate.sql import expressions
 from headgate.sql.comparisons import refuse_impossible
 from headgate.sql.templates import render_sql
+from headgate.sql.truth import TypeOf, refuse_no_condition
 
 Reason = Literal["filtered", "unmatched", "deduplicated"]
 OnError = Literal["fail", "quarantine", "null", "log"]
@@ -169,6 +170,8 @@ class StepInput:
     variables: Mapping[str, Any] = field(default_factory=dict)
     cursor: str | None = None
     on_row_error: str = "fail"
+    expression_type: TypeOf | None = field(default=None, compare=False)
+    """What the engine says of the type of an expression over these columns, where it can be asked."""
 
     @property
     def names(self) -> list[str]:
@@ -191,6 +194,12 @@ class StepInput:
         known = {name: column(self.resolve(name)) for name in expressions.columns(parsed)}
         refuse_impossible(parsed, self.columns)
         return expressions.rename_columns(parsed, known)
+
+    def condition(self, text: str, *, aggregates: bool = False) -> exp.Expr:
+        """The same of a text that must be a truth value."""
+        parsed = self.expression(text, aggregates=aggregates)
+        refuse_no_condition(parsed, text, self.columns, self.expression_type)
+        return parsed
 
     def keep_all(self) -> list[tuple[str, exp.Expr]]:
         """Every column as it is: where a :class:`Project` starts."""

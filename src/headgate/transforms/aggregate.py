@@ -17,6 +17,7 @@ from headgate.sql.naming import distinct
 from headgate.sql.ordering import directed
 from headgate.sql.shapes import Drop, Note, Project, Reshape, Shape, StepInput, column
 from headgate.sql.templates import render_sql
+from headgate.sql.truth import refuse_no_condition
 
 HAVING = "_hg_having"
 
@@ -110,6 +111,7 @@ def _having(text: str, groups: list[str], metrics: dict[str, str], options: Opti
         metric = None if inside_aggregate(found) else named.get(found.name.lower())
         meant = column(step.resolve(found.name)) if metric is None else step.expression(metric, aggregates=True)
         found.replace(meant if metric is None else exp.paren(meant))
+    refuse_no_condition(parsed, text, step.columns, step.expression_type)
     return _checked("having", text, parsed, groups, options, step)
 
 

@@ -47,7 +47,7 @@ def shapes(options: Options, step: StepInput) -> list[Shape]:
             before = earlier.get(wanted.lower()) or (
                 column(spelling[wanted.lower()]) if wanted.lower() in spelling else None
             )
-            met = exp.paren(step.expression(options.condition))
+            met = exp.paren(step.condition(options.condition))
             parsed = exp.Case().when(met, parsed).else_(before.copy() if before else exp.null())
         if can_fail(parsed, step.columns):
             message, computed = f"{wanted} can be computed: {text}", attempt(parsed)

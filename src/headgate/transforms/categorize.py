@@ -128,7 +128,7 @@ def _categories(options: Options) -> Iterator[Category]:
 
 def _fits(category: Category, name: str | None, edges: dict[float, tuple[str, exp.Expr]], step: StepInput) -> exp.Expr:
     if category.condition is not None:
-        return exp.paren(step.expression(category.condition))
+        return exp.paren(step.condition(category.condition))
     assert name is not None
     type_ = type_of(name, step)
     if category.values is not None:

@@ -61,7 +61,7 @@ class Options(StepOptions):
 def shapes(options: Options, step: StepInput) -> list[Shape]:
     """Rows leave as filtered; a condition that raises for a row makes it a row error."""
     if options.condition is not None:
-        return keep(step.expression(options.condition), options.condition, step)
+        return keep(step.condition(options.condition), options.condition, step)
     assert options.field is not None
     assert options.operator is not None
     name = step.resolve(options.field)

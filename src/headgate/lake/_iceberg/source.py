@@ -138,7 +138,7 @@ def _condition(read: ReadOptions, columns: pa.Schema, context: ReadContext) -> s
     from headgate.sql.shapes import StepInput
 
     step = StepInput(tuple(Column(name, "") for name in columns.names), variables=context.variables)
-    return step.expression(read.where).sql(dialect="duckdb")
+    return step.condition(read.where).sql(dialect="duckdb")
 
 
 def _appended(state: TableState, after: str, to: str) -> Scan:
