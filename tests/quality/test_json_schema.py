@@ -157,6 +157,7 @@ def test_another_schema_is_another_plan(tmp_path: Path) -> None:
         ("{}", {"file": "absent.json"}, "there is no such file in the project"),
         ("{}", {"file": "../s.json"}, "there is no such file in the project"),
         ("{}", {"column": "absent"}, 'column "absent" not found'),
+        ('{"required": ["City"]}', {}, 's.json requires "City", which is no column; did you mean "city"'),
         ("{}", {"on_fail": "quarantine"}, "cannot hold single rows back"),
     ],
 )

@@ -15,7 +15,7 @@ from headgate.core.errors import FatalError
 from headgate.quality import pydantic
 
 MODELS = """
-from pydantic import BaseModel, Field, model_validator
+from pydantic import AliasChoices, AliasPath, BaseModel, Field, model_validator
 
 class Order(BaseModel):
     id: int
@@ -28,12 +28,30 @@ class Order(BaseModel):
             raise ValueError("too much for Ulm")
         return self
 
+class Longer(Order):
+    remark: str
+    hint: str | None = None
+
+class Renamed(BaseModel):
+    number: int = Field(validation_alias=AliasChoices("ID", AliasPath("id", 0), "key"))
+    town: str = Field(alias="city")
+    amount: int | None = Field(validation_alias="total")
+
+class Wrong(BaseModel):
+    town: str = Field(alias="City")
+
+class Filled(Longer):
+    @model_validator(mode="before")
+    @classmethod
+    def _noted(cls, row):
+        return {"remark": "", **row}
+
 def function(rows):
     return True
 """
 
 
-def defined(root: Path, model: str = "models:Order", **rule: str) -> SmallProject:
+def defined(root: Path, model: str = "models:Order", **rule: Any) -> SmallProject:
     (root / "models.py").write_text(MODELS)
     return with_orders(root).define(rules=[{"type": "pydantic", "model": model, "name": "valid", **rule}])
 
@@ -82,3 +100,26 @@ def test_rows_are_valid_as_the_model_says(tmp_path_factory: pytest.TempPathFacto
 def test_what_is_no_model_is_refused_before_anything_is_read(tmp_path: Path, model: str, message: str) -> None:
     with pytest.raises(FatalError, match=message):
         defined(tmp_path, model).plan()
+
+
+@pytest.mark.parametrize(
+    ("model", "columns", "message"),
+    [
+        ("Longer", None, 'requires "remark", which it is not given; known: '),
+        ("Wrong", None, 'requires "City", which it is not given; did you mean "city"?'),
+        ("Order", ["id", "total"], 'requires "city", which it is not given'),
+    ],
+)
+def test_a_model_that_requires_what_it_is_not_given_is_refused_by_the_plan(
+    tmp_path: Path, model: str, columns: Any, message: str
+) -> None:
+    with pytest.raises(FatalError) as refusal:
+        defined(tmp_path, f"models:{model}", **({"columns": columns} if columns else {})).plan()
+    (problem,) = refusal.value.problems
+    assert message in problem.message
+    assert problem.path == "pipelines.small.quality_rules.0"
+
+
+@pytest.mark.parametrize("model", ["Order", "Renamed", "Filled"])
+def test_fields_may_have_other_names_defaults_or_be_made_by_the_model(tmp_path: Path, model: str) -> None:
+    defined(tmp_path, f"models:{model}").plan()

@@ -34,19 +34,23 @@ def judge_of(reference: str, root: Path) -> Callable[..., Any]:
     return function
 
 
-def probe_judge(reference: str, root: Path) -> str:
-    """The fingerprint of the function of a rule, if there is such a function."""
+def probe_judge(reference: str, root: Path, columns: Sequence[Column] = ()) -> str:
+    """The fingerprint of the function of a rule, if there is such a function and it can judge rows of the columns."""
     from headgate.core.registry import PackageRegistry
     from headgate.io.userland import source_hash
 
     judge_of(reference, root)
     kind, made, what = reference.partition("=")
-    return str(PackageRegistry().module("quality", kind).digest(what, root)) if made else source_hash(reference, root)
+    if not made:
+        return source_hash(reference, root)
+    module = PackageRegistry().module("quality", kind)
+    module.check(what, root, [item.name for item in columns])
+    return str(module.digest(what, root))
 
 
 def probe_call(call: Call, columns: Sequence[Column], binder: TypeBinder, root: Path) -> tuple[tuple[Column, ...], str]:
     """The columns a step gives: those declared, or what the function makes of a table without rows."""
-    digest = probe_judge(call.function, root)
+    digest = probe_judge(call.function, root, columns)
     if call.columns:
         return tuple(Column(name, kind) for name, kind in call.columns.items()), digest
     empty = binder.arrow(columns).empty_table()

@@ -21,8 +21,8 @@ from headgate.sql.shapes import CallRule, Measure, RowRule, SetRule, StepInput
 DIALECT = "duckdb"
 _WHOLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}
 Bind = Callable[[exp.Expr, str, Sequence[Column]], tuple[Column, ...]]
-Hash = Callable[[str], str]
-"""The fingerprint of the source of a Python function."""
+Hash = Callable[[str, Sequence[Column]], str]
+"""The fingerprint of the source of a Python function, which must be able to judge rows of such columns."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class AuditBook:
                 return self._measure(rule, options, shape, place)
             case CallRule():
                 columns = tuple(item for item in place.given.columns if item.name in shape.columns)
-                digest = self.source_hash(shape.function)
+                digest = self.source_hash(shape.function, columns)
                 self.calls.append(CallCheck(rule, place.spool, shape.function, shape.scope, columns, digest))
                 return shape.columns
 

@@ -86,7 +86,7 @@ class _Compiler:
         self.names = unique_names(
             [step.name or step.type for step in self.steps], {scan.relation for scan in inputs.scans}
         )
-        self.rules = RuleBook(pipeline, registry, self._target_step, lambda function: probe(_judging(function), ())[1])
+        self.rules = RuleBook(pipeline, registry, self._target_step, lambda name, rows: probe(_judging(name), rows)[1])
         self.targets = Targets(pipeline, inputs.stores, inputs.tables)
         self.gated: tuple[Rule, ...] = ()
         self.wanted = wanted_steps(pipeline, self.names, registry)

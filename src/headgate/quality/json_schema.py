@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from headgate.core.errors import Code, FatalError
+from headgate.core.errors import Code, FatalError, nearest
 from headgate.core.models import RuleOptions
 from headgate.core.values import plain, row_values
 from headgate.sql.shapes import CallRule, StepInput
@@ -55,6 +55,22 @@ def judge(what: str, root: Path) -> Callable[[pa.Table], list[bool | None]]:
         return read(rows, validator)
 
     return holds
+
+
+def check(what: str, root: Path, columns: Sequence[str]) -> None:
+    """Raise PLAN_INVALID where the schema requires of rows a property that no column is: it would take no row."""
+    kind, _, file = what.partition(":")
+    schema = _validator(file, root).schema
+    required = schema.get("required", ()) if kind == "row" and isinstance(schema, dict) else ()
+    for name in required:
+        if name not in columns:
+            raise FatalError(
+                Code.PLAN_INVALID,
+                f'{file} requires "{name}", which is no column; {nearest(name, columns)}',
+                operation="plan",
+                object=name,
+                hint="names are compared with case; give a column that name in a step before",
+            )
 
 
 def digest(what: str, root: Path) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AliasChoices, AliasPath, BaseModel, Field, ValidationError
 
-from headgate.core.errors import Code, FatalError
+from headgate.core.errors import Code, FatalError, nearest
 from headgate.core.models import Names, RuleOptions
 from headgate.core.values import row_values
 from headgate.io.userland import load_function, source_hash
@@ -41,15 +41,7 @@ def shapes(options: Options, step: StepInput) -> CallRule:
 
 def judge(what: str, root: Path) -> Callable[[pa.Table], list[bool | None]]:
     """The function that says of each row whether the model takes it. Raises CONFIG_INVALID for what is no model."""
-    model = load_function(what, root)
-    if not (isinstance(model, type) and issubclass(model, BaseModel)):
-        raise FatalError(
-            Code.CONFIG_INVALID,
-            "it is no pydantic model",
-            operation="load",
-            object=what,
-            hint="name a class that inherits from pydantic.BaseModel",
-        )
+    model = _model(what, root)
 
     def holds(rows: pa.Table) -> list[bool | None]:
         return [_is_valid(model, row) for row in row_values(rows)]
@@ -57,7 +49,54 @@ def judge(what: str, root: Path) -> Callable[[pa.Table], list[bool | None]]:
     return holds
 
 
+def check(what: str, root: Path, columns: Sequence[str]) -> None:
+    """Raise PLAN_INVALID where the model requires a field that no column is: it would take no row."""
+    model = _model(what, root)
+    before = model.__pydantic_decorators__.model_validators.values()
+    if any(validator.info.mode != "after" for validator in before):
+        return  # it may make fields of others
+    by_name = model.model_config.get("populate_by_name") or model.model_config.get("validate_by_name")
+    by_alias = model.model_config.get("validate_by_alias", True)
+    for name, of in model.model_fields.items():
+        taken = _aliases(of.validation_alias) if by_alias else []
+        taken = [*taken, *([name] if by_name or not taken else [])]
+        if of.is_required() and not set(taken) & set(columns):
+            raise FatalError(
+                Code.PLAN_INVALID,
+                f'{what} requires "{taken[0]}", which it is not given; {nearest(taken[0], columns)}',
+                operation="plan",
+                object=taken[0],
+                hint="names are compared with case; give the field a default, or the column that name in a step before",
+            )
+
+
 digest = source_hash
+
+
+def _aliases(alias: object) -> list[str]:
+    """The columns of which the value of a field may come."""
+    match alias:
+        case str():
+            return [alias]
+        case AliasPath():
+            return [str(alias.path[0])]
+        case AliasChoices():
+            return [name for choice in alias.choices for name in _aliases(choice)]
+        case _:
+            return []
+
+
+def _model(what: str, root: Path) -> type[BaseModel]:
+    model = load_function(what, root)
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        return model
+    raise FatalError(
+        Code.CONFIG_INVALID,
+        "it is no pydantic model",
+        operation="load",
+        object=what,
+        hint="name a class that inherits from pydantic.BaseModel",
+    )
 
 
 def _is_valid(model: type[BaseModel], row: dict[str, object]) -> bool:
