@@ -50,6 +50,9 @@ def test_a_type_means_what_it_means_to_the_engine(name: str) -> None:
         ("1", "known:"),
         ("a b c", "known:"),
         ("INT\0", "INT"),
+        ("INTT", 'did you mean "INT"?'),
+        ("INTEGR", 'did you mean "INTEGER"?'),
+        ("numerc", 'did you mean "NUMERIC"?'),
     ],
 )
 def test_what_is_no_type_is_refused(name: str, hint: str) -> None:

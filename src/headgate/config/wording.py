@@ -23,6 +23,7 @@ _PHRASES = (
     (re.compile(r"^String should have at (least|most) (\d+) (characters?)$"), r"expected: at \1 \2 \3"),
     (re.compile(r"^\w+ should have at (least|most) 1 item after validation, not \d+$"), r"expected: at \1 1 entry"),
     (re.compile(r"^\w+ should have at (\w+ \d+) items after validation, not \d+$"), r"expected: at \1 entries"),
+    (re.compile(r"^String should match pattern '\\S'$"), "expected: a text that is not empty"),
     (re.compile(r"^String should match pattern .*$", re.DOTALL), "it is not written as it must be"),
 )  # fmt: skip
 

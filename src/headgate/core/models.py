@@ -65,6 +65,8 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+Name = Annotated[str, Field(pattern=r"\S")]
+"""A name of which there is something to see."""
 Names = Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1)]
 """One name or a list of names."""
 
@@ -73,7 +75,7 @@ class StepOptions(Model):
     """What every transformation step may say."""
 
     type: str
-    name: str | None = Field(default=None, description="A name that rules, targets and later steps may refer to.")
+    name: Name | None = Field(default=None, description="A name that rules, targets and later steps may refer to.")
 
 
 class Severity:
@@ -123,7 +125,7 @@ class RuleOptions(Model):
     """What every quality rule may say."""
 
     type: str
-    name: str | None = Field(default=None, description="How receipts and the quarantine call the rule.")
+    name: Name | None = Field(default=None, description="How receipts and the quarantine call the rule.")
     severity: Literal["error", "warning", "info"] = Field(
         default="error", description="How much it matters; it gives the default of on_fail."
     )
@@ -225,7 +227,7 @@ class ReadOptions(Model):
     """What every source may say; each kind adds its own."""
 
     connection: str | None = Field(default=None, description="Where it is read from; default: the lake.")
-    name: str | None = Field(default=None, description="A name for steps that refer to this source.")
+    name: Name | None = Field(default=None, description="A name for steps that refer to this source.")
     table: str | None = Field(default=None, description="The table to read, with its schema where there are some.")
     query: str | None = Field(default=None, description="Instead of a table: one SELECT in the source's SQL.")
     parameters: dict[str, Any] = Field(default_factory=dict, description="Values that the query names, always bound.")

@@ -66,6 +66,8 @@ KNOWN = (
     *("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT", "FLOAT", "DOUBLE", "DECIMAL"),
     *("VARCHAR", "BLOB", "DATE", "TIME", "TIMESTAMP", "TIMESTAMPTZ", "INTERVAL", "UUID", "JSON"),
 )
+_SPELLINGS = ("INT", "BOOL", "TEXT", "STRING", "NUMERIC", "REAL", "DATETIME")
+"""Other names that are taken, and that a misspelt one may mean."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ def _unknown(text: str) -> FatalError:
         f'"{text}" is not a SQL type',
         operation="plan",
         object=text,
-        hint=nearest(text.upper(), KNOWN),
+        hint=nearest(text.upper(), (*KNOWN, *_SPELLINGS)),
     )
 
 
