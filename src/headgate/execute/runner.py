@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 
 from headgate.config.models import Pipeline
+from headgate.core.collection import uncollected
 from headgate.core.contracts import Store, Window
 from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError, fault, swallowed_interrupt
 from headgate.core.events import Emitter, Step
@@ -238,10 +239,11 @@ def _skipped(run: Run, message: str) -> Receipt:
 
 
 def _execute(run: Run) -> None:
-    from headgate.execute.gather import check_tables, gather
-    from headgate.execute.interpret import Interpreter
+    with uncollected():
+        from headgate.execute.gather import check_tables, gather
+        from headgate.execute.interpret import Interpreter
 
-    with run.emitter.during(Step.PLAN):
+    with uncollected(), run.emitter.during(Step.PLAN):
         check_tables(run.workspace, run.pipeline)
         if run.request.replay:
             from headgate.execute.replay import gather_replay

@@ -6,7 +6,6 @@ This is the one place that uses what pyiceberg does not promise to keep (names w
 
 from __future__ import annotations
 
-import gc
 import json
 import logging
 import struct
@@ -21,6 +20,7 @@ from typing import Any, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from headgate.core.collection import uncollected
 from headgate.core.errors import Code, FatalError, HeadgateError
 from headgate.io import files
 from headgate.lake._iceberg import metadata, names
@@ -30,20 +30,7 @@ from headgate.lake._iceberg.schemas import SchemaPlan
 from headgate.lake._iceberg.schemas import cast as cast_to
 from headgate.lake._iceberg.staging import DataFile
 
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """The collector off: importing pyiceberg makes half a million objects, none of them garbage."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
-
-
-with _uncollected():
+with uncollected():  # half a million objects
     from pyiceberg.catalog.noop import NoopCatalog
     from pyiceberg.conversions import from_bytes
     from pyiceberg.exceptions import ValidationException
