@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.conftest import Server
 from tests.followed import Followed, following
+from tests.peak import peak
 
 CDC = {"connection": "shop", "table": "t", "mode": "cdc"}
 MEGABYTES = 500
@@ -58,20 +55,7 @@ def test_wide_rows_take_no_more_memory_than_narrow_ones(followed: Followed) -> N
         "INSERT INTO t SELECT g, '', g FROM generate_series(101, 1500) g",
         "UPDATE t SET name = repeat(md5(random()::text), 3125)",
     )
-    assert peak(followed) < MEGABYTES
+    assert peak(followed.root) < MEGABYTES
     followed.shop("UPDATE t SET name = repeat(md5(random()::text), 3125)")
-    assert peak(followed) < MEGABYTES
+    assert peak(followed.root) < MEGABYTES
     assert followed.same("id, md5(name), n")
-
-
-def peak(followed: Followed) -> float:
-    """The most memory, in megabytes, that a run in a process of its own took."""
-    program = str(Path(sys.executable).with_name("headgate"))
-    command = [program, "run", "load", "-C", str(followed.root), "-o", "json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603 - the program itself
-        assert process.stdout is not None
-        told = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    assert json.loads(told)["status"] == "success", told
-    return usage.ru_maxrss / 1000

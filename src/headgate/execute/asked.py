@@ -20,9 +20,8 @@ from headgate.plan.stages import Check, Keep, Transform
 from headgate.sql.literals import quote_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-ENGINE_ROWS = 32_768
 TOGETHER = 32
 """Conditions in one statement: each reads its columns through a buffer of its own."""
 
@@ -36,7 +35,7 @@ class Known:
     few: frozenset[str]
 
 
-def asked(run: Run, transform: Transform, check: Check, keeps: Sequence[Keep]) -> bool:
+def asked(run: Run, transform: Transform, check: Check, keeps: Sequence[Keep], rows_at_once: Callable[[], int]) -> bool:
     """Judge the rows of the main source by queries; False where the rows must come by one after the other."""
     known = _known(run, transform, check)
     if known is None or any(keep.numbered for keep in keeps):
@@ -50,7 +49,7 @@ def asked(run: Run, transform: Transform, check: Check, keeps: Sequence[Keep]) -
     broken = _broken(run.session, transform, check, known)
     where = " OR ".join(f"({sql})" for _, sql in broken) or "FALSE"
     # the condition stands beside the source's rows, where a reader can use it
-    reader = run.session.stream(_narrowed(transform, where), ENGINE_ROWS)
+    reader = run.session.stream(_narrowed(transform, where), rows_at_once())
     names = [item.name for item in transform.columns]
     shown = {rule.name: tuple(dict.fromkeys((*check.keys, *rule.columns))) for rule in check.rules}
     splitter = Splitter(transform.verdict, names, reader.schema, (), shown)

@@ -24,8 +24,9 @@ from headgate.execute.pour import Counter, Pour, drain
 from headgate.execute.publish import acknowledge, clean, publish
 from headgate.execute.regroup import again, touched
 from headgate.execute.replay import entry_of
-from headgate.execute.widths import ENGINE_ROWS
+from headgate.execute.widths import ENGINE_ROWS, Widths
 from headgate.io.ledger import fenced
+from headgate.io.row_widths import row_width
 from headgate.plan.fetching import FETCHED
 from headgate.plan.stages import (
     Acknowledge,
@@ -276,6 +277,8 @@ class Interpreter:
         run = self.run
         assert run.session is not None
         if opened.batches is None and run.request.limit is None:
+            if (files := opened.files) is not None:
+                self.counter.foresee(lambda: row_width(files, opened.schema.raw.names))
             run.session.register(stage.relation, opened)
             return
         reader, cancel = opened.batches, opened.cancel
@@ -309,7 +312,10 @@ class Interpreter:
                 else quote_name(c.name)
                 for c in stage.columns
             )
-            typed = run.session.stream(f"SELECT {columns} FROM {quote_name(raw)}", ENGINE_ROWS)
+            widths = Widths()
+            if opened.files is not None:
+                widths.see(1, row_width(opened.files, opened.schema.raw.names), enough=0)
+            typed = run.session.stream(f"SELECT {columns} FROM {quote_name(raw)}", widths.rows)
             run.session.materialise(stage.relation, OpenScan(SourceSchema(typed.schema), batches=typed))
         elif opened.files is not None:
             run.session.register(stage.relation, opened)

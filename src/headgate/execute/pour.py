@@ -101,7 +101,7 @@ def drain(run: Run, pour: Pour, counter: Counter) -> None:
     transform, check = pour.transform, pour.check
     assert run.session is not None
     assert check is not None
-    if asked(run, transform, check, pour.keeps):
+    if asked(run, transform, check, pour.keeps, counter.rows_at_once):
         return
     with _told_by_step(run, transform):
         _pour(run, pour, counter)
@@ -200,6 +200,15 @@ class Counter:
                     return
 
         return pa.RecordBatchReader.from_batches(reader.schema, batches())
+
+    def foresee(self, width: Callable[[], int]) -> None:
+        """Take the bytes of a row from ``width``, where rows do not come by before the engine reads them."""
+
+        def first() -> None:
+            self._first = lambda: None
+            self.widths.see(1, width(), enough=0)
+
+        self._first = first
 
     def rows_at_once(self) -> int:
         """How many rows the engine may give at a time, as the first ones suggest. Waits for them."""
