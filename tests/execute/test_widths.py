@@ -56,7 +56,7 @@ def test_wide_rows_of_files_go_by_a_few(tmp_path: Path, format_: str) -> None:
     """800 MB in rows of 50,000 bytes; they took as much memory as that and more when 32,768 went together."""
     said = [random.Random(row).randbytes(25_000).hex() for row in range(500)]  # noqa: S311 - no secret
     path = tmp_path / f"wide.{format_}"
-    schema = pa.schema([pa.field("id", pa.int64()), pa.field("said", pa.string())])
+    schema = pa.table({"id": range(500), "said": said}).schema
     with (
         pq.ParquetWriter(path, schema, use_dictionary=False)
         if format_ == "parquet"
