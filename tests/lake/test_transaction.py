@@ -253,7 +253,7 @@ def test_what_was_computed_from_an_old_version_is_a_conflict(place: Place, mode:
 def test_an_append_whose_result_was_audited_is_not_put_on_another_version(place: Place) -> None:
     place.run(0, [(load("t"), rows((0, "first")))])
     claim, slow = staged(place, "run-1", 1, load("t"), rows((1, "one")))
-    assert slow.duplicates("t", ["id"]) == 0
+    assert slow.duplicates("t", ["id"]) == (0, 2)
     place.run(2, [(load("t"), rows((1, "the same key")))], key=OTHER)
     with pytest.raises(RetriableError) as conflict:
         slow.publish(record(claim))

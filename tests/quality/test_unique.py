@@ -59,13 +59,6 @@ def test_the_whole_table_cannot_hold_rows_back() -> None:
         unique.Options(type="unique", columns=["a"], scope="table", on_fail="quarantine")
 
 
-def test_no_share_of_a_table_may_be_repeated_whose_rows_are_not_counted() -> None:
-    """It was a share of no rows, so that any repeated key refused the run."""
-    with pytest.raises(ValidationError, match="max_failed cannot be a share"):
-        unique.Options(type="unique", columns=["a"], scope="table", max_failed="50%")
-    assert unique.Options(type="unique", columns=["a"], scope="table", max_failed=2).tolerance.rows == 2
-
-
 def test_unknown_columns_are_refused(given: Any) -> None:
     with pytest.raises(FatalError):
         unique.shapes(unique.Options(type="unique", columns=["c"]), given(COLUMNS))

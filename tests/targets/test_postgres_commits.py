@@ -234,9 +234,9 @@ def test_a_running_copy_that_cannot_be_cancelled_ends_with_its_session(
 def test_repeated_values_are_looked_for_in_tables_that_the_run_does_not_write(place: Place) -> None:
     claim, transaction = begun(place)
     stage(transaction, [(load("u"), rows((5, "x"), (5, "y"))), (load("v"), rows((6, "z")))])
-    assert transaction.duplicates("t", ["id"]) == 0
-    assert transaction.duplicates("v", ["id"]) == 0
-    assert transaction.duplicates("u", ["id"]) == 2
+    assert transaction.duplicates("t", ["id"]) == (0, 1)
+    assert transaction.duplicates("v", ["id"]) == (0, 1)
+    assert transaction.duplicates("u", ["id"]) == (2, 2)
     assert read_all(transaction.preview("v", ["id"])).to_pylist() == [{"id": "6"}]
     transaction.hold(entry(), held_file(place))
     transaction.publish(record(claim, quarantine=(entry(),)))

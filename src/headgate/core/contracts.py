@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from headgate.core import loads
 from headgate.core.events import Emitter
@@ -233,13 +233,20 @@ class Writer(Protocol):
     def close(self) -> None: ...
 
 
+class Repeats(NamedTuple):
+    """How many rows of a table share their key with others, and how many rows it has."""
+
+    repeated: int
+    rows: int
+
+
 class Transaction(Protocol):
     """What one run does to one store: everything is invisible until :meth:`publish`, and all of it visible after."""
 
     def stage(self, load: Load) -> Writer:
         """Open a table for writing. Several tables may be open at once."""
 
-    def duplicates(self, table: str, columns: Sequence[str]) -> int:
+    def duplicates(self, table: str, columns: Sequence[str]) -> Repeats:
         """Rows of the table *as it will be after publish* whose ``columns`` (none NULL) occur more than once."""
 
     def hold(self, entry: QuarantineEntry, file: Path) -> None:

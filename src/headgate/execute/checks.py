@@ -173,7 +173,8 @@ class Results:
     def table(self, check: TableCheck) -> None:
         """Keys that are repeated in a table as it will be."""
         write = next(s for s in self.run.plan.stages if isinstance(s, Write) and s.target == check.target)
-        self.result(check.rule, self.run.transactions[write.store].duplicates(write.table, check.columns), 0)
+        found = self.run.transactions[write.store].duplicates(write.table, check.columns)
+        self.result(check.rule, found.repeated, found.rows)
 
     # ------------------------------------------------------------------------------------------- aggregates
 

@@ -35,7 +35,7 @@ def metrics(run: Run) -> dict[str, Any]:
         **{name: score([check for check in checks if check.kind in kinds]) for name, kinds in DIMENSIONS.items()},
     }
     known = [value for value in scores.values() if value is not None]
-    repeated = max((check.failed_rows for check in checks if check.kind == "unique"), default=None)
+    repeated = max((1 - _share(check) for check in checks if check.kind == "unique"), default=None)
     return {
         "dataset_name": run.pipeline.name,
         "timestamp": run.started_at.isoformat().replace("+00:00", "Z"),
@@ -47,7 +47,7 @@ def metrics(run: Run) -> dict[str, Any]:
         **{f"{name}_score": _rounded(value) for name, value in scores.items()},
         "overall_score": _rounded(sum(known) / len(known)) if known else None,
         "null_percentage": _rounded(100 * nulls / cells if cells else 0.0) if measured else None,
-        "duplicate_percentage": None if repeated is None else _rounded(100 * min(1, repeated / rows) if rows else 0.0),
+        "duplicate_percentage": None if repeated is None else _rounded(100 * repeated),
         "schema_violations": sum(check.failed_rows for check in run.checks if check.kind == "schema"),
     }
 

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from headgate.core.contracts import Repeats
 from headgate.core.errors import Code, FatalError
 from headgate.core.runs import TableCommit
 from headgate.io import merging, sqlite, sqlite_rows, sqlite_types
 from headgate.io.sqlite_staging import StagedTable
 from headgate.sql.literals import literal as sql_literal
 from headgate.sql.literals import quote_name, quote_text
+from headgate.sql.repeats import repeats
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -159,16 +161,15 @@ def expected(connection: sqlite3.Connection, staged: StagedTable) -> TableCommit
             return TableCommit(staged.table, "", inserted=staged.rows - matched, updated=updated)
 
 
-def duplicates(connection: sqlite3.Connection, staged: StagedTable, columns: Sequence[str]) -> int:
-    """Rows, of the table as it will be, whose ``columns`` occur more than once and are not NULL."""
-    names = ", ".join(f"c{place}" for place in range(len(columns)))
-    filled = " AND ".join(f"c{place} IS NOT NULL" for place in range(len(columns)))
-    grouped = (
-        f"SELECT count(*) AS n FROM ({result(connection, staged, columns)}) WHERE {filled}"
-        f" GROUP BY {names} HAVING count(*) > 1"
-    )
-    (found,) = connection.execute(f"SELECT coalesce(sum(n), 0) FROM ({grouped})").fetchone()
-    return int(found)
+def duplicates(connection: sqlite3.Connection, staged: StagedTable, columns: Sequence[str]) -> Repeats:
+    """Rows, of the table as it will be, whose ``columns`` occur more than once and are not NULL; and all rows."""
+    names = [f"c{place}" for place in range(len(columns))]
+    return _repeats(connection, f"({result(connection, staged, columns)})", names)
+
+
+def _repeats(connection: sqlite3.Connection, rows: str, columns: Sequence[str]) -> Repeats:
+    repeated, every = connection.execute(repeats(rows, columns)).fetchone()
+    return Repeats(int(repeated), int(every))
 
 
 def result(connection: sqlite3.Connection, staged: StagedTable, columns: Sequence[str]) -> str:
@@ -209,12 +210,9 @@ def _shown(connection: sqlite3.Connection, rows: str, table: str, columns: Seque
     return sqlite_rows.read(connection.cursor(), statement, {}, found, 100_000, table)
 
 
-def duplicates_now(connection: sqlite3.Connection, table: str, columns: Sequence[str]) -> int:
+def duplicates_now(connection: sqlite3.Connection, table: str, columns: Sequence[str]) -> Repeats:
     """The same of the table as it is in this transaction."""
-    names = ", ".join(quote_name(name) for name in columns)
-    filled = " AND ".join(f"{quote_name(name)} IS NOT NULL" for name in columns)
-    grouped = f"SELECT count(*) AS n FROM main.{quote_name(table)} WHERE {filled} GROUP BY {names} HAVING count(*) > 1"
-    return int(connection.execute(f"SELECT coalesce(sum(n), 0) FROM ({grouped})").fetchone()[0])
+    return _repeats(connection, f"main.{quote_name(table)}", [quote_name(name) for name in columns])
 
 
 def _listed(columns: Sequence[str], known: dict[str, str]) -> str:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from headgate.core.contracts import Load, Scan, SourceSchema, Writer
+from headgate.core.contracts import Load, Repeats, Scan, SourceSchema, Writer
 from headgate.core.errors import Code, FatalError, HeadgateError
 from headgate.core.events import Emitter, Step
 from headgate.core.ledger import Claim, LedgerRecord, QuarantineEntry
@@ -51,7 +51,7 @@ class SqliteTransaction:
             existing = sqlite.columns(connection, load.table)
         return self._staging.add(plan_table(load, existing, len(self._staging.tables)))
 
-    def duplicates(self, table: str, columns: Sequence[str]) -> int:
+    def duplicates(self, table: str, columns: Sequence[str]) -> Repeats:
         staged = self._staged(table)
         if merging.handles(staged.load):
             with self._tried() as connection:

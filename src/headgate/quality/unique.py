@@ -24,11 +24,6 @@ class Options(RuleOptions):
     def _fits_the_table(self) -> Options:
         if self.scope == "table" and self.on_fail == "quarantine":
             raise ValueError("scope: table is known only after the merge, so it cannot quarantine rows")
-        if self.scope == "table" and self.tolerance.percent is not None:
-            raise ValueError(
-                "scope: table does not count the table's rows, so max_failed cannot be a share of them: say a number, "
-                "or use stage: load"
-            )
         return self
 
 

@@ -200,18 +200,18 @@ class LoadContract:
         place.run(1, [(load("t"), rows((1, "a"), (2, "b")))])
         _, transaction = place.begin(place.store(), "run-2", 2)
         stage(transaction, [(load("t"), rows((2, "c"), (3, "d"), (None, "e"), (None, "f")))])
-        assert transaction.duplicates("t", ["id"]) == 2
-        assert transaction.duplicates("t", ["id", "name"]) == 0
+        assert transaction.duplicates("t", ["id"]) == (2, 6)
+        assert transaction.duplicates("t", ["id", "name"]) == (0, 6)
         transaction.rollback()
         _, transaction = place.begin(place.store(), "run-3", 3)
         stage(transaction, [(load("t", "overwrite"), rows((2, "c"), (5, "c"), (5, "c")))])
-        assert transaction.duplicates("t", ["id"]) == 2
-        assert transaction.duplicates("t", ["name"]) == 3
+        assert transaction.duplicates("t", ["id"]) == (2, 3)
+        assert transaction.duplicates("t", ["name"]) == (3, 3)
         transaction.rollback()
         if "upsert" in self.modes:
             _, transaction = place.begin(place.store(), "run-4", 4)
             stage(transaction, [(load("t", "upsert", keys=("id",)), rows((2, "a"), (9, "z")))])
-            assert transaction.duplicates("t", ["name"]) == 2
+            assert transaction.duplicates("t", ["name"]) == (2, 3)
             transaction.rollback()
 
     @pytest.mark.parametrize("mode", ["append", "upsert"])

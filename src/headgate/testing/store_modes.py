@@ -202,7 +202,7 @@ class ModeContract:
         _, transaction = place.begin(place.store(), "run-2", 2)
         merge = load("t", "merge", keys=("id",), delete_missing=True)
         stage(transaction, [(merge, rows((1, "z"), (2, "z"), (5, "c")))])
-        assert transaction.duplicates("t", ["name"]) == 2
+        assert transaction.duplicates("t", ["name"]) == (2, 3)
         assert counted(transaction.counts()[0]) == (1, 2, 1, 0)
         transaction.rollback()
         assert place.pairs("t") == [(1, "a"), (2, "b"), (3, "c")]

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headgate.core.contracts import Load, Scan, Writer
+from headgate.core.contracts import Load, Repeats, Scan, Writer
 from headgate.core.errors import Code, FatalError, HeadgateError
 from headgate.core.events import Emitter, Step
 from headgate.core.ledger import Claim, LedgerRecord, QuarantineEntry
@@ -154,7 +154,7 @@ class DuckdbTransaction:
             ledger.hold_file(session, entry.id, file)
             session.commit()
 
-    def duplicates(self, table: str, columns: Sequence[str]) -> int:
+    def duplicates(self, table: str, columns: Sequence[str]) -> Repeats:
         if self._tried:
             with self._trial() as session:
                 self._merged(session)

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import astuple
 from typing import Any
 
+from headgate.core.contracts import Repeats
 from headgate.core.runs import TableCommit
 from headgate.io import merging
 from headgate.io.relational.rescuing import RescuingSession
 from headgate.io.relational.staging import Place, Session, Spelling, StagedTable
 from headgate.sql import merges
+from headgate.sql.repeats import repeats
 
 
 def merge(backend: Spelling[Any], session: Session, staged: StagedTable, store: str, commit: str) -> TableCommit:
@@ -68,7 +70,7 @@ def expected(backend: Spelling[Any], session: Session, staged: StagedTable, stor
     return TableCommit(staged.load.table, "", store, inserted=staged.rows - matched, updated=kept)
 
 
-def duplicates(backend: Spelling[Any], session: Session, staged: StagedTable, columns: Sequence[str]) -> int:
+def duplicates(backend: Spelling[Any], session: Session, staged: StagedTable, columns: Sequence[str]) -> Repeats:
     """Rows, of the table as it will be, whose ``columns`` occur more than once and are not NULL."""
     _, stage = _places(backend, session, staged)
     parts = [f"SELECT {_listed(backend, columns, staged.names)} FROM {stage} incoming"]
@@ -91,13 +93,13 @@ def stays(backend: Spelling[Any], staged: StagedTable) -> str:
     return ""
 
 
-def duplicates_in(backend: Spelling[Any], session: Session, table: str, columns: Sequence[str]) -> int:
+def duplicates_in(backend: Spelling[Any], session: Session, table: str, columns: Sequence[str]) -> Repeats:
     """The same of a table that this run does not touch."""
     there = session.find(table)
-    return repeated(backend, session, there, columns) if there else 0
+    return repeated(backend, session, there, columns) if there else Repeats(0, 0)
 
 
-def repeated(backend: Spelling[Any], session: Session, there: Place, columns: Sequence[str]) -> int:
+def repeated(backend: Spelling[Any], session: Session, there: Place, columns: Sequence[str]) -> Repeats:
     """The same of a table as it is."""
     listed = ", ".join(f"{backend.quote(name)} AS c{place}" for place, name in enumerate(columns))
     return _repeated(session, f"(SELECT {listed} FROM {backend.quoted(there)}) every_row", len(columns))
@@ -118,11 +120,9 @@ def _matched(session: Session, target: str, stage: str, same: str) -> int:
     return int(session.value(f"SELECT count(*) FROM {target} kept WHERE EXISTS ({incoming})"))
 
 
-def _repeated(session: Session, rows: str, columns: int) -> int:
-    names = ", ".join(f"c{place}" for place in range(columns))
-    filled = " AND ".join(f"c{place} IS NOT NULL" for place in range(columns))
-    groups = f"SELECT count(*) AS n FROM {rows} WHERE {filled} GROUP BY {names} HAVING count(*) > 1"
-    return int(session.value(f"SELECT coalesce(sum(n), 0) FROM ({groups}) g"))
+def _repeated(session: Session, rows: str, columns: int) -> Repeats:
+    ((repeated, every),) = session.query(repeats(rows, [f"c{place}" for place in range(columns)]))
+    return Repeats(int(repeated), int(every))
 
 
 def _listed(backend: Spelling[Any], columns: Sequence[str], known: Sequence[str]) -> str:

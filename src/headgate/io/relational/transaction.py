@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headgate.core.contracts import Load, Scan, Writer
+from headgate.core.contracts import Load, Repeats, Scan, Writer
 from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
 from headgate.core.events import Emitter, Step
 from headgate.core.ledger import Claim, LedgerRecord, QuarantineEntry
@@ -114,7 +114,7 @@ class RelationalTransaction:
                 session.rollback()
                 raise
 
-    def duplicates(self, table: str, columns: Sequence[str]) -> int:
+    def duplicates(self, table: str, columns: Sequence[str]) -> Repeats:
         if self._merge_if_in_place() is not None:
             return merging.duplicates_in(self._backend, self._session, table, columns)
         for staged in self._tables:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headgate.core.contracts import Load, Scan
+from headgate.core.contracts import Load, Repeats, Scan
 from headgate.core.errors import Code, FatalError, RetriableError
 from headgate.core.ledger import LedgerRecord
 from headgate.io import files
@@ -214,7 +214,7 @@ class TableChange:
         """Nothing to write: no rows, no new columns, and the table is there."""
         return self.base is not None and not (self.plan.changed or self.added or self._removed)
 
-    def duplicates(self, columns: Sequence[str]) -> int:
+    def duplicates(self, columns: Sequence[str]) -> Repeats:
         """Rows that share ``columns`` with others in the table as it will be. The answer holds for :attr:`base`."""
         from headgate.lake._iceberg import queries
 

@@ -12,11 +12,12 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from headgate.core.contracts import Scan, SourceSchema
+from headgate.core.contracts import Repeats, Scan, SourceSchema
 from headgate.core.errors import Code, FatalError
 from headgate.io.ahead import ahead
 from headgate.lake._iceberg import schemas, types
 from headgate.sql.literals import quote_name, quote_text
+from headgate.sql.repeats import repeats
 
 MEMORY = "400MB"
 BATCH_ROWS = 122_880
@@ -132,19 +133,17 @@ def count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
     return int(found or 0)
 
 
-def duplicates(spill: Path, paths: Sequence[str | Path], columns: Sequence[str]) -> int:
-    """Rows whose ``columns``, none NULL, occur more than once in the files."""
+def duplicates(spill: Path, paths: Sequence[str | Path], columns: Sequence[str]) -> Repeats:
+    """Rows whose ``columns``, none NULL, occur more than once in the files, and all rows."""
     there = present(paths)
-    if not paths or not set(columns) <= there:
-        return 0
-    names = column_list(columns)
-    filled = " AND ".join(f"{quote_name(name)} IS NOT NULL" for name in columns)
+    if not paths:
+        return Repeats(0, 0)
     with session(spill) as connection:
-        return count(
-            connection,
-            f"SELECT sum(n) FROM (SELECT count(*) AS n FROM {relation(paths)} WHERE {filled}"
-            f" GROUP BY {names} HAVING count(*) > 1)",
-        )
+        if not set(columns) <= there:
+            return Repeats(0, count(connection, f"SELECT count(*) FROM {relation(paths)}"))
+        query = repeats(relation(paths), [quote_name(name) for name in columns])
+        ((repeated, rows),) = connection.sql(query).fetchall()
+        return Repeats(int(repeated), int(rows))
 
 
 def preview(spill: Path, paths: Sequence[str | Path], columns: Mapping[str, str]) -> Scan:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from headgate.core.contracts import Load, Scan, Writer
+from headgate.core.contracts import Load, Repeats, Scan, Writer
 from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
 from headgate.core.events import Emitter, Step
 from headgate.core.ledger import Claim, LedgerRecord, QuarantineEntry
@@ -95,7 +95,7 @@ class LakeTransaction:
             files.sync_folder(folder)
         self._held[entry.id] = f"{names.QUARANTINE}/{target.name}"
 
-    def duplicates(self, table: str, columns: Sequence[str]) -> int:
+    def duplicates(self, table: str, columns: Sequence[str]) -> Repeats:
         change = self._changes.get(names.display(*names.identifier(table)))
         if change is None:
             raise FatalError(Code.TABLE_NOT_FOUND, "this run does not write it", operation="audit", object=table)

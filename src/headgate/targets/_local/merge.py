@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headgate.core.contracts import Scan, SourceSchema
+from headgate.core.contracts import Repeats, Scan, SourceSchema
 from headgate.core.errors import Code, FatalError
 from headgate.io import embedded, formats, rewriting
 from headgate.io.ahead import ahead
 from headgate.io.formats import parquet
 from headgate.sql.literals import quote_name
 from headgate.sql.merges import names
+from headgate.sql.repeats import repeats
 from headgate.targets._local.manifest import DataFile
 from headgate.targets._local.staging import Staged, staged_schema
 from headgate.targets._local.writing import TableWriter
@@ -178,18 +179,14 @@ class Merge:
 
         return list(pq.read_schema(self._place(file, schema)).names)
 
-    def duplicates(self, table: str, schema: pa.Schema, held: Sequence[DataFile], columns: Sequence[str]) -> int:
-        """Rows whose ``columns``, none of them NULL, occur more than once."""
+    def duplicates(self, table: str, schema: pa.Schema, held: Sequence[DataFile], columns: Sequence[str]) -> Repeats:
+        """Rows whose ``columns``, none of them NULL, occur more than once, and all rows."""
         if not held:
-            return 0
-        names = ", ".join(map(quote_name, columns))
-        filled = " AND ".join(f"{quote_name(name)} IS NOT NULL" for name in columns)
+            return Repeats(0, 0)
         with self._connected("audit", table) as connection:
-            row = connection.execute(
-                f"SELECT coalesce(sum(n), 0) FROM (SELECT count(*) AS n FROM {self._files(held, schema)}"
-                f" WHERE {filled} GROUP BY {names} HAVING count(*) > 1)"
-            ).fetchone()
-        return int(row[0]) if row else 0
+            query = repeats(self._files(held, schema), [quote_name(name) for name in columns])
+            ((repeated, rows),) = connection.execute(query).fetchall()
+        return Repeats(int(repeated), int(rows))
 
     def preview(self, table: str, schema: pa.Schema, held: Sequence[DataFile], columns: Sequence[str]) -> Scan:
         """Columns of the rows in the files, as a stream."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from headgate.core.contracts import Load, Scan, Writer
+from headgate.core.contracts import Load, Repeats, Scan, Writer
 from headgate.core.errors import Code, FatalError, RetriableError
 from headgate.core.events import Emitter, Step
 from headgate.core.ledger import Claim, LedgerRecord, QuarantineEntry, Watermark
@@ -95,7 +95,7 @@ class FolderTransaction:
 
     # ------------------------------------------------------------------------------------------------- auditing
 
-    def duplicates(self, table: str, columns: Sequence[str]) -> int:
+    def duplicates(self, table: str, columns: Sequence[str]) -> Repeats:
         staged = self._staged[table]
         return Merge(self._chain.root, self._workdir).duplicates(table, staged.schema, self._after(staged), columns)
 

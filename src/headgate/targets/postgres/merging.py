@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from headgate.core.contracts import Repeats
 from headgate.core.errors import Code, FatalError
 from headgate.io.merging import Counts
 from headgate.io.postgres import Statements
 from headgate.io.postgres.catalogue import Relation, enforces_unique
 from headgate.sql.literals import quote_name
+from headgate.sql.repeats import repeats
 from headgate.targets.postgres.columns import Fit
 
 
@@ -101,16 +103,10 @@ def _update_then_insert(
     return Counts(inserted, int(statements.value(f"SELECT count(*) FROM {stage}")) - inserted)
 
 
-def duplicates(statements: Statements, quoted: str, columns: Sequence[str]) -> int:
-    """Rows whose columns, none NULL, occur more than once."""
-    names = ", ".join(quote_name(column) for column in columns)
-    present = " AND ".join(f"{quote_name(column)} IS NOT NULL" for column in columns)
-    return int(
-        statements.value(
-            f"SELECT coalesce(sum(n), 0) FROM (SELECT count(*) AS n FROM {quoted} WHERE {present}"
-            f" GROUP BY {names} HAVING count(*) > 1) AS g"
-        )
-    )
+def duplicates(statements: Statements, quoted: str, columns: Sequence[str]) -> Repeats:
+    """Rows whose columns, none NULL, occur more than once, and all rows."""
+    ((repeated, rows),) = statements.query(repeats(quoted, [quote_name(column) for column in columns]))
+    return Repeats(int(repeated), int(rows))
 
 
 def _names(fits: Sequence[Fit]) -> str:

@@ -10,7 +10,7 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headgate.core.contracts import Load, Scan, Writer
+from headgate.core.contracts import Load, Repeats, Scan, Writer
 from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
 from headgate.core.events import Emitter, Step
 from headgate.core.ledger import Claim, LedgerRecord, QuarantineEntry
@@ -134,7 +134,7 @@ class PostgresTransaction:
 
     # ----------------------------------------------------------------------------------------- publishing
 
-    def duplicates(self, table: str, columns: Sequence[str]) -> int:
+    def duplicates(self, table: str, columns: Sequence[str]) -> Repeats:
         self.counts()
         for load in self._loads:
             if load.load.table == table:
