@@ -32,13 +32,13 @@ def pairs(draw: st.DrawFn) -> tuple[list[Row], list[Row]]:
     return rows, list(other)
 
 
-def as_in_csv(row: Row) -> Row:
-    """An empty cell is NULL there, words are no numbers, and a fraction is read as a double, which keeps 15 digits."""
+def as_in_csv(row: Row, *, typed: bool) -> Row:
+    """An empty cell is NULL there, words are no numbers, and a fraction is a double unless types say other."""
 
     def lost(value: Any) -> bool:
         if isinstance(value, float):
             return not math.isfinite(value)
-        return value == "" or (isinstance(value, Decimal) and len(value.as_tuple().digits) > 15)
+        return value == "" or (not typed and isinstance(value, Decimal) and len(value.as_tuple().digits) > 15)
 
     return tuple(None if lost(value) else value for value in row)
 
@@ -79,19 +79,21 @@ def joined(mine: list[Row], theirs: list[Row], how: str) -> list[tuple[int | Non
 
 
 @whole_runs
-@for_all(pairs(), NAMES, HOWS, st.sampled_from(["csv", "parquet"]), st.integers(0, 9))
+@for_all(pairs(), NAMES, HOWS, st.sampled_from(["csv", "typed csv", "parquet"]), st.integers(0, 9))
 def test_what_is_in_files_is_found_as_in_a_table(
     folder: Path, sides: tuple[list[Row], list[Row]], names: list[str], how: str, kind: str, cut: int
 ) -> None:
-    """A column of CSV that has no value is text, so that only texts can be looked up there."""
-    rows, other = sides[0], [as_in_csv(row) for row in sides[1]] if kind == "csv" else sides[1]
+    """A column of CSV that has no value is text unless types say other, so that only texts can be looked up there."""
+    types = {name: COLUMNS[name] for name in names} if kind == "typed csv" else {}
+    kind = kind.removeprefix("typed ")
+    rows, other = sides[0], [as_in_csv(row, typed=bool(types)) for row in sides[1]] if kind == "csv" else sides[1]
     mine, theirs = keys(rows, names), keys(other, names)
     adds: dict[str, Any] = {} if how in ("semi", "anti") else {"many": True, "columns": ["n"]}
     shown = {"m": "m"} if how in ("semi", "anti") else {"m": "m", "n": "n"}
     path = f"side/*.{kind}" if cut else f"side/a.{kind}"
     rules: list[dict[str, Any]] = [
-        {"type": "referential", "columns": names, "path": path},
-        {"type": "compare", "columns": names, "path": path},
+        {"type": "referential", "columns": names, "path": path, "types": types},
+        {"type": "compare", "columns": names, "path": path, "types": types},
         {"type": "compare", "method": "count", "path": path},
     ]
     with tempfile.TemporaryDirectory(dir=folder) as root:
@@ -102,12 +104,15 @@ def test_what_is_in_files_is_found_as_in_a_table(
             write(project.root / "side" / f"b.{kind}", other[cut:], "n", first=len(other[:cut]))
         result = project.define(
             source={"connection": "inbox", "path": "rows.parquet"},
-            steps=[{"type": "join", "path": path, "on": names, "how": how, **adds}, {"type": "map", "columns": shown}],
+            steps=[
+                {"type": "join", "path": path, "on": names, "how": how, "types": types, **adds},
+                {"type": "map", "columns": shown},
+            ],
             rules=[{**rule, "stage": "extract", "on_fail": "record"} for rule in rules],
             target={"table": "out", "mode": "overwrite", "allow_empty": True},
         ).attempt()
         valueless = [name for place, name in enumerate(COLUMNS) if all(row[place] is None for row in other)]
-        if kind == "csv" and (set(names) - {"t"}) & set(valueless):
+        if kind == "csv" and not types and (set(names) - {"t"}) & set(valueless):
             assert result.error_code is Code.PLAN_INVALID
             assert "is VARCHAR" in (result.error or "")
             return
@@ -120,3 +125,43 @@ def test_what_is_in_files_is_found_as_in_a_table(
     same = Counter(mine) == Counter(theirs)
     assert (compare.passed, compare.failed_rows) == (same, 0 if same else max(apart, 1))
     assert (count.passed, count.failed_rows) == (not apart, apart)
+
+
+def test_a_key_of_a_file_is_not_rounded_to_that_of_another_row(tmp_path: Path) -> None:
+    """A type is found out from a sample; what it does not hold ends the run, and is said by types."""
+    project = SmallProject(tmp_path).table("orders", {"k": "INTEGER"}, [(300001,), (5,)])
+    (tmp_path / "side.csv").write_text("k,n\n" + "".join(f"{k},{k}\n" for k in range(300_000)) + "300000.5,7\n")
+    join = {"type": "join", "path": "side.csv", "on": ["k"]}
+    result = project.define(steps=[join]).attempt()
+    assert result.is_failure
+    assert "side.csv: k 300000.5 is no value of BIGINT" in (result.error or "")
+    assert "types: {k: VARCHAR}" in (result.error or "")
+    project.define(steps=[{**join, "types": {"k": "DECIMAL(18, 1)"}}]).run()
+    assert project.out("SELECT k, n FROM out ORDER BY k") == [(300001, None), (5, 5)]
+
+
+def test_values_of_a_file_that_are_personal_data_are_not_told(tmp_path: Path) -> None:
+    project = SmallProject(tmp_path).table("orders", {"k": "INTEGER"}, [(5,)])
+    (tmp_path / "side.csv").write_text("k,n\n5,7\n6,x\n")
+    join = {"type": "join", "path": "side.csv", "on": ["k"], "types": {"n": "INTEGER"}}
+    result = project.define(steps=[join], sensitive=["n"]).attempt()
+    assert "side.csv: n *** is no value of INTEGER" in (result.error or "")
+
+
+def test_types_are_those_of_files_and_of_columns_that_are_there(tmp_path: Path) -> None:
+    project = SmallProject(tmp_path).table("orders", {"k": "INTEGER"}, [(5,)])
+    (tmp_path / "side.csv").write_text("k,n\n5,7\n")
+    for options, told in (
+        ({"table": "orders", "connection": "shop", "types": {"k": "INTEGER"}}, "types are those of files"),
+        ({"path": "side.csv", "types": {"m": "INTEGER"}}, 'there is no column "m"'),
+        ({"path": "side.csv", "types": {"k": "INTT"}}, "INTT"),
+    ):
+        rules: list[dict[str, Any]] = [{"type": "compare", "columns": ["k"]}, {"type": "referential", "columns": ["k"]}]
+        pipelines: list[dict[str, Any]] = [
+            {"steps": [{"type": "join", "on": ["k"], **options}]},
+            *({"rules": [{**rule, **options}]} for rule in rules),
+            {"rules": [{"type": "sql", "query": "SELECT * FROM other", "relations": {"other": options}}]},
+        ]
+        for pipeline in pipelines:
+            result = project.define(**pipeline).attempt()
+            assert told in (result.error or ""), pipeline

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headgate.config.models import Endpoint, Pipeline
 from headgate.core.contracts import BASIC, ReadContext, SourceSchema, Window
@@ -68,7 +68,8 @@ def relations_of(workspace: Workspace, pipeline: Pipeline) -> list[Relation]:
         if wanted.name in names:
             continue
         endpoint = workspace.endpoint(connection=wanted.connection, path=wanted.path)
-        options = {"table": wanted.table, "path": wanted.path, "columns": wanted.columns or None}
+        options: dict[str, Any] = {"table": wanted.table, "path": wanted.path, "columns": wanted.columns or None}
+        options["types"] = dict(wanted.types) or None
         read = workspace.read_options(endpoint, **{key: value for key, value in options.items() if value is not None})
         found.append(Relation(wanted.name, endpoint, read, side=place[1], unique=wanted.unique, place=place))
         names.add(wanted.name)

@@ -24,6 +24,7 @@ from headgate.execute.pour import Counter, Pour, drain
 from headgate.execute.publish import acknowledge, clean, publish
 from headgate.execute.regroup import again, touched
 from headgate.execute.replay import entry_of
+from headgate.execute.sides import typed
 from headgate.execute.widths import ENGINE_ROWS, Widths
 from headgate.io.ledger import fenced
 from headgate.io.row_widths import row_width
@@ -302,21 +303,16 @@ class Interpreter:
         """A relation that steps look up: typed, kept, and its keys checked before the main source is read."""
         run = self.run
         assert run.session is not None
-        casts = opened.schema.casts
-        if casts:
+        if opened.schema.casts:
             raw = f"{stage.relation}_raw"
             run.session.register(raw, opened)
-            columns = ", ".join(
-                f"CAST({quote_name(c.name)} AS {c.type}) AS {quote_name(c.name)}"
-                if c.name in casts
-                else quote_name(c.name)
-                for c in stage.columns
-            )
+            files = opened.files is not None
+            query = typed(stage, opened.schema, raw, run.workspace.binder(), run.plan.hidden, files=files)
             widths = Widths()
             if opened.files is not None:
                 widths.see(1, row_width(opened.files, opened.schema.raw.names), enough=0)
-            typed = run.session.stream(f"SELECT {columns} FROM {quote_name(raw)}", widths.rows)
-            run.session.materialise(stage.relation, OpenScan(SourceSchema(typed.schema), batches=typed))
+            rows = run.session.stream(query, widths.rows)
+            run.session.materialise(stage.relation, OpenScan(SourceSchema(rows.schema), batches=rows))
         elif opened.files is not None:
             run.session.register(stage.relation, opened)
         else:

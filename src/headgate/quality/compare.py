@@ -10,7 +10,7 @@ from sqlglot import exp
 from headgate.core.errors import Code, FatalError
 from headgate.core.models import Names, RuleOptions, Tolerance, tolerance
 from headgate.sql.casts import exact_cast
-from headgate.sql.lookups import columns_of, resolve, side_read
+from headgate.sql.lookups import columns_of, refuse_types_of_tables, resolve, side_read
 from headgate.sql.shapes import SetRule, SideRead, StepInput, column
 from headgate.sql.types import parse_type
 
@@ -22,6 +22,9 @@ class Options(RuleOptions):
     table: str | None = Field(default=None, description="The table to compare with, of the lake or of connection.")
     path: str | None = Field(default=None, description="Instead of a table: files, relative to the project.")
     connection: str | None = Field(default=None, description="Where the table is; default the lake.")
+    types: dict[str, str] = Field(
+        default_factory=dict, description="SQL types of columns of the files, where not to be found out."
+    )
     columns: Names | None = Field(default=None, description="What the hash is of; default the columns of both.")
     method: Literal["count", "hash"] = Field(default="hash", description="count: rows; hash: rows and their values.")
     allowed_difference: int | str | None = Field(
@@ -32,6 +35,7 @@ class Options(RuleOptions):
     def _one_side(self) -> Options:
         if (self.table is None) == (self.path is None):
             raise ValueError("compare needs either table or path")
+        refuse_types_of_tables(self.table, self.types)
         if self.on_fail == "quarantine":
             raise ValueError("a comparison of all rows cannot hold single rows back; use fail, warn or record")
         if self.allowed_difference is not None:
@@ -43,7 +47,11 @@ class Options(RuleOptions):
 
 def sides(options: Options) -> list[SideRead]:
     """What the plan reads for the rule."""
-    return [side_read("compared", options.connection, options.table, options.path, options.columns or ())]
+    return [
+        side_read(
+            "compared", options.connection, options.table, options.path, options.columns or (), types=options.types
+        )
+    ]
 
 
 def shapes(options: Options, step: StepInput) -> SetRule:

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from headgate.core.models import Names, RuleOptions
 from headgate.sql.conditions import among, type_of
-from headgate.sql.lookups import columns_of, comparable, present, resolve, side_read
+from headgate.sql.lookups import columns_of, comparable, present, refuse_types_of_tables, resolve, side_read
 from headgate.sql.shapes import RowRule, SideRead, StepInput
 from headgate.sql.types import parse_type
 
@@ -25,6 +25,9 @@ class Options(RuleOptions):
     table: str | None = Field(default=None, description="The table referred to, of the lake or of connection.")
     path: str | None = Field(default=None, description="Instead of a table: files, relative to the project.")
     connection: str | None = Field(default=None, description="Where the table is; default the lake.")
+    types: dict[str, str] = Field(
+        default_factory=dict, description="SQL types of columns of the files, where not to be found out."
+    )
     references: Names | None = Field(default=None, description="The columns there; default those of the same names.")
     values: tuple[Value, ...] | None = Field(default=None, min_length=1, description="Instead of a table: the keys.")
 
@@ -33,7 +36,8 @@ class Options(RuleOptions):
         given = [name for name in ("table", "path", "values") if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError("a referential rule needs one of table, path and values: without it nothing is checked")
-        if self.values is not None and (len(self.columns) > 1 or self.references or self.connection):
+        refuse_types_of_tables(self.table, self.types)
+        if self.values is not None and (len(self.columns) > 1 or self.references or self.connection or self.types):
             raise ValueError("values are the keys of one column, and stand alone")
         if self.references is not None and len(self.references) != len(self.columns):
             raise ValueError(f"{len(self.columns)} columns refer to {len(self.references)}")
@@ -45,7 +49,8 @@ def sides(options: Options) -> list[SideRead]:
     if options.values is not None:
         return []
     keys = options.references or options.columns
-    return [side_read("keys", options.connection, options.table, options.path, tuple(dict.fromkeys(keys)))]
+    read = tuple(dict.fromkeys(keys))
+    return [side_read("keys", options.connection, options.table, options.path, read, types=options.types)]
 
 
 def shapes(options: Options, step: StepInput) -> RowRule:

@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from headgate.core.models import Model, RuleOptions
 from headgate.sql import expressions
-from headgate.sql.lookups import columns_of
+from headgate.sql.lookups import columns_of, refuse_types_of_tables, side_read
 from headgate.sql.shapes import SetRule, SideRead, StepInput
 from headgate.sql.templates import render_sql
 
@@ -21,11 +21,15 @@ class Other(Model):
     table: str | None = Field(default=None, description="A table of the lake or of connection.")
     path: str | None = Field(default=None, description="Instead of a table: files, relative to the project.")
     connection: str | None = Field(default=None, description="Where the table is; default the lake.")
+    types: dict[str, str] = Field(
+        default_factory=dict, description="SQL types of columns of the files, where not to be found out."
+    )
 
     @model_validator(mode="after")
     def _one(self) -> Other:
         if (self.table is None) == (self.path is None):
             raise ValueError("a relation needs either table or path")
+        refuse_types_of_tables(self.table, self.types)
         return self
 
 
@@ -54,7 +58,7 @@ class Options(RuleOptions):
 def sides(options: Options) -> list[SideRead]:
     """What the plan reads for the rule."""
     return [
-        SideRead(_relation(name, other), other.connection, other.table, other.path)
+        side_read(f"rule_{name.lower()}", other.connection, other.table, other.path, types=other.types)
         for name, other in options.relations.items()
     ]
 
@@ -77,9 +81,3 @@ def shapes(options: Options, step: StepInput) -> SetRule:
 
 
 _ROWS = exp.Literal.string(" rows")
-
-
-def _relation(name: str, other: Other) -> str:
-    return (
-        f"rule_{name.lower()}_{re.sub(r'[^a-z0-9]+', '_', f'{other.connection}_{other.table or other.path}'.lower())}"
-    )

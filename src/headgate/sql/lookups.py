@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlglot import exp
 
@@ -18,12 +18,27 @@ _NUMBERS = ("integer", "decimal", "float")
 
 
 def side_read(
-    prefix: str, connection: str | None, table: str | None, path: str | None, columns: Sequence[str] = ()
+    prefix: str,
+    connection: str | None,
+    table: str | None,
+    path: str | None,
+    columns: Sequence[str] = (),
+    *,
+    unique: Sequence[str] = (),
+    types: Mapping[str, str] | None = None,
 ) -> SideRead:
     """What is read, under a name that follows from it."""
-    digest = hashlib.sha256(json.dumps([connection, table, path, list(columns)]).encode()).hexdigest()[:6]
+    said = [connection, table, path, list(columns), *([list(unique)] if unique else []), *([types] if types else [])]
+    digest = hashlib.sha256(json.dumps(said).encode()).hexdigest()[:6]
     words = re.sub(r"\W+", "_", table or path or "", flags=re.ASCII).strip("_").lower()
-    return SideRead(f"{prefix}_{words}_{digest}", connection, table, path, tuple(columns))
+    read = (connection, table, path, tuple(columns), tuple(unique), tuple((types or {}).items()))
+    return SideRead(f"{prefix}_{words}_{digest}", *read)
+
+
+def refuse_types_of_tables(table: str | None, types: Mapping[str, str]) -> None:
+    """Raise ValueError where types are said of a table, which has its own."""
+    if table is not None and types:
+        raise ValueError("types are those of files; a table has its own")
 
 
 def columns_of(side: SideRead, step: StepInput) -> Sequence[Column]:

@@ -39,6 +39,7 @@ class SideRead:
         path: files, relative to the project.
         columns: what is read; empty means every column.
         unique: columns that together must be unique, checked before the main source is read.
+        types: SQL types of columns of files, where not to be found out.
     """
 
     name: str
@@ -47,6 +48,7 @@ class SideRead:
     path: str | None
     columns: tuple[str, ...] = ()
     unique: tuple[str, ...] = ()
+    types: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Sequence
 from typing import Annotated, Literal
@@ -15,6 +13,7 @@ from headgate.core.engines import Column
 from headgate.core.errors import Code, FatalError
 from headgate.core.models import Names, StepOptions
 from headgate.sql.failures import attempt, can_fail, failed, there
+from headgate.sql.lookups import refuse_types_of_tables, side_read
 from headgate.sql.naming import distinct
 from headgate.sql.shapes import Drop, Flag, Lookup, Project, Reshape, Shape, SideRead, StepInput, column, missing_column
 from headgate.sql.types import SqlType, parse_type
@@ -44,6 +43,9 @@ class Options(StepOptions):
     table: str | None = Field(default=None, description="The other table, of the lake or of connection.")
     path: str | None = Field(default=None, description="Instead of a table: files, relative to the project.")
     connection: str | None = Field(default=None, description="Where the table is; default the lake.")
+    types: dict[str, str] = Field(
+        default_factory=dict, description="SQL types of columns of the files, where not to be found out."
+    )
     on: Annotated[dict[str, str], BeforeValidator(_as_mapping), Field(min_length=1)] = Field(
         description="Key columns: a list of names, or a mapping of left to right names. On the left an expression may "
         "stand, such as LOWER(email)."
@@ -65,6 +67,7 @@ class Options(StepOptions):
     def _one_side(self) -> Options:
         if (self.table is None) == (self.path is None):
             raise ValueError("a join needs either table or path")
+        refuse_types_of_tables(self.table, self.types)
         if self.suffix is not None and not self.suffix.strip():
             raise ValueError("an empty suffix changes no name")
         if self.how in ("semi", "anti") and (self.columns or self.many or self.suffix):
@@ -78,10 +81,9 @@ def side(options: Options) -> SideRead:
     asks = options.how in ("semi", "anti")
     columns = keys if asks else tuple(dict.fromkeys((*keys, *options.columns))) if options.columns else ()
     unique = () if options.many or asks else keys
-    read = [options.connection, options.table, options.path, columns, unique]
-    digest = hashlib.sha256(json.dumps(read).encode()).hexdigest()[:6]
-    words = re.sub(r"\W+", "_", options.table or options.path or "", flags=re.ASCII).strip("_").lower()
-    return SideRead(f"join_{words}_{digest}", options.connection, options.table, options.path, columns, unique)
+    return side_read(
+        "join", options.connection, options.table, options.path, columns, unique=unique, types=options.types
+    )
 
 
 def prepared(options: Options, step: StepInput) -> tuple[list[Shape], Options]:
