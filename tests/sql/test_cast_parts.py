@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import duckdb
 import pytest
+from hypothesis import given as for_all
+from hypothesis import strategies as st
 from sqlglot import exp
 
 from headgate.sql.casts import exact_cast
@@ -68,3 +70,48 @@ def test_rounding_counts_as_no_loss_where_it_is_asked_for(database: duckdb.DuckD
     assert cast.wrong is not None
     found = database.sql(f"SELECT {cast.value.sql('duckdb')}, {cast.wrong.sql('duckdb')} FROM (SELECT [1.6] AS x)")
     assert found.fetchall() == [([2], False)]
+
+
+HALVES = st.integers(-(10**6), 10**6).map(lambda number: number / 200)
+NUMBERS = st.one_of(st.none(), HALVES, st.floats(), st.sampled_from([2.675, 8.575, -0.0, 2147483647.5, -0.4]))
+AROUND = [
+    ("[part, NULL, part]", "{}[]", "[3]"),
+    ("[[part], [], NULL]", "{}[][]", "[1][1]"),
+    ("{{'t': 'x', 'a b': part}}", 'STRUCT(t VARCHAR, "a b" {})', "['a b']"),
+    ("MAP {{'k': part}}", "MAP(VARCHAR, {})", "['k']"),
+    ("[{{'a': MAP {{'k': [part]}}}}, NULL]", "STRUCT(a MAP(VARCHAR, {}[]))[]", "[1].a['k'][1]"),
+]
+
+
+@for_all(
+    NUMBERS, st.sampled_from(["DOUBLE", "FLOAT"]), st.sampled_from(AROUND),
+    st.sampled_from(["INTEGER", "UTINYINT", "HUGEINT", "DECIMAL(10, 2)", "DECIMAL(38, 6)"]),
+)  # fmt: skip
+def test_a_double_is_rounded_within_other_values_as_it_is_alone(
+    database: duckdb.DuckDBPyConnection, number: float | None, kind: str, around: tuple[str, str, str], target: str
+) -> None:
+    """Halves away from zero, of the digits that show it: not to the even, and not of its bits."""
+    made, type_, path = around
+    given = "NULL" if number is None else f"TRY_CAST('{number!r}' AS {kind})"
+    alone = exact_cast(exp.column("part"), parse_type(kind), parse_type(target), rounded=True)
+    within = exact_cast(exp.column("x"), parse_type(type_.format(kind)), parse_type(type_.format(target)), rounded=True)
+    assert alone.wrong is not None
+    assert within.wrong is not None
+    rows = f"SELECT part, CAST({made.format()} AS {type_.format(kind)}) AS x FROM (SELECT {given}::{kind} AS part)"
+    ((one, lost, other, lost_within),) = database.sql(
+        f"SELECT {alone.value.sql('duckdb')}, {alone.wrong.sql('duckdb')},"
+        f" ({within.value.sql('duckdb')}){path}, {within.wrong.sql('duckdb')} FROM ({rows})"
+    ).fetchall()
+    assert bool(lost) == bool(lost_within)
+    assert lost or one == other
+
+
+def test_what_is_not_there_is_not_made_by_rounding(database: duckdb.DuckDBPyConnection) -> None:
+    for source, target in (("DOUBLE[]", "INTEGER[]"), ("STRUCT(a DOUBLE)", "STRUCT(a INTEGER)")):
+        cast = exact_cast(exp.column("x"), parse_type(source), parse_type(target), rounded=True)
+        assert cast.wrong is not None
+        found = database.sql(
+            f"SELECT {cast.value.sql('duckdb')}, {cast.wrong.sql('duckdb')} FROM (SELECT NULL::{source} x)"
+        )
+        ((value, wrong),) = found.fetchall()
+        assert (value, bool(wrong)) == (None, False)

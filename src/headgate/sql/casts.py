@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from headgate.sql.cast_parts import has_parts, wrong_part
+from headgate.sql.cast_parts import by_part, has_parts, wrong_part
 from headgate.sql.types import DIALECT, SqlType, parse_type
 
 _INTEGER_TEXT = r"[\s\v]*[+-]?([0-9]+([.]0*)?|[.]0+)[\s\v]*"
@@ -110,7 +110,10 @@ def _nested(value: exp.Expr, source: SqlType, target: SqlType, *, rounded: bool)
     def wrong(part: exp.Expr, given: str, wanted: str) -> exp.Expr | None:
         return exact_cast(part, parse_type(given), parse_type(wanted), rounded=rounded).wrong
 
-    tried = _try(value, target)
+    def to(part: exp.Expr, given: str, wanted: str) -> exp.Expr:
+        return exact_cast(part, parse_type(given), parse_type(wanted), rounded=True).value
+
+    tried = _try(by_part(value, source.name, target.name, to) if rounded else value, target)
     missing = exp.and_(_is_null(tried), exp.Not(this=_is_null(value)))
     lost = wrong_part(value, source.name, target.name, wrong)
     return Cast(tried, missing if lost is None else exp.or_(missing, lost))
