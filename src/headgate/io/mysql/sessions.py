@@ -151,6 +151,8 @@ class Session:
         if "." in table:
             candidates.append((table.partition(".")[0], table.partition(".")[2]))
         for schema, name in candidates:
+            if any(ord(letter) > 0xFFFF for letter in schema + name):  # no name has these, and asking is an error
+                continue
             rows = self.query(
                 "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES"
                 " WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?",
