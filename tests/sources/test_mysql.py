@@ -12,7 +12,7 @@ import pytest
 from tests.mariadb import GUARDED, MariaServer
 
 from headgate.core.contracts import ReadContext, Source
-from headgate.core.errors import Code, FatalError, HeadgateError
+from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
 from headgate.core.secrets import Secret
 from headgate.io.mysql.connection import connect, encrypted
 from headgate.io.mysql.errors import explain
@@ -235,6 +235,30 @@ def test_a_session_that_the_server_ended_is_replaced(database: Database) -> None
     )
     database.execute(f"KILL {session}")
     assert source.tables() == ["t"]
+    source.close()
+
+
+@pytest.mark.parametrize("way", ["connectorx", "driver"])
+def test_a_read_that_somebody_ends_may_be_tried_again(
+    database: Database, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if way == "driver":
+        monkeypatch.setattr("headgate.io.mysql.reading.through_arrow", lambda _: False)
+    database.execute("CREATE TABLE t (id BIGINT, filling LONGTEXT)")
+    database.execute("INSERT INTO t SELECT seq, repeat('x', 2000) FROM seq_1_to_60000")
+    source = database.open()
+    window = source.probe(Read(table="t"), database.context(), None)
+    assert window is not None
+    scan = source.scan(Read(table="t", batch_size=100), database.context(), window)
+    assert scan.batches is not None
+    scan.batches.read_next_batch()
+    others = f"SELECT id FROM information_schema.processlist WHERE db = '{database.name}' AND id <> CONNECTION_ID()"
+    for (session,) in database.execute(others):
+        database.execute(f"KILL {session}")
+    with pytest.raises(RetriableError) as ended:
+        scan.batches.read_all()
+    assert ended.value.code is Code.CONNECTION_FAILED
+    scan.close()
     source.close()
 
 

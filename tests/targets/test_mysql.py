@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,7 +11,7 @@ import pytest
 from tests.mariadb import MariaServer
 
 from headgate.core.contracts import Rescue, Store
-from headgate.core.errors import Code, FatalError
+from headgate.core.errors import Code, FatalError, RetriableError
 from headgate.core.events import Emitter
 from headgate.core.secrets import Secret
 from headgate.io.mysql.sessions import Session
@@ -52,6 +52,31 @@ def test_indexes_grants_and_views_survive_an_overwrite(
         cursor.execute("SELECT name FROM t")
         assert list(cursor.fetchall()) == [("c",)]
     mariadb_server.execute(None, f"DROP USER {reader}@localhost")
+    place.close()
+
+
+def test_a_session_that_somebody_ends_while_rows_are_sent_may_be_tried_again(
+    mariadb_server: MariaServer, mariadb_name: str, mariadb_url: str
+) -> None:
+    mariadb_server.execute(mariadb_name, "CREATE TABLE t (v LONGTEXT)")
+    session = Session(mysql.Connection(url=Secret(mariadb_url)), "stage")
+    number = session.value("SELECT CONNECTION_ID()")
+
+    def rows_to_send() -> Iterator[bytes]:
+        mariadb_server.execute(None, f"KILL {number}")
+        yield from [b"x" * 100_000 + b"\n"] * 500
+
+    with pytest.raises(RetriableError) as ended:
+        session.load("t", ["v"], rows_to_send(), 500)
+    assert ended.value.code is Code.CONNECTION_FAILED
+    session.close()
+
+
+def test_a_name_that_the_server_cannot_keep_is_refused_as_such(mariadb_url: str, tmp_path: Path) -> None:
+    connection = mysql.Connection(url=Secret(mariadb_url))
+    place = Place(lambda: mysql.open_store("warehouse", connection, tmp_path), tmp_path / "_runs")
+    with pytest.raises(FatalError, match="cannot keep the name"):
+        place.run(1, [(load("naïve😀", "upsert", keys=("id",)), rows((1, "a")))])
     place.close()
 
 

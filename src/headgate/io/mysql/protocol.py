@@ -21,8 +21,9 @@ class ClientResult(MySQLResult):  # type: ignore[misc]  # the driver has no type
                 session.write_packet(part)
         finally:
             session.rows_to_send = iter(())
-            session.write_packet(b"")
-            answer = session._read_packet()
+            if session._sock is not None:  # else the server is gone, and the error that says so is on its way
+                session.write_packet(b"")
+                answer = session._read_packet()
         self._read_ok_packet(answer)
 
 
@@ -61,9 +62,13 @@ class ClientSession(Connection):  # type: ignore[misc]  # the driver has no type
         answer: Any = self._result
         return taken, int(answer.warning_count)
 
-    def leave(self) -> None:
-        """Close without a word: rows that are left unread are not worth waiting for."""
+    def _force_close(self) -> None:
+        """Rows that are left unread are not waited for, whoever closes: the driver would read on from what is gone."""
         if self._result is not None:
             self._result.unbuffered_active = False
+        super()._force_close()
+
+    def leave(self) -> None:
+        """Close without a word."""
         if self._sock is not None:
             self._force_close()

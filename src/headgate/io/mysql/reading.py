@@ -30,7 +30,10 @@ MARGIN = timedelta(seconds=2)
 LIST_AGE = 0.12
 """The server shows a list of transactions that was read less than a tenth of a second ago once more, unchanged."""
 
-_LOST = ("Connection reset", "Broken pipe", "UnexpectedEof", "connection closed", "IoError", "Lost connection")
+_LOST = (
+    "Connection reset", "Broken pipe", "UnexpectedEof", "connection closed", "IoError", "IO error", "CodecError",
+    "Lost connection", "Could not connect", "timed out waiting for connection",
+)  # fmt: skip
 
 
 def literal(value: Any) -> str:
