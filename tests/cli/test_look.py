@@ -106,6 +106,17 @@ def test_a_target_that_the_first_run_makes_is_healthy_before_it(headgate: Call) 
     assert "books.db will be created" in answer.out
 
 
+def test_a_database_that_one_pipeline_makes_and_another_reads_is_healthy_before_it_is_made(
+    headgate: Call, project: Path
+) -> None:
+    (project / "pipelines").mkdir()
+    (project / "pipelines" / "more.yml").write_text(
+        "more: {source: {connection: books, table: orders}, target: {table: copied}}\n"
+    )
+    answer = headgate("health")
+    assert (answer.status, "books.db will be created" in answer.out) == (0, True)
+
+
 def test_a_broken_pipeline_hides_no_mistake_of_another(headgate: Call, project: Path) -> None:
     """Neither one that cannot be read at all, nor one with a bad step; what they would write is still to come."""
     (project / "pipelines").mkdir()

@@ -181,9 +181,10 @@ def test_a_key_of_two_columns_tells_rows_of_one_moment_apart_however_they_are_cu
     assert movers.rows(query.format("out")) == movers.rows(query.format("t"), movers.source)
 
 
-def test_a_read_that_takes_too_long_ends_with_its_reason_and_loses_nothing(movers: Movers) -> None:
+@pytest.mark.parametrize("wide", [20_000, 1], ids=["amid the rows", "before the first"])
+def test_a_read_that_takes_too_long_ends_with_its_reason_and_loses_nothing(movers: Movers, wide: int) -> None:
     movers.shop("CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t SELECT generate_series(1, 400)")
-    slow = "SELECT id, repeat('x', 20000) AS filling, pg_sleep(0.01)::text AS slept FROM t"
+    slow = f"SELECT id, repeat('x', {wide}) AS filling, pg_sleep(0.01)::text AS slept FROM t"
     movers.define(source={"connection": "shop", "query": slow})
     document = yaml.safe_load((movers.root / "headgate.yml").read_text())
     document["connections"]["shop"]["statement_timeout"] = "1s"

@@ -287,7 +287,23 @@ class TestFailures:
         database.execute(ORDERS)
         with pytest.raises(FatalError, match="syntax error") as refusal:
             new_rows(database, Read(table="orders", where="id >"), None)
-        assert refusal.value.code is Code.EXTRACTION_FAILED
+        assert refusal.value.code is Code.PLAN_INVALID
+
+    def test_a_role_needs_to_see_no_more_columns_than_are_read(self, database: Database) -> None:
+        database.execute(
+            "CREATE TABLE people (id bigint, name text, salary int)", "INSERT INTO people VALUES (1, 'a', 9)"
+        )
+        role = f"clerk_{abs(hash(database.url))}"
+        database.execute(f"CREATE ROLE {role} LOGIN", f"GRANT SELECT (id, name) ON people TO {role}")
+        clerk = type(database)(database.url.replace("postgres@", f"{role}@"))
+        read = Read(table="people", columns=("id", "name"), where="id > 0")
+        try:
+            found, _ = new_rows(clerk, read, None)
+            assert found.to_pydict() == {"id": [1], "name": ["a"]}
+            with pytest.raises(FatalError, match="permission denied"):
+                new_rows(clerk, Read(table="people"), None)
+        finally:
+            database.execute(f"DROP OWNED BY {role}", f"DROP ROLE {role}")
 
     def test_sources_cannot_write(self, database: Database) -> None:
         database.execute("CREATE SEQUENCE s")

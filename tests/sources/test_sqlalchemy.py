@@ -144,6 +144,7 @@ def test_the_pool_is_as_documented_and_closed_with_the_source(tmp_path: Path) ->
     ("url", "code"),
     [
         ("nonsense", Code.CONFIG_INVALID),
+        ("postgresql+psycopg+psycopg2://u:canary@h/d", Code.CONFIG_INVALID),
         ("marsdb://u:canary@h/d", Code.DRIVER_MISSING),
         ("postgresql+nothere://u:canary@h/d", Code.DRIVER_MISSING),
     ],
@@ -153,6 +154,18 @@ def test_urls_that_lead_nowhere_are_told_without_their_secrets(url: str, code: C
         sqlalchemy.open_source(Connection(url=Secret(url)), tmp_path)
     assert refusal.value.code is code
     assert "canary" not in str(refusal.value)
+
+
+def test_a_database_that_is_not_there_is_told_as_such(postgres_url: str, mariadb_url: str, tmp_path: Path) -> None:
+    for driver, url in (("postgresql+psycopg", postgres_url), ("mysql+pymysql", mariadb_url)):
+        place, _, options = url.partition("://")[2].partition("?")
+        absent = f"{driver}://{place.rpartition('/')[0]}/absent?{options}"
+        with pytest.raises(FatalError) as refusal:
+            sqlalchemy.open_source(Connection(url=Secret(absent)), tmp_path).tables()
+        assert (refusal.value.code, refusal.value.hint) == (
+            Code.CONNECTION_FAILED,
+            "create the database, or mend its name",
+        )
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from pydantic import Field
 from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError, nearest
 from headgate.core.ledger import PREFIX
 from headgate.core.models import ConnectionOptions, Duration
+from headgate.io import misread
 from headgate.io.rejections import CONSTRAINT, NULL
 
 
@@ -110,6 +111,8 @@ def explain(error: sqlite3.Error, operation: str, object_: str) -> HeadgateError
         case "CONSTRAINT":
             code, hint = _rejected(name, operation)
             message = str(error)
+        case "ERROR" if operation in misread.READS:
+            code, message, hint = Code.PLAN_INVALID, str(error), misread.hint("SQLite")
         case _:
             code, message, hint = _by_operation(operation), str(error), ""
     return FatalError(code, message, operation=operation, object=object_, hint=hint)

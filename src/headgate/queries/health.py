@@ -74,19 +74,19 @@ def _test(workspace: Workspace, name: str) -> Probe:
 
 def _connect(workspace: Workspace, endpoint: Endpoint) -> str:
     """Ask it as what it is used for: a target that a first run would make is not missing."""
-    if endpoint.name == LAKE or endpoint.name in _only_targets(workspace):
+    if endpoint.name == LAKE or endpoint.name in _targets(workspace):
         return workspace.store(endpoint).test()
     if endpoint.kind in workspace.registry.kinds("sources"):
         return workspace.source(endpoint).test()
     return workspace.store(endpoint).test()
 
 
-def _only_targets(workspace: Workspace) -> set[str]:
+def _targets(workspace: Workspace) -> set[str]:
+    """What pipelines write to, though others may read it."""
     pipelines = workspace.project.pipelines.values()
-    read = {address.name for pipeline in pipelines for address in pipeline.source_addresses}
     written = {address.name for pipeline in pipelines for address in pipeline.target_addresses}
     kinds = workspace.project.connections.kinds
-    return {name for name in written - read if kinds.get(name) in workspace.registry.kinds("targets")}
+    return {name for name in written if kinds.get(name) in workspace.registry.kinds("targets")}
 
 
 def _history(workspace: Workspace) -> str:

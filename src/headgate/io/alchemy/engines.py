@@ -14,6 +14,7 @@ from pydantic import Field
 from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
 from headgate.core.models import ConnectionOptions, Duration
 from headgate.core.secrets import Secret, mask, remember
+from headgate.io import misread
 from headgate.io.rejections import CONSTRAINT, NULL, values_in
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ _IN_THE_WAY = ("locked", "deadlock", "lock wait timeout", "lock timeout", "could
 _NO_TABLE = ("no such table", "doesn't exist", "does not exist", "undefinedtable", "invalid object name")
 _CONSTRAINT = re.compile(r"constraint .*(failed|is violated)")
 """What MySQL says of a check, which its driver does not call an error of integrity."""
+_NO_DATABASE = re.compile(r"unknown database|database .* does not exist|cannot open database")
+_MISREAD = ("syntax", "function", "no such column", "unknown column")
 _LOGIN = ("password authentication failed", "access denied", "login failed", "no password supplied")
 
 
@@ -68,14 +71,16 @@ def engine(connection: Connection, root: Path, *, read_only: bool = False) -> sq
             pool_timeout=connection.pool_timeout.total_seconds(),
             hide_parameters=True,
         )
-    except (ImportError, alchemy.exc.ArgumentError, alchemy.exc.NoSuchModuleError) as error:
+    except (ImportError, ValueError, alchemy.exc.ArgumentError, alchemy.exc.NoSuchModuleError) as error:
         missing = isinstance(error, ImportError | alchemy.exc.NoSuchModuleError)
         raise FatalError(
             Code.DRIVER_MISSING if missing else Code.CONFIG_INVALID,
             mask(str(error).splitlines()[0]) if missing else "the url is not one that SQLAlchemy understands",
             operation="connect",
             object="sqlalchemy",
-            hint="install the dialect and driver that the url names, for example mysql+pymysql or postgresql+psycopg",
+            hint="install the dialect and driver that the url names, for example mysql+pymysql or postgresql+psycopg"
+            if missing
+            else "write dialect+driver://user@host/database, with one driver at most",
         ) from None
 
     def settle(raw: Any, _: Any) -> None:
@@ -163,12 +168,14 @@ def explain(error: Exception, operation: str, object_: str) -> HeadgateError:
         kind, code, hint = RetriableError, Code.CONFLICT, "another session was in the way; nothing was published"
     elif any(word in lowered for word in _LOGIN):
         code, hint = Code.AUTHENTICATION_FAILED, "check username and password"
-    elif any(word in lowered for word in _NO_TABLE) and "column" not in lowered:
-        code, hint = Code.TABLE_NOT_FOUND, "check the name and the schema"
+    elif (absent := _absent(operation, lowered)) is not None:
+        code, hint = absent
     elif isinstance(error, exc.IntegrityError) or _CONSTRAINT.search(lowered):
         code, hint = _rejected(lowered)
     elif isinstance(error, exc.DataError):
         code, hint = Code.SCHEMA_MISMATCH, "a value does not fit its column: cast it, or change the table"
+    elif operation in misread.READS and isinstance(error, exc.ProgrammingError):
+        code, hint = Code.PLAN_INVALID, misread.hint("the database")
     elif isinstance(error, exc.DisconnectionError | exc.TimeoutError) or getattr(
         error, "connection_invalidated", False
     ):
@@ -180,6 +187,17 @@ def explain(error: Exception, operation: str, object_: str) -> HeadgateError:
             "is the server running, and may this machine reach it?",
         )
     return kind(code, text, operation=operation, object=object_, hint=hint, values=values_in(text))
+
+
+def _absent(operation: str, text: str) -> tuple[Code, str] | None:
+    """Code and hint where a name, or what SQL says, means nothing to the database."""
+    if operation == "connect" and _NO_DATABASE.search(text):
+        return Code.CONNECTION_FAILED, "create the database, or mend its name"
+    if operation in misread.READS and any(word in text for word in _MISREAD):
+        return Code.PLAN_INVALID, misread.hint("the database")
+    if any(word in text for word in _NO_TABLE) and "column" not in text:
+        return Code.TABLE_NOT_FOUND, "check the name and the schema"
+    return None
 
 
 def _rejected(text: str) -> tuple[Code, str]:

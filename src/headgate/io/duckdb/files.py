@@ -13,7 +13,7 @@ from pydantic import Field
 
 from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError, nearest
 from headgate.core.models import ConnectionOptions, Duration
-from headgate.io import embedded, files
+from headgate.io import embedded, files, misread
 from headgate.io.rejections import CONSTRAINT, NULL, REFERRED, values_in
 
 if TYPE_CHECKING:
@@ -112,9 +112,18 @@ def explain(error: Exception, operation: str, object_: str) -> HeadgateError:
         code, hint = _rejected(text)
     elif isinstance(error, duckdb.IOException | duckdb.SerializationException | duckdb.FatalException):
         code, hint = Code.STORAGE_FAILED, "check the file and the version of DuckDB that wrote it"
+    elif operation in misread.READS and _misread(error, text):
+        code, hint = Code.PLAN_INVALID, misread.hint("DuckDB")
     elif isinstance(error, duckdb.CatalogException):
         code = Code.TABLE_NOT_FOUND
     return FatalError(code, text, operation=operation, object=object_, hint=hint, values=values_in(text))
+
+
+def _misread(error: Exception, text: str) -> bool:
+    import duckdb
+
+    unknown = isinstance(error, duckdb.CatalogException) and "Function" in text
+    return unknown or isinstance(error, duckdb.ParserException | duckdb.BinderException)
 
 
 def _rejected(text: str) -> tuple[Code, str]:

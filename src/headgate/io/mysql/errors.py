@@ -9,6 +9,7 @@ from typing import Any
 
 from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
 from headgate.core.secrets import mask
+from headgate.io import misread
 from headgate.io.rejections import CONSTRAINT, NULL, REFERRED, values_in
 
 Verdict = tuple[type[HeadgateError], Code | None, str]
@@ -21,6 +22,8 @@ _VALUE = "a value does not fit its column: cast it, or change the table"
 _NUMBER = re.compile(r"ERROR (\d{4}) \(")
 _INFILE = "rows are loaded by LOAD DATA LOCAL, which MySQL 8 forbids at first: SET GLOBAL local_infile = ON"
 _NO_KEY = "rows are staged in tables without a key: SET sql_require_primary_key = OFF for this user's sessions"
+_MISREAD = (1055, 1056, 1064, 1111, 1140, 1149, 1305, 1582, 1630, 1690)
+"""What is wrong with SQL that the server was given."""
 _NUMBERS: dict[int, Verdict] = {
     1044: (FatalError, Code.AUTHENTICATION_FAILED, _GRANT),
     1045: (FatalError, Code.AUTHENTICATION_FAILED, "check username and password"),
@@ -98,6 +101,8 @@ def explain(error: Exception, operation: str, object: str, code: Code) -> Headga
         kind, found, hint = _unique(text)
     if number == 2026:
         hint = _trust(text)
+    if number in _MISREAD and operation in misread.READS:
+        found, hint = Code.PLAN_INVALID, misread.hint("MySQL")
     if number == 0:
         kind, found, hint = RetriableError, Code.CONNECTION_FAILED, "the connection broke; try again"
     return kind(found or code, mask(text), operation=operation, object=object, hint=hint, values=values_in(text))
@@ -106,6 +111,9 @@ def explain(error: Exception, operation: str, object: str, code: Code) -> Headga
 def told(text: str, object: str) -> HeadgateError | None:  # noqa: A002
     """The error in another library's text of a read; None where it has no number of the server's."""
     found = _NUMBER.search(text)
+    if found is not None and int(found[1]) in _MISREAD:
+        hint = misread.hint("MySQL")
+        return FatalError(Code.PLAN_INVALID, mask(text), operation="scan", object=object, hint=hint)
     if found is None or int(found[1]) not in _NUMBERS:
         return None
     kind, code, hint = _NUMBERS[int(found[1])]

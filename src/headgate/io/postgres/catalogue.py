@@ -112,6 +112,16 @@ def columns(statements: Statements, select: str, name: str = "") -> list[ServerC
         ]
 
 
+def column_names(statements: Statements, relation: Relation) -> list[str]:
+    """The names of all columns, also of those that the role may not read."""
+    rows = statements.query(
+        "SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = ? AND attnum > 0 AND NOT attisdropped"
+        " ORDER BY attnum",
+        (relation.oid,),
+    )
+    return [name for (name,) in rows]
+
+
 def primary_key(statements: Statements, relation: Relation) -> tuple[str, ...]:
     """Columns of the primary key in its order; none if there is none."""
     rows = statements.query(

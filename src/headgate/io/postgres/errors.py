@@ -9,6 +9,7 @@ from typing import Any
 
 from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
 from headgate.core.secrets import mask
+from headgate.io import misread
 from headgate.io.rejections import CONSTRAINT, NULL, REFERRED, values_in
 
 _REFUSED_LOGIN = re.compile(
@@ -117,10 +118,14 @@ def explain(
         kind, found, hint = FatalError, Code.AUTHENTICATION_FAILED, _REPLICATE
     elif state in _STATES:
         kind, found, hint = _STATES[state]
+    elif state[:2] == "42":
+        kind, found, hint = FatalError, None, misread.hint("PostgreSQL")
     elif state[:2] in {"08", "57"}:
         kind, found, hint = RetriableError, Code.CONNECTION_FAILED, "the server went away; try again"
     else:
         kind, found, hint = FatalError, None, ""
+    if state[:2] == "42" and state != "42501" and found is None and operation in misread.READS:
+        found = Code.PLAN_INVALID
     hint = hint or _server_hint(error)
     column, which = _named(error, row)
     text = column + _STAGE.sub(object, text)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ SNAPSHOT = {
 }
 _log = logging.getLogger("headgate.postgres")
 _LOST = ("server closed", "connection", "terminating", "could not receive", "SSL SYSCALL", "timeout")
+_PREFIX = re.compile(r"^\[libpq\].*?ERROR:\s*")
 _FIRST_DAY = -2_440_588  # 4713 BC, the first that PostgreSQL has
 _FIRST_MICROSECOND = -210_866_803_200_000_000
 
@@ -119,7 +121,12 @@ class Snapshot:
         except adbc_driver_manager.Error as error:
             raise explain(error, "scan", self._name, Code.EXTRACTION_FAILED) from None
         except (pa.ArrowException, OSError) as error:
-            text = mask(str(error).splitlines()[0] if str(error) else type(error).__name__)
+            text = _PREFIX.sub("", mask(str(error).splitlines()[0] if str(error) else type(error).__name__))
+            if "statement timeout" in text:
+                hint = "raise statement_timeout of the connection if this may take longer"
+                raise RetriableError(
+                    Code.EXTRACTION_FAILED, text, operation="scan", object=self._name, hint=hint
+                ) from None
             if any(word in text for word in _LOST):
                 hint = "the connection broke; nothing was published"
                 raise RetriableError(
@@ -171,27 +178,46 @@ def _as(array: pa.Array[Any], field: pa.Field[Any]) -> pa.Array[Any]:
 
 
 def server_columns(
-    statements: Statements, relation: str, names: Sequence[str] | None, name: str = ""
+    statements: Statements,
+    relation: str,
+    names: Sequence[str] | None,
+    name: str = "",
+    known: Sequence[str] | None = None,
 ) -> list[ServerColumn]:
-    """The columns of ``relation`` (quoted, or a subselect): all, or those named, in that order."""
+    """The columns of ``relation`` (quoted, or a subselect): all, or those named, in that order.
+
+    Where ``known`` says which there are, no other than those named is looked at: the role may be allowed no more.
+    """
+    if names and known is not None:
+        _check_named(names, known, name or relation)
+        listed = ", ".join(quote_name(wanted) for wanted in names)
+        return catalogue.columns(statements, f"SELECT {listed} FROM {relation}", name)
     found = {column.name: column for column in catalogue.columns(statements, f"SELECT * FROM {relation}", name)}
-    for wanted in names or ():
+    _check_named(names or (), found, name or relation)
+    return [found[wanted] for wanted in (names or found)]
+
+
+def _check_named(names: Sequence[str], found: Collection[str], told: str) -> None:
+    for wanted in names:
         if wanted not in found:
             raise FatalError(
                 Code.SCHEMA_MISMATCH,
                 f'there is no column "{wanted}"; {nearest(wanted, found)}',
                 operation="schema",
-                object=name or relation,
+                object=told,
                 hint="existing columns: " + ", ".join(found),
             )
-    return [found[wanted] for wanted in (names or found)]
 
 
 def read_columns(
-    statements: Statements, relation: str, names: Sequence[str] | None, name: str = ""
+    statements: Statements,
+    relation: str,
+    names: Sequence[str] | None,
+    name: str = "",
+    known: Sequence[str] | None = None,
 ) -> list[ReadColumn]:
     """How the columns of ``relation`` are read."""
-    return [read_column(column) for column in server_columns(statements, relation, names, name)]
+    return [read_column(column) for column in server_columns(statements, relation, names, name, known)]
 
 
 def source_schema(columns: Sequence[ReadColumn], keys: tuple[str, ...] = ()) -> SourceSchema:

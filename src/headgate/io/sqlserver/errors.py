@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
 from headgate.core.secrets import mask
+from headgate.io import misread
 from headgate.io.rejections import CONSTRAINT, NULL, values_in
 
 Verdict = tuple[type[HeadgateError], Code | None, str]
@@ -77,6 +78,10 @@ _NUMBERS: dict[int, Verdict] = {
 }
 
 
+_MISREAD = (102, 156, 170, 174, 195, 319, 1033, 4104, 8120, 8155)
+"""What is wrong with SQL that the server was given."""
+
+
 @contextmanager
 def explained(operation: str, object: str, code: Code = Code.LOAD_EXECUTION_FAILED) -> Iterator[None]:  # noqa: A002
     """Turn the driver's errors into ours. ``code`` is for those that have no code of their own."""
@@ -100,6 +105,8 @@ def explain(error: Exception, operation: str, object: str, code: Code) -> Headga
         kind, found, hint = RetriableError, Code.CONNECTION_FAILED, "the connection broke; try again"
         if operation == "connect":
             hint = "is the server running, and may this machine reach it?"
+    if number in _MISREAD and operation in misread.READS:
+        found, hint = Code.PLAN_INVALID, hint or misread.hint("SQL Server")
     return kind(found or code, mask(text), operation=operation, object=object, hint=hint, values=values_in(text))
 
 

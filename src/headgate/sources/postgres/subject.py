@@ -59,10 +59,14 @@ class Subject:
     def columns(self) -> list[ReadColumn]:
         if self.conditions:  # the server looks at the condition now, so that a plan finds what is wrong with it
             catalogue.columns(self.statements, f"SELECT FROM {self.source}{self.where()}", f"where of {self.name}")
-        return read_columns(self.statements, self.source, self.read.columns, self.told)
+        return read_columns(self.statements, self.source, self.read.columns, self.told, self._names())
 
     def server_columns(self) -> list[ServerColumn]:
-        return server_columns(self.statements, self.source, self.read.columns, self.told)
+        return server_columns(self.statements, self.source, self.read.columns, self.told, self._names())
+
+    def _names(self) -> list[str] | None:
+        """The columns of a table; None for a query, whose columns only the server knows."""
+        return catalogue.column_names(self.statements, self.relation) if self.relation else None
 
     def keys(self) -> tuple[str, ...]:
         return catalogue.primary_key(self.statements, self.relation) if self.relation else ()
@@ -79,6 +83,10 @@ class Subject:
         return self.read.incremental
 
     def _known(self, name: str) -> ServerColumn:
+        known = self._names()
+        if known is not None and name in known:
+            (column,) = server_columns(self.statements, self.source, (name,), self.told, known)
+            return column
         columns = catalogue.columns(self.statements, f"SELECT * FROM {self.source}", self.told)
         found = {column.name: column for column in columns}
         if name not in found:
