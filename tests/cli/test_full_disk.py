@@ -83,6 +83,27 @@ def test_a_target_whose_disk_is_full(target: str, headgate: Call, project: Path,
     assert headgate(*count).json["rows"] == [[40_010]]
 
 
+def test_the_projects_own_disk_becomes_full_while_rows_are_staged_on_it(
+    headgate: Call, project: Path, small: Path
+) -> None:
+    (project / "headgate.yml").write_text(PROJECT.format(small=project, target="duckdb"))
+    (project / ".headgate").symlink_to(small)
+    deliver(project / "inbox", "first", range(40_000), 100)
+    refused = headgate("run", "big", "-o", "json")
+    assert (refused.status, refused.json["error"]["code"]) == (1, "DISK_FULL"), refused.json
+    mount("-o", "remount,size=64m", str(small))
+    assert headgate("run", "big", "-o", "json").json["rows"]["loaded"] == 40_000
+
+
+def test_a_sqlite_file_on_a_disk_that_is_read_only_is_read(headgate: Call, project: Path, small: Path) -> None:
+    (project / "headgate.yml").write_text(PROJECT.format(small=small, target="sqlite"))
+    deliver(project / "inbox", "first", range(10), 1)
+    assert headgate("run", "big").status == 0
+    mount("-o", "remount,ro", str(small))
+    count = headgate("query", "SELECT COUNT(*) FROM big", "--connection", "sqlite", "-o", "json")
+    assert (count.status, count.json.get("rows")) == (0, [[10]]), count.json
+
+
 def test_the_projects_own_disk_is_full(headgate: Call, project: Path, small: Path) -> None:
     """History, log, locks and work folder lie there, whatever the target is."""
     (project / "headgate.yml").write_text(PROJECT.format(small=project, target="sqlite"))

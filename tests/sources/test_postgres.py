@@ -299,6 +299,7 @@ class TestFailures:
         read = Read(table="people", columns=("id", "name"), where="id > 0")
         try:
             found, _ = new_rows(clerk, read, None)
+            assert found is not None
             assert found.to_pydict() == {"id": [1], "name": ["a"]}
             with pytest.raises(FatalError, match="permission denied"):
                 new_rows(clerk, Read(table="people"), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -36,14 +37,13 @@ class Connection(ConnectionOptions):
 
 def connect(path: Path, timeout: timedelta, *, write: bool = False) -> sqlite3.Connection:
     """A connection in autocommit mode, usable from any thread. Only ``write`` creates the file."""
-    mode = "rwc" if write else "ro"
     connection: sqlite3.Connection | None = None
     with told("connect", path):
         if not write and not path.is_file():
             raise missing_file(path)
         try:
             connection = sqlite3.connect(
-                f"{path.as_uri()}?mode={mode}",
+                path.as_uri() + ("?mode=rwc" if write else "?mode=ro&immutable=1" if _immutable(path) else "?mode=ro"),
                 uri=True,
                 timeout=timeout.total_seconds(),
                 isolation_level=None,
@@ -57,6 +57,12 @@ def connect(path: Path, timeout: timedelta, *, write: bool = False) -> sqlite3.C
                 connection.close()
             raise
     return connection
+
+
+def _immutable(path: Path) -> bool:
+    """Whether nobody can change the file: then SQLite need not make files beside one in WAL mode, as it cannot."""
+    waiting = path.with_name(f"{path.name}-wal")
+    return bool(os.statvfs(path).f_flag & os.ST_RDONLY) and not (waiting.exists() and waiting.stat().st_size)
 
 
 def missing_file(path: Path) -> FatalError:

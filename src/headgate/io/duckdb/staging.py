@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,7 @@ class StagingFile:
     def remove(self) -> None:
         writer, self._writer = self._writer, None
         if writer is not None:
-            writer.close()
+            with suppress(OSError):  # of a full disk: what is not written is not wanted
+                writer.close()
         if os.path.lexists(self.path):
             files.unlink(self.path)
