@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import random
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +104,29 @@ def test_a_sqlite_file_on_a_disk_that_is_read_only_is_read(headgate: Call, proje
     mount("-o", "remount,ro", str(small))
     count = headgate("query", "SELECT COUNT(*) FROM big", "--connection", "sqlite", "-o", "json")
     assert (count.status, count.json.get("rows")) == (0, [[10]]), count.json
+
+
+def test_what_somebody_writes_to_a_sqlite_file_that_is_mounted_read_only_here_is_seen(
+    headgate: Call, project: Path, small: Path, tmp_path: Path
+) -> None:
+    (project / "headgate.yml").write_text(PROJECT.format(small=small, target="sqlite"))
+    deliver(project / "inbox", "first", range(10), 1)
+    assert headgate("run", "big").status == 0
+    here = tmp_path / "here"
+    here.mkdir()
+    mount("--bind", str(small), str(here))
+    try:
+        mount("-o", "remount,ro,bind", str(here))
+        (project / "headgate.yml").write_text(PROJECT.format(small=here, target="sqlite"))
+        count = ("query", "SELECT COUNT(*) FROM big", "--connection", "sqlite", "-o", "json")
+        (file,) = small.glob("*.db")
+        with closing(sqlite3.connect(file)) as writer:  # its log lies beside the file, with a row that is not in it yet
+            writer.execute("INSERT INTO big SELECT * FROM big LIMIT 1")
+            writer.commit()
+            assert headgate(*count).json["rows"] == [[11]]
+        assert headgate(*count).json["rows"] == [[11]]
+    finally:
+        subprocess.run(["umount", str(here)], check=True)  # noqa: S603, S607
 
 
 def test_the_projects_own_disk_is_full(headgate: Call, project: Path, small: Path) -> None:

@@ -37,32 +37,41 @@ class Connection(ConnectionOptions):
 
 def connect(path: Path, timeout: timedelta, *, write: bool = False) -> sqlite3.Connection:
     """A connection in autocommit mode, usable from any thread. Only ``write`` creates the file."""
-    connection: sqlite3.Connection | None = None
     with told("connect", path):
         if not write and not path.is_file():
             raise missing_file(path)
         try:
-            connection = sqlite3.connect(
-                path.as_uri() + ("?mode=rwc" if write else "?mode=ro&immutable=1" if _immutable(path) else "?mode=ro"),
-                uri=True,
-                timeout=timeout.total_seconds(),
-                isolation_level=None,
-                check_same_thread=False,
-            )
-            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            if write:
-                connection.execute("PRAGMA synchronous = FULL")
-        except BaseException:
-            if connection is not None:
-                connection.close()
-            raise
+            return _opened(path, timeout, "mode=rwc" if write else "mode=ro", write=write)
+        except sqlite3.OperationalError as error:
+            if write or error.sqlite_errorname != "SQLITE_CANTOPEN" or not _unchanging(path):
+                raise
+            return _opened(path, timeout, "mode=ro&immutable=1", write=False)
+
+
+def _opened(path: Path, timeout: timedelta, how: str, *, write: bool) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.as_uri()}?{how}",
+        uri=True,
+        timeout=timeout.total_seconds(),
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if write:
+            connection.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
-def _immutable(path: Path) -> bool:
-    """Whether nobody can change the file: then SQLite need not make files beside one in WAL mode, as it cannot."""
-    waiting = path.with_name(f"{path.name}-wal")
-    return bool(os.statvfs(path).f_flag & os.ST_RDONLY) and not (waiting.exists() and waiting.stat().st_size)
+def _unchanging(path: Path) -> bool:
+    """Whether a file in WAL mode lies on a disk that takes no files beside it, and nobody has it open elsewhere.
+
+    Whoever writes it, by way of another mount, has its log beside it.
+    """
+    return bool(os.statvfs(path).f_flag & os.ST_RDONLY) and not path.with_name(f"{path.name}-wal").exists()
 
 
 def missing_file(path: Path) -> FatalError:
