@@ -165,3 +165,20 @@ def test_types_are_those_of_files_and_of_columns_that_are_there(tmp_path: Path) 
         for pipeline in pipelines:
             result = project.define(**pipeline).attempt()
             assert told in (result.error or ""), pipeline
+
+
+def test_an_empty_file_of_keys_holds_none_if_its_types_are_said(tmp_path: Path) -> None:
+    """A column without values is text unless types say other, which the refusal tells."""
+    project = SmallProject(tmp_path).table("orders", {"k": "INTEGER"}, [(5,)])
+    (tmp_path / "none.csv").write_text("k,n\n")
+    rule = {"type": "referential", "columns": ["k"], "path": "none.csv", "on_fail": "record"}
+    join = {"type": "join", "path": "none.csv", "on": ["k"], "how": "anti"}
+    pipelines: list[dict[str, Any]] = [{"rules": [rule]}, {"steps": [join]}]
+    for pipeline in pipelines:
+        refused = project.define(**pipeline).attempt()
+        assert refused.error_code is Code.PLAN_INVALID
+        assert "types: {k: BIGINT} beside path:" in (refused.error or "")
+    types = {"k": "BIGINT"}
+    receipt = project.define(rules=[{**rule, "types": types}], steps=[{**join, "types": types}]).run()
+    assert receipt.rows.loaded == 1
+    assert receipt.checks[0].failed_rows == 1

@@ -64,7 +64,7 @@ def shapes(options: Options, step: StepInput) -> RowRule:
     keys = []
     for name, key in zip(names, options.references or options.columns, strict=True):
         found = resolve(key, other)
-        comparable(name, type_of(name, step), found.name, parse_type(found.type))
+        comparable(name, type_of(name, step), found.name, parse_type(found.type), options.path)
         keys.append(found.name)
     there = f"{options.table or options.path}.{', '.join(keys)}"
     return RowRule(present(side.name, names, keys), f"{', '.join(names)} is in {there}", (side.name,))

@@ -62,18 +62,23 @@ def resolve(name: str, columns: Sequence[Column]) -> Column:
     raise missing_column(name, [item.name for item in columns])
 
 
-def comparable(left: str, mine: SqlType, right: str, theirs: SqlType) -> None:
+def comparable(left: str, mine: SqlType, right: str, theirs: SqlType, path: str | None) -> None:
     """Refuse keys of different families: they would be converted row by row, and raise or match by accident."""
     numbers = mine.family in _NUMBERS and theirs.family in _NUMBERS
     if numbers or mine == theirs or (mine.family == theirs.family != "other"):
         return
     raise FatalError(
         Code.PLAN_INVALID,
-        f"{left} is {mine.name}, but {right} is {theirs.name}",
+        f"{left} is {mine.name}, but {right} there is {theirs.name}",
         operation="plan",
         object=left,
-        hint=f"cast {left} to {theirs.name} in a step before",
+        hint=f"cast {left} to {theirs.name} in a step before{or_types(right, mine, path)}",
     )
+
+
+def or_types(key: str, type_: SqlType, path: str | None) -> str:
+    """The other way out where the other side is files, whose types are found out: without values there is none."""
+    return f", or say types: {{{key}: {type_.name}}} beside path:" if path is not None else ""
 
 
 def present(relation: str, names: Sequence[str], keys: Sequence[str]) -> exp.Expr:

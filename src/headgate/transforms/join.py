@@ -13,7 +13,7 @@ from headgate.core.engines import Column
 from headgate.core.errors import Code, FatalError
 from headgate.core.models import Names, StepOptions
 from headgate.sql.failures import attempt, can_fail, failed, there
-from headgate.sql.lookups import refuse_types_of_tables, side_read
+from headgate.sql.lookups import or_types, refuse_types_of_tables, side_read
 from headgate.sql.naming import distinct
 from headgate.sql.shapes import Drop, Flag, Lookup, Project, Reshape, Shape, SideRead, StepInput, column, missing_column
 from headgate.sql.types import SqlType, parse_type
@@ -163,12 +163,12 @@ def _keys(options: Options, other: Sequence[Column], step: StepInput) -> tuple[t
     keys = []
     for left, right in options.on.items():
         mine, theirs = step.resolve(left), _resolve(right, other)
-        _comparable(mine, parse_type(step.type_of(mine)), theirs.name, parse_type(theirs.type))
+        _comparable(mine, parse_type(step.type_of(mine)), theirs.name, parse_type(theirs.type), options.path)
         keys.append((mine, theirs.name))
     return tuple(keys)
 
 
-def _comparable(left: str, mine: SqlType, right: str, theirs: SqlType) -> None:
+def _comparable(left: str, mine: SqlType, right: str, theirs: SqlType, path: str | None) -> None:
     """Keys of different families would be converted row by row, and raise or match by accident."""
     numbers = mine.family in _NUMBERS and theirs.family in _NUMBERS
     if numbers or mine == theirs or (mine.family == theirs.family != "other"):
@@ -179,7 +179,8 @@ def _comparable(left: str, mine: SqlType, right: str, theirs: SqlType) -> None:
         f"the key {said} is {mine.name}, but {right} is {theirs.name}",
         operation="plan",
         object=said,
-        hint=f"write CAST({said} AS {theirs.name}): {right} as the key, or cast it in a step before",
+        hint=f"write CAST({said} AS {theirs.name}): {right} as the key, or cast it in a step before"
+        + or_types(right, mine, path),
     )
 
 
