@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from headgate.core.errors import Code, FatalError
+from headgate.io import iso_times
 from headgate.io.sqlite import ColumnType, TableColumn
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ def cells(array: Any, column: TableColumn) -> list[Any]:
     import pyarrow.compute as pc
 
     type_ = column.type
+    iso_times.check(array, column.name, "SQLite")
     if type_.holds == "decimal":
         wanted = arrow_type(type_)
         return [None if value is None else format(value, "f") for value in array.cast(wanted).to_pylist()]

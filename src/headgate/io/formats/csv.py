@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from headgate.io import files
+from headgate.io import files, iso_times
 from headgate.io.formats import _text, parquet
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ class _CsvFile(_text.TextFile):
     def write(self, batch: pa.RecordBatch) -> None:
         import pyarrow.csv as pc
 
+        for field in self._schema:
+            iso_times.check(batch.column(field.name), field.name, "CSV")
         rows = _converted(batch, self._schema, _encoded)
         with files.told("write", self.path):
             pc.write_csv(rows, self.sink, pc.WriteOptions(include_header=not self._begun))

@@ -132,7 +132,8 @@ class Snapshot:
                 raise RetriableError(
                     Code.CONNECTION_FAILED, text, operation="scan", object=self._name, hint=hint
                 ) from None
-            raise FatalError(Code.EXTRACTION_FAILED, text, operation="scan", object=self._name) from None
+            hint = "read a query that casts the column to text" if "array of arrays" in text else ""
+            raise FatalError(Code.EXTRACTION_FAILED, text, operation="scan", object=self._name, hint=hint) from None
 
     def cancel(self) -> None:
         """Make what the server still computes for this session end soon; from any thread."""

@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -35,6 +35,9 @@ with uncollected():  # half a million objects
     from pyiceberg.conversions import from_bytes
     from pyiceberg.exceptions import ValidationException
     from pyiceberg.io.pyarrow import (
+        MetricModeTypes,
+        MetricsMode,
+        StatisticsCollector,
         compute_statistics_plan,
         data_file_statistics_from_parquet_metadata,
         parquet_path_to_id_mapping,
@@ -54,7 +57,7 @@ with uncollected():  # half a million objects
     )
     from pyiceberg.table.update.snapshot import _ManifestMergeManager, _OverwriteFiles
     from pyiceberg.typedef import Record
-    from pyiceberg.types import PrimitiveType
+    from pyiceberg.types import DateType, PrimitiveType, TimestampType, TimestamptzType
 
     from headgate.lake._iceberg.fileio import LocalFiles
 
@@ -322,9 +325,11 @@ def _described(base: TableMetadata, file: DataFile) -> IcebergFile:
     """A data file with the metrics of its footer."""
     footer = pq.read_metadata(file.path)
     schema = base.schema()
-    statistics = data_file_statistics_from_parquet_metadata(
-        footer, compute_statistics_plan(schema, base.properties), parquet_path_to_id_mapping(schema)
-    )
+    plan, paths = compute_statistics_plan(schema, base.properties), parquet_path_to_id_mapping(schema)
+    try:
+        statistics = data_file_statistics_from_parquet_metadata(footer, plan, paths)
+    except (OverflowError, ValueError):  # days and moments that Python does not have: then no bounds of theirs are told
+        statistics = data_file_statistics_from_parquet_metadata(footer, _without_times(plan), paths)
     return IcebergFile.from_args(
         content=DataFileContent.DATA,
         file_path=str(file.path),
@@ -337,6 +342,17 @@ def _described(base: TableMetadata, file: DataFile) -> IcebergFile:
         key_metadata=None,
         **statistics.to_serialized_dict(),
     )
+
+
+def _without_times(plan: Mapping[int, StatisticsCollector]) -> dict[int, StatisticsCollector]:
+    """The plan with counts only for columns of dates and times."""
+    counts = MetricsMode(MetricModeTypes.COUNTS)
+    return {
+        field: replace(how, mode=counts) if isinstance(how.iceberg_type, _TIMES) else how for field, how in plan.items()
+    }
+
+
+_TIMES = DateType | TimestampType | TimestamptzType
 
 
 def _obsolete(base: TableMetadata, after: TableMetadata) -> list[Path]:
