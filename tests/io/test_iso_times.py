@@ -14,7 +14,7 @@ from headgate.lake import iceberg
 from headgate.targets import sqlite
 from headgate.testing.place import Place, load
 
-FAR = {
+FAR: dict[str, Any] = {
     "a day of the year 10000": pa.array([2_932_897], pa.int32()).cast(pa.date32()),
     "a day before the year 0": pa.array([-719_529], pa.int32()).cast(pa.date32()),
     "a day of the year 5874897": pa.array([2_145_042_905], pa.int32()).cast(pa.date32()),

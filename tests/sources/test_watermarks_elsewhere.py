@@ -88,6 +88,20 @@ def test_ties_at_the_watermark_come_once_and_nothing_new_moves_nothing(shop: Sho
     assert (again.status, again.watermark.before) == ("skipped", again.watermark.after)
 
 
+def test_a_row_in_the_future_waits_and_hides_no_other(shop: Shop) -> None:
+    shop.ask("INSERT INTO t VALUES (3, 'far', '2037-12-31 00:00:00')")
+    first = shop.run().unwrap()
+    assert (first.rows.loaded, first.watermark.after) == (2, "2024-01-02T00:00:00")
+    assert first.warnings == (
+        "moment: 1 row lies in the future of the source's clock and will be read when their time has come",
+    )
+    shop.ask("INSERT INTO t VALUES (4, 'next', '2024-01-03 00:00:00')")
+    assert shop.run().unwrap().rows.loaded == 1
+    shop.ask("UPDATE t SET moment = '2024-01-04 00:00:00' WHERE id = 3")
+    assert shop.run().unwrap().rows.loaded == 1
+    assert shop.goal() == shop.source()
+
+
 def test_rows_without_a_cursor_are_refused_until_they_are_mended(shop: Shop) -> None:
     shop.run().unwrap()
     shop.ask("INSERT INTO t VALUES (5, 'none', NULL)")

@@ -124,6 +124,15 @@ def earlier(value: Value, lag: timedelta) -> Value:
             raise AssertionError("a lag needs a time")
 
 
+def last_come(kind: Kind, now: datetime) -> Value | None:
+    """The last moment that has come by a clock: what has no zone may be in any, up to 14 hours ahead.
+
+    None for what is no time. Rows beyond it wait, or the position would go ahead of all that comes before their time.
+    """
+    anywhere = now.astimezone(UTC).replace(tzinfo=None) + timedelta(hours=14)
+    return {"timestamptz": now, "timestamp": anywhere, "date": anywhere.date()}.get(kind)
+
+
 def row_hash(values: Sequence[Any]) -> str:
     """16 characters that stand for the values and their types: 96 bits, so that no two rows meet."""
     digest = hashlib.blake2b(digest_size=12)

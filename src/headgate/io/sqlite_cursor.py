@@ -11,7 +11,7 @@ from typing import Any
 from headgate.core.contracts import Interval, Window
 from headgate.core.errors import Code, FatalError
 from headgate.io.cursor import Cursor
-from headgate.io.cursor_values import Kind, Value, coerce
+from headgate.io.cursor_values import Kind, Value, coerce, last_come
 from headgate.io.sqlite import Executes, TableColumn
 from headgate.io.sqlite_relation import Binder
 from headgate.sql.literals import quote_name
@@ -169,6 +169,13 @@ class CursorColumn:
         name = self.cursor.options.column
         start, end = (coerce(at, self.cursor.kind, name, Code.USAGE) for at in (interval.start, interval.end))
         return f"{self.sql} >= {bind(self.first(start))} AND {self.sql} < {bind(self.first(end))}"
+
+    def come(self, bind: Binder, highest: Any, now: datetime) -> str:
+        """SQL for times that have come, where the highest cell has not; empty elsewhere."""
+        last = last_come(self.cursor.kind, now)
+        if self.time is None or last is None or str(highest) <= self.time.last(last):
+            return ""
+        return f"({self.sql} <= {bind(self.time.last(last))})"
 
     def odd(self) -> str:
         """Cells that do not compare with the others."""

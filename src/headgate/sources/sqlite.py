@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -270,7 +270,11 @@ class SqliteSource:
         column, highest = self._cursor(connection, relation, read, since)
         cursor, name = column.cursor, column.cursor.options.column
         bind = Binder(relation.values)
-        start = "0" if highest is None else column.start(bind)
+        come, ahead = column.come(bind, highest, datetime.now(UTC)), 0
+        if come:
+            statement = f"SELECT max({column.sql}) FILTER (WHERE {come}), count(*) FILTER (WHERE NOT {come})"
+            highest, ahead = connection.execute(f"{statement} FROM {relation.sql}", bind.values).fetchone()
+        start = "0" if highest is None else f"{column.start(bind)}{f' AND {come}' if come else ''}"
         statement = (
             f"SELECT count(*) FILTER (WHERE {start}), count(*) FILTER (WHERE {column.sql} IS NULL),"
             f" count(*) FILTER (WHERE {column.odd()}) FROM {relation.sql}"
@@ -292,7 +296,7 @@ class SqliteSource:
                 yield (when, *(part.value(cell) for part, cell in zip(key, cells, strict=True)))
 
         maximum = None if highest is None else coerce(highest, cursor.kind, name, Code.EXTRACTION_FAILED)
-        window = cursor.window(Found(maximum, count, nulls), rows)
+        window = cursor.window(Found(maximum, count, nulls, ahead), rows)
         return None if window is None else replace(window, high={**window.high, "cell": highest})
 
 

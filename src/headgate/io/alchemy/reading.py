@@ -112,6 +112,9 @@ class AlchemyReader:
         text = " ".join(str(made).split()).replace("FROM hg_rest", "hg_rest")
         return re.sub("|".join(words), lambda found: words[found[0]], text)
 
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
     def before_open(self, name: str, kind: Kind) -> tuple[datetime | None, str]:  # noqa: ARG002 - no two databases tell it alike
         return None, "rows that commit late below the cursor are found only within lag"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +72,9 @@ class DuckdbReader:
         return quote_name(name)
 
     limited = staticmethod(standard_limit)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
 
     def before_open(self, name: str, kind: Kind) -> tuple[datetime | None, str]:  # noqa: ARG002
         return None, ""  # while we read, nobody writes

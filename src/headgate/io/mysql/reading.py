@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
@@ -98,6 +98,10 @@ class MysqlReader:
         )
 
     limited = staticmethod(standard_limit)
+
+    def now(self) -> datetime:
+        found: datetime = self.session("probe").value("SELECT UTC_TIMESTAMP(6)")
+        return found.replace(tzinfo=UTC)
 
     def before_open(self, name: str, kind: Kind) -> tuple[datetime | None, str]:  # noqa: ARG002
         """When the oldest transaction in flight began: below that, no stamp of the server can still come."""

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, get_args, runtime_checkable
 
@@ -15,7 +16,7 @@ from headgate.core.grounds import Ground
 from headgate.core.models import Incremental, ReadOptions
 from headgate.io import comparing
 from headgate.io.cursor import Cursor, Found, need_delivered
-from headgate.io.cursor_values import Kind, coerce
+from headgate.io.cursor_values import Kind, coerce, last_come
 from headgate.io.narrowing import narrowed
 from headgate.io.relational.columns import ReadColumn, chosen, no_column, source_schema
 from headgate.io.relational.statements import user_sql
@@ -53,6 +54,9 @@ class Reader(Protocol):
 
     def limited(self, listed: str, rest: str, order: Sequence[str], rows: int) -> str:
         """``SELECT listed rest``, where rest is FROM and WHERE, in an order, and at most so many rows of it."""
+
+    def now(self) -> datetime:
+        """The moment by the clock that stamps rows, if the database tells it; else by this machine's."""
 
     def before_open(self, name: str, kind: Kind) -> tuple[Any, str]:
         """A value below which nothing is in flight, None if the database does not tell; and what that means."""
@@ -279,16 +283,27 @@ class Subject:
     def window(self, since: Mapping[str, Any] | None) -> Window | None:
         """Highest cursor first, open transactions then: what commits in between is still seen by the scan."""
         cursor, column = self.cursor(since), self.incremental.column
-        found, closed = self._found(cursor, ""), ""
+        found, closed = self._come(cursor, self._found(cursor, ""))
         oldest, note = self._reader.before_open(column, cursor.kind)
         if oldest is not None and found.maximum is not None:
             edge = coerce(oldest, cursor.kind, column)
             if edge <= found.maximum:  # type: ignore[operator]  # one kind
                 closed = f"{self.ordered()} < {self._reader.literal(edge)}"
-                found = self._found(cursor, closed)
+                found = replace(self._found(cursor, closed), ahead=found.ahead)
         rows = partial(self._edge, cursor, closed) if self.incremental.key else None
         window = cursor.window(found, rows)
         return None if window is None else replace(window, note=f"{window.note}; {note}" if note else window.note)
+
+    def _come(self, cursor: Cursor, found: Found) -> tuple[Found, str]:
+        """What was found without the rows whose time has not come, and the condition that leaves them out."""
+        if cursor.kind not in ("timestamptz", "timestamp", "date") or found.maximum is None:
+            return found, ""
+        last = last_come(cursor.kind, self._reader.now())
+        if last is None or found.maximum <= last:  # type: ignore[operator]  # one kind
+            return found, ""
+        come = f"({self.ordered()} <= {self._reader.literal(last)})"
+        ((ahead,),) = self._reader.rows(f"SELECT count(*) FROM {self.source}{self.where(f'NOT {come}')}")
+        return replace(self._found(cursor, come), ahead=int(ahead)), come
 
     def _found(self, cursor: Cursor, closed: str) -> Found:
         ordered, column = self.ordered(), self.cursor_column()

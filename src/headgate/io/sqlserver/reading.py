@@ -118,6 +118,9 @@ class SqlServerReader:
         ordered = f" ORDER BY {', '.join(order)}" if order else ""
         return f"SELECT TOP ({rows}) {listed} {rest}{ordered}"
 
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
     def before_open(self, name: str, kind: Kind) -> tuple[int | None, str]:  # noqa: ARG002 - stamps may be of any clock
         """The server counts its changes in a ROWVERSION, and tells the lowest that is not committed yet."""
         if self._types[name].type not in ROW_VERSIONS:
