@@ -91,7 +91,7 @@ def test_ties_at_the_watermark_come_once_and_nothing_new_moves_nothing(shop: Sho
 def test_a_row_in_the_future_waits_and_hides_no_other(shop: Shop) -> None:
     shop.ask("INSERT INTO t VALUES (3, 'far', '2037-12-31 00:00:00')")
     first = shop.run().unwrap()
-    assert (first.rows.loaded, first.watermark.after) == (2, "2024-01-02T00:00:00")
+    assert (first.rows.loaded, first.watermark.after[:10]) == (2, "2024-01-02")
     assert first.warnings == (
         "moment: 1 row lies in the future of the source's clock and will be read when their time has come",
     )
