@@ -101,6 +101,17 @@ def test_every_type_is_read_exactly(database: Database) -> None:
     assert plain == {name: value for name, (_, _, value) in EVERY_TYPE.items() if value is not None}
 
 
+@pytest.mark.parametrize("sql", ["DATE 'infinity'", "TIMESTAMP '-infinity'", "TIMESTAMPTZ 'infinity'"])
+def test_an_infinite_moment_is_refused_and_no_finite_one_made_of_it(database: Database, sql: str) -> None:
+    database.execute(f"CREATE TABLE t AS SELECT 1 AS id, {sql} AS moment UNION ALL SELECT 2, NULL")
+    with pytest.raises(FatalError, match="holds infinity") as refused:
+        new_rows(database, Read(table="t"), None)
+    assert "isfinite" in refused.value.hint
+    found, _ = new_rows(database, Read(table="t", where="moment IS NULL OR isfinite(moment)"), None)
+    assert found is not None
+    assert found.to_pydict() == {"id": [2], "moment": [None]}
+
+
 def test_nanoseconds_are_a_row_error_and_never_cut(database: Database) -> None:
     database.execute("CREATE TABLE t (fine TIMESTAMP_NS)", "INSERT INTO t VALUES ('2024-02-29 12:00:00.000000001')")
     opened = database.open()

@@ -48,6 +48,8 @@ def check_load(options: WriteOptions, modes: Collection[str], report: Report, pa
             "this kind of target does not catch rows that a constraint rejects", (*path, "dead_letter"),
             "hold bad rows back with rules: on_fail: quarantine",
         )  # fmt: skip
+    if options.dead_letter and options.dead_letter.lower() == options.table.lower():
+        report.note("rows that the table rejects cannot go into it", (*path, "dead_letter"), "name another table")
     if mode in _KEYED and not options.keys:
         report.note(f"{mode} needs keys", (*path, "mode"), "keys: [NAME], the columns that identify a row")
     for name, where in _ONLY.items():

@@ -136,6 +136,8 @@ class TableLoad:
     def _check(self) -> None:
         load, name = self.load, catalogue.spellings(self.load.table)[-1][-1]
         catalogue.check_name(name, "table")
+        if load.rescue:
+            catalogue.check_name(catalogue.spellings(load.rescue.table)[-1][-1], "dead_letter")
         if name.startswith(PREFIX):
             raise FatalError(
                 Code.UNSUPPORTED,
