@@ -171,6 +171,7 @@ def test_columns_of_the_history_may_not_be_there_already(shop: SmallProject) -> 
         ({"mode": "overwrite", "partition_by": ["id"]}, "the scope is table"),
         ({"mode": "append", "scope": "partition"}, "scope means nothing"),
         ({"mode": "scd2", "keys": ["id"], "history": {"version": "valid_to"}}, "one name"),
+        ({"mode": "append", "dead_letter": "OUT"}, "cannot go into it"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(shop: SmallProject, target: Any, said: str) -> None:
@@ -211,7 +212,7 @@ def test_rows_that_the_target_rejects_are_dead_letters_and_count_as_bad_rows(sho
     assert len(shop.out(OUT)) == 2
     shop.change(error_handling={"max_error_percentage": 40})
     receipt = shop.run()
-    assert receipt.warnings == ("1 rows were rejected by constraints of out",)
+    assert receipt.warnings == ("1 row was rejected by constraints of out",)
     assert [(commit.inserted, commit.rejected) for commit in receipt.targets] == [(2, 1)]
     ((payload, reason, run),) = shop.out("SELECT payload, reason, run_id FROM rejected")
     assert json.loads(payload) == {"id": 2, "city": "again", "op": None, "day": None}

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from headgate.core.contracts import Mode
+from headgate.core.contracts import Mode, Rescue
 from headgate.core.errors import Code, FatalError, RetriableError, exit_status
 from headgate.core.secrets import Secret
 from headgate.targets import postgres
@@ -178,7 +178,8 @@ class TestColumnsThatAreThere:
     def test_names_that_the_server_would_cut_are_refused(self, place: Database) -> None:
         long = "é" * 32
         schema = arrow_schema([(long, pa.int64())])
-        for what in (load("t", schema=schema), load(long)):
+        letters = load("t", rescue=Rescue(long, "run-1", "2024-01-15T00:00:00Z"))
+        for what in (load("t", schema=schema), load(long), letters):
             with pytest.raises(FatalError, match="63 bytes") as refusal:
                 place.run(1, [(what, rows() if what.schema is IDS else pa.table({long: [1]}, schema))])
             assert refusal.value.code is Code.UNSUPPORTED

@@ -62,7 +62,8 @@ def _judge_rejected(run: Run) -> None:
     for commit in run.commits:
         if not commit.rejected:
             continue
-        run.warnings.append(f"{commit.rejected} rows were rejected by constraints of {commit.table}")
+        were = "row was" if commit.rejected == 1 else "rows were"
+        run.warnings.append(f"{commit.rejected:,} {were} rejected by constraints of {commit.table}")
         if limit is not None and (bad + commit.rejected) * 100 > limit * run.rows.extracted:
             raise FatalError(
                 Code.ERROR_RATE_EXCEEDED,
