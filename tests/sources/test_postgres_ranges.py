@@ -11,6 +11,7 @@ from tests.sources.conftest import Database
 
 from headgate.core.errors import HeadgateError
 from headgate.io.postgres.ranges import conditions
+from headgate.sources.postgres import Read
 
 
 def read(database: Database, **options: Any) -> list[int]:
@@ -49,6 +50,21 @@ def test_a_small_or_empty_table_needs_no_ranges(database: Database) -> None:
     assert read(database) == []
     database.execute("INSERT INTO t VALUES (7)")
     assert read(database) == [7]
+
+
+def test_the_plan_says_how_many_sessions_read(filled: Database) -> None:
+    def note(**options: Any) -> str:
+        source = filled.open()
+        window = source.probe(Read(**options), filled.context(), None)
+        source.close()
+        assert window is not None
+        return window.note
+
+    by_id: dict[str, Any] = {"mode": "incremental", "incremental": {"column": "id"}}
+    assert note(table="t", parallel=4).endswith("; by up to 4 sessions, where rows go through the engine")
+    for other in ({"query": "SELECT 1 AS id"}, {"table": "t", "max_records": 9}, {"table": "t", **by_id}):
+        assert "by one session" in note(parallel=4, **other)
+    assert "session" not in note(table="t")
 
 
 def test_rows_that_move_between_pages_meanwhile_are_neither_lost_nor_doubled(filled: Database) -> None:

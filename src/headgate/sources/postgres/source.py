@@ -86,18 +86,19 @@ class PostgresSource:
         with self._snapshot("probe") as statements:
             subject = Subject(statements, read, context, self._connection)
             if read.mode == "full":
-                return Window(
-                    identity=windows.interval_of(context), note="everything, in one snapshot", limit=read.max_records
-                )
+                note = f"everything, in one snapshot{_sessions(subject)}"
+                return Window(identity=windows.interval_of(context), note=note, limit=read.max_records)
             if read.mode == "cdc":
                 self._forget()
                 window, self._waiting = cdc.probe(subject, since, self._made)
                 return window
             if context.interval is not None:
-                return windows.interval_window(subject, since)
-            if subject.by_xid(since):
-                return windows.xid_window(subject, since)
-            return windows.value_window(subject, since)
+                found: Window | None = windows.interval_window(subject, since)
+            elif subject.by_xid(since):
+                found = windows.xid_window(subject, since)
+            else:
+                found = windows.value_window(subject, since)
+            return None if found is None else replace(found, note=found.note + _sessions(subject))
 
     def scan(self, read: ReadOptions, context: ReadContext, window: Window) -> Scan:
         if read.mode in comparing.COMPARED:
@@ -208,6 +209,16 @@ class PostgresSource:
         statements = self._statements(operation)
         with statements.connection.transaction():
             yield statements
+
+
+def _sessions(subject: Subject) -> str:
+    """What becomes of the wish for several sessions, for the plan."""
+    read = subject.read
+    if read.parallel == 1:
+        return ""
+    if subject.ranged and read.max_records is None:
+        return f"; by up to {read.parallel} sessions, where rows go through the engine"
+    return "; by one session: parallel is for tables that are read in full"
 
 
 def _ranges(subject: Subject, columns: list[ReadColumn], schema: SourceSchema, batch_rows: int) -> Scan:
