@@ -56,7 +56,7 @@ PRELOAD = (
     "pymysql",
     "psycopg",
     "pgpq",
-    "adbc_driver_postgresql.dbapi",
+    "adbc_driver_postgresql",
     "adbc_driver_sqlite.dbapi",
     "headgate.transforms.filter",
     "headgate.transforms.cast",

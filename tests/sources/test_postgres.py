@@ -312,6 +312,20 @@ class TestFailures:
             new_rows(database, Read(query="SELECT nextval('s') AS id"), None)
 
 
+def test_reading_imports_no_library_of_data_frames(database: Database) -> None:
+    """The driver imports those that are there, where it is used as the Python database interface has it."""
+    database.execute("CREATE TABLE t AS SELECT 1 AS id")
+    code = (
+        "import sys; from headgate.io.postgres import Connection; from headgate.io.postgres.reading import Snapshot\n"
+        f"snapshot = Snapshot(Connection(url={database.url!r}), 't')\n"
+        "print(snapshot.rows('SELECT id FROM t'), *sys.modules); snapshot.close()"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)  # noqa: S603
+    told, *loaded = ran.stdout.split()
+    assert told == "[(1,)]"
+    assert not {"pandas", "polars", "pyarrow.dataset"} & set(loaded)
+
+
 def test_probing_imports_no_heavy_library() -> None:
     heavy = {"pyarrow", "duckdb", "numpy", "sqlglot", "adbc_driver_postgresql", "pgpq"}
     code = "import sys, headgate.sources.postgres, headgate.targets.postgres, psycopg; print(*sys.modules)"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from headgate.core.contracts import Scan, SourceSchema
 from headgate.core.errors import Code, FatalError, RetriableError, nearest
 from headgate.core.secrets import mask
-from headgate.io.hearing import hear_again, heard
+from headgate.io.hearing import heard
 from headgate.io.postgres import catalogue
 from headgate.io.postgres.catalogue import ServerColumn
 from headgate.io.postgres.connection import Connection, conninfo, missing, place
@@ -21,6 +21,7 @@ from headgate.io.postgres.types import ReadColumn, read_column
 from headgate.sql.literals import quote_name, quote_text
 
 if TYPE_CHECKING:
+    import adbc_driver_manager
     import pyarrow as pa
 
 BATCH_BYTES = "1048576"
@@ -41,6 +42,8 @@ _FIRST_MICROSECOND = -210_866_803_200_000_000
 class Snapshot:
     """One session that reads: every statement sees the same state of the database.
 
+    The driver's own layer for Python is passed by: it imports pandas and polars where they are, for a second and more.
+
     Args:
         connection: where.
         name: of the table or query, for errors.
@@ -49,59 +52,65 @@ class Snapshot:
 
     def __init__(self, connection: Connection, name: str, exported: str = "") -> None:
         self._name = name
-        self._session = self._open(connection)
-        self._cursors: list[Any] = []
+        self._parts, self._session = self._open(connection)
+        self._statements: list[adbc_driver_manager.AdbcStatement] = []
         self._running = 0
         if exported:
-            with self._explained():
-                cursor = self._session.cursor()
-                heard(lambda: cursor.execute(f"SET TRANSACTION SNAPSHOT {quote_text(exported)}"), cursor.adbc_cancel)
-                cursor.close()
+            self.rows(f"SET TRANSACTION SNAPSHOT {quote_text(exported)}")
 
-    def _open(self, connection: Connection) -> Any:
+    def _open(self, connection: Connection) -> tuple[ExitStack, adbc_driver_manager.AdbcConnection]:
+        """The session, and what closes it and all that comes of it."""
         try:
-            import adbc_driver_postgresql.dbapi as adbc  # type: ignore[import-untyped]
+            import adbc_driver_manager as adbc
+            import adbc_driver_postgresql as driver  # type: ignore[import-untyped]
         except ImportError as error:
             raise missing("adbc-driver-postgresql", error) from None
-        hear_again()
-        try:
-            return adbc.connect(conninfo(connection, SNAPSHOT))
-        except adbc.Error as error:
-            raise explain_connecting(error, place(connection)) from None
+        with ExitStack() as opened:
+            try:
+                database = opened.enter_context(driver.connect(conninfo(connection, SNAPSHOT)))
+                session: adbc.AdbcConnection = opened.enter_context(adbc.AdbcConnection(database))
+                session.set_autocommit(False)
+            except adbc.Error as error:
+                raise explain_connecting(error, place(connection)) from None
+            return opened.pop_all(), session
+
+    def _execute(self, select: str, **options: str) -> tuple[pa.RecordBatchReader, Callable[[], None]]:
+        """The rows of a statement, and what cancels it."""
+        import adbc_driver_manager as adbc
+        import pyarrow as pa
+
+        statement = self._parts.enter_context(adbc.AdbcStatement(self._session))
+        self._statements.append(statement)
+        statement.set_options(**options)
+        statement.set_sql_query(select)
+        handle, _ = heard(statement.execute_query, statement.cancel)
+        return self._parts.enter_context(pa.RecordBatchReader.from_stream(handle)), statement.cancel
 
     def rows(self, select: str) -> list[tuple[Any, ...]]:
         """The rows of a statement that gives few."""
         with self._explained():
-            cursor = self._session.cursor()
-            try:
-                heard(lambda: cursor.execute(select), cursor.adbc_cancel)
-                found: list[tuple[Any, ...]] = heard(cursor.fetchall, cursor.adbc_cancel)
-                return found
-            finally:
-                cursor.close()
+            reader, cancel = self._execute(select)
+            table = heard(reader.read_all, cancel)
+            return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
 
     def stream(self, select: str, schema: pa.Schema, batch_rows: int) -> pa.RecordBatchReader:
         """The rows of a SELECT as they come; at most ``batch_rows`` in a batch."""
         import pyarrow as pa
 
         with self._explained():
-            cursor = self._session.cursor()
-            self._cursors.append(cursor)
-            cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": BATCH_BYTES})
-            heard(lambda: cursor.execute(select), cursor.adbc_cancel)
-            reader = cursor.fetch_record_batch()
+            reader, cancel = self._execute(select, **{"adbc.postgresql.batch_size_hint_bytes": BATCH_BYTES})
             self._running += 1
-        return pa.RecordBatchReader.from_batches(schema, self._batches(cursor, reader, schema, batch_rows))
+        return pa.RecordBatchReader.from_batches(schema, self._batches(reader, cancel, schema, batch_rows))
 
     def _batches(
-        self, cursor: Any, reader: pa.RecordBatchReader, schema: pa.Schema, batch_rows: int
+        self, reader: pa.RecordBatchReader, cancel: Callable[[], None], schema: pa.Schema, batch_rows: int
     ) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
 
         while True:
             try:
                 with self._explained():
-                    batch = heard(reader.read_next_batch, cursor.adbc_cancel)
+                    batch = heard(reader.read_next_batch, cancel)
             except StopIteration:
                 self._running -= 1
                 return
@@ -140,20 +149,17 @@ class Snapshot:
         import adbc_driver_manager
 
         if self._running:
-            for cursor in self._cursors:
+            for statement in self._statements:
                 try:
-                    cursor.adbc_cancel()
+                    statement.cancel()
                 except adbc_driver_manager.Error as error:
                     _log.debug("the running statement could not be cancelled: %s", error)
 
     def close(self) -> None:
         """End the snapshot, also in the middle of a stream, when no thread reads from it; may be called twice."""
         self.cancel()
-        while self._cursors:
-            self._cursors.pop().close()
-        if self._session is not None:
-            session, self._session = self._session, None
-            session.close()
+        self._statements.clear()
+        self._parts.close()
 
 
 def _as(array: pa.Array[Any], field: pa.Field[Any]) -> pa.Array[Any]:
