@@ -57,7 +57,6 @@ PRELOAD = (
     "psycopg",
     "pgpq",
     "adbc_driver_postgresql",
-    "adbc_driver_sqlite.dbapi",
     "headgate.transforms.filter",
     "headgate.transforms.cast",
     "headgate.quality.range",
