@@ -91,6 +91,14 @@ def test_deleting_what_is_missing_needs_a_full_read(shop: SmallProject) -> None:
     assert "full read" in str(error)
 
 
+def test_a_read_that_ends_at_max_records_says_so(shop: SmallProject) -> None:
+    orders(shop, (1, "Bonn"), (2, "Köln"))
+    for most, told in ((1, True), (3, False)):
+        source = {"connection": "shop", "table": "orders", "max_records": most}
+        shop.define(source=source, target={"table": "out", "mode": "overwrite"})
+        assert any("max_records" in warning for warning in shop.run().warnings) is told
+
+
 def test_a_snapshot_keeps_each_run_under_its_date(shop: SmallProject) -> None:
     into(shop, mode="snapshot", snapshot_column="taken_on")
     orders(shop, (1, "Bonn"), (2, "Köln")).run(date="2024-01-15")

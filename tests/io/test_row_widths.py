@@ -58,3 +58,4 @@ def test_what_does_not_tell_is_left_to_the_engine(tmp_path: Path) -> None:
     assert row_width(FileScan("parquet", (str(rubbish),)), ["id"]) == 0
     assert row_width(FileScan("csv", (str(tmp_path / "none.csv"),)), ["id"]) == 0
     assert row_width(FileScan("csv", ()), ["id"]) == 0
+    assert row_width(None, ["id"]) == 0

@@ -278,8 +278,7 @@ class Interpreter:
         run = self.run
         assert run.session is not None
         if opened.batches is None and run.request.limit is None:
-            if (files := opened.files) is not None:
-                self.counter.foresee(lambda: row_width(files, opened.schema.raw.names))
+            self.counter.foresee(lambda: row_width(opened.files, opened.schema.raw.names))
             run.session.register(stage.relation, opened)
             return
         reader, cancel = opened.batches, opened.cancel
@@ -309,8 +308,7 @@ class Interpreter:
             files = opened.files is not None
             query = typed(stage, opened.schema, raw, run.workspace.binder(), run.plan.hidden, files=files)
             widths = Widths()
-            if opened.files is not None:
-                widths.see(1, row_width(opened.files, opened.schema.raw.names), enough=0)
+            widths.see(1, row_width(opened.files, opened.schema.raw.names), enough=0)
             rows = run.session.stream(query, widths.rows)
             run.session.materialise(stage.relation, OpenScan(SourceSchema(rows.schema), batches=rows))
         elif opened.files is not None:

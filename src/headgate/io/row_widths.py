@@ -15,12 +15,14 @@ HEAD = 256 * 1024
 """Bytes of a text file that tell how long its lines are."""
 
 
-def row_width(files: FileScan, names: Sequence[str]) -> int:
-    """Bytes of a row with these columns, where rows are widest; 0 where the files do not tell.
+def row_width(files: FileScan | None, names: Sequence[str]) -> int:
+    """Bytes of a row with these columns, where rows are widest; 0 where no files are, or they do not tell.
 
     Parquet's footers tell what the values of a row group take, repeated ones once; of other formats the first lines do.
     What cannot be read is told by the engine, which reads it next.
     """
+    if files is None:
+        return 0
     step = max(1, -(-len(files.paths) // FILES))
     width = _stored if files.format == "parquet" else _written
     return max((width(path, frozenset(names)) for path in files.paths[::step]), default=0)
