@@ -121,6 +121,7 @@ def running_mariadb() -> Iterator[MariaServer]:
             [install, "--no-defaults", *as_root, f"--datadir={data}", "--auth-root-authentication-method=normal"],
             check=True,
             capture_output=True,
+            env={**os.environ, "TMPDIR": str(top)},  # for the same reason as the server's --tmpdir
         )
         with (top / "log").open("w") as log:
             process = subprocess.Popen(  # noqa: S603 - our own server

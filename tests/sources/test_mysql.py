@@ -10,6 +10,7 @@ import pyarrow as pa
 import pymysql
 import pytest
 from tests.mariadb import GUARDED, MariaServer
+from tests.tls import FAR
 
 from headgate.core.contracts import ReadContext, Source
 from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
@@ -67,6 +68,37 @@ class Database:
         return ReadContext(ROOT, **options)
 
 
+class FarDatabase(Database):
+    """The same from another machine, as its name says: with TLS, which connectorx has not, so that the driver reads."""
+
+    def __init__(self, server: MariaServer, name: str) -> None:
+        super().__init__(server, name)
+        password = f"IDENTIFIED BY '{server.password}'"
+        self.execute(f"CREATE USER IF NOT EXISTS far {password}", "GRANT ALL ON *.* TO far")
+
+    @property
+    def connection(self) -> Connection:
+        return Connection(
+            host=FAR,
+            port=self.server.port,
+            database=self.name,
+            username="far",
+            password=Secret(self.server.password),
+            tls_ca=str(self.server.certificates.authority),
+        )
+
+
+@pytest.fixture
+def far(mariadb_server: MariaServer, mariadb_name: str) -> FarDatabase:
+    return FarDatabase(mariadb_server, mariadb_name)
+
+
+@pytest.fixture(params=["connectorx", "driver"])
+def either(request: pytest.FixtureRequest, mariadb_server: MariaServer, mariadb_name: str) -> Database:
+    """A database as each of the two ways reads it."""
+    return (FarDatabase if request.param == "driver" else Database)(mariadb_server, mariadb_name)
+
+
 @pytest.fixture
 def database(mariadb_server: MariaServer, mariadb_name: str) -> Database:
     return Database(mariadb_server, mariadb_name)
@@ -82,9 +114,8 @@ class TestContractThroughTheDriver(SourceContract):
     """As it reads where TLS is needed."""
 
     @pytest.fixture
-    def place(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> SourcePlace:
-        monkeypatch.setattr("headgate.io.mysql.reading.through_arrow", lambda _: False)
-        return database
+    def place(self, far: FarDatabase) -> SourcePlace:
+        return far
 
 
 EVERY_TYPE = {
@@ -118,18 +149,14 @@ EVERY_TYPE = {
 
 
 @pytest.mark.parametrize("what", ["table", "query"])
-@pytest.mark.parametrize("driver", [False, True], ids=["arrow", "driver"])
-def test_every_type_is_read_exactly(
-    database: Database, monkeypatch: pytest.MonkeyPatch, what: str, driver: bool
-) -> None:
-    monkeypatch.setattr("headgate.io.mysql.reading.through_arrow", lambda _: not driver)
-    database.execute(
+def test_every_type_is_read_exactly(either: Database, what: str) -> None:
+    either.execute(
         f"CREATE TABLE t ({', '.join(f'{quote_name(name)} {sql}' for name, (sql, _, _) in EVERY_TYPE.items())})",
         f"INSERT INTO t VALUES ({', '.join(value for _, value, _ in EVERY_TYPE.values())})",
         f"INSERT INTO t VALUES ({', '.join('NULL' for _ in EVERY_TYPE)})",
     )
     read = Read(table="t") if what == "table" else Read(query="SELECT * FROM t")
-    found, _ = new_rows(database, read, None)
+    found, _ = new_rows(either, read, None)
     assert found is not None
     rows = sorted(found.to_pylist(), key=lambda row: row["i8"] is None)
     assert {name: _plain(value) for name, value in rows[0].items()} == {
@@ -238,23 +265,18 @@ def test_a_session_that_the_server_ended_is_replaced(database: Database) -> None
     source.close()
 
 
-@pytest.mark.parametrize("way", ["connectorx", "driver"])
-def test_a_read_that_somebody_ends_may_be_tried_again(
-    database: Database, way: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if way == "driver":
-        monkeypatch.setattr("headgate.io.mysql.reading.through_arrow", lambda _: False)
-    database.execute("CREATE TABLE t (id BIGINT, filling LONGTEXT)")
-    database.execute("INSERT INTO t SELECT seq, repeat('x', 2000) FROM seq_1_to_60000")
-    source = database.open()
-    window = source.probe(Read(table="t"), database.context(), None)
+def test_a_read_that_somebody_ends_may_be_tried_again(either: Database) -> None:
+    either.execute("CREATE TABLE t (id BIGINT, filling LONGTEXT)")
+    either.execute("INSERT INTO t SELECT seq, repeat('x', 2000) FROM seq_1_to_60000")
+    source = either.open()
+    window = source.probe(Read(table="t"), either.context(), None)
     assert window is not None
-    scan = source.scan(Read(table="t", batch_size=100), database.context(), window)
+    scan = source.scan(Read(table="t", batch_size=100), either.context(), window)
     assert scan.batches is not None
     scan.batches.read_next_batch()
-    others = f"SELECT id FROM information_schema.processlist WHERE db = '{database.name}' AND id <> CONNECTION_ID()"
-    for (session,) in database.execute(others):
-        database.execute(f"KILL {session}")
+    others = f"SELECT id FROM information_schema.processlist WHERE db = '{either.name}' AND id <> CONNECTION_ID()"
+    for (session,) in either.execute(others):
+        either.execute(f"KILL {session}")
     with pytest.raises(RetriableError) as ended:
         scan.batches.read_all()
     assert ended.value.code is Code.CONNECTION_FAILED
@@ -299,16 +321,11 @@ def test_other_machines_are_reached_with_a_verified_certificate() -> None:
     assert not encrypted(Connection(unix_socket="/run/s", database="d"))
 
 
-@pytest.mark.parametrize("way", ["connectorx", "driver"])
-def test_a_read_that_takes_too_long_ends_with_its_reason(
-    database: Database, way: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if way == "driver":
-        monkeypatch.setattr("headgate.io.mysql.reading.through_arrow", lambda _: False)
+def test_a_read_that_takes_too_long_ends_with_its_reason(either: Database) -> None:
     slow = "SELECT seq AS id, repeat('x', 20000) AS filling, sleep(0.01) AS slept FROM seq_1_to_400"
-    connection = database.connection.model_copy(update={"statement_timeout": timedelta(seconds=1)})
+    connection = either.connection.model_copy(update={"statement_timeout": timedelta(seconds=1)})
     source = mysql.open_source(connection, ROOT)
-    read, context = Read(query=slow), database.context()
+    read, context = Read(query=slow), either.context()
     window = source.probe(read, context, None)
     assert window is not None
 
