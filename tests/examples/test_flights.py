@@ -16,7 +16,8 @@ import pytest
 from headgate.core.runs import Receipt, Status
 from headgate.demo.landing import Shipped, land_flights, land_project, land_reference, land_weather
 from headgate.execute.context import RunRequest
-from headgate.execute.runner import RunFailed, run_pipeline
+from headgate.execute.ending import RunFailed
+from headgate.execute.runner import run_pipeline
 from headgate.execute.workspace import Workspace
 
 PREPARE = Path(__file__).resolve().parents[2] / "examples" / "flights" / "prepare.py"

@@ -18,6 +18,7 @@ from headgate.core.errors import Code, FatalError, RetriableError
 from headgate.core.events import Event
 from headgate.core.runs import Status
 from headgate.execute import runner
+from headgate.execute.ending import RunFailed
 from headgate.execute.workspace import Workspace
 from headgate.targets.sqlite import SqliteStore
 
@@ -236,7 +237,7 @@ def test_a_failed_run_carries_its_receipt_and_error(world: World) -> None:
         pipeline = workspace.project.pipeline(PIPELINE)
         from headgate.execute.context import RunRequest
 
-        with pytest.raises(runner.RunFailed) as caught:
+        with pytest.raises(RunFailed) as caught:
             runner.run_pipeline(workspace, pipeline, RunRequest())
     assert caught.value.receipt.status is Status.FAILED
     assert caught.value.error.code is Code.INTERNAL

@@ -10,6 +10,7 @@ from tests.plan.projects import NAME, TABLE, SmallProject
 from headgate.core.errors import Code, HeadgateError
 from headgate.execute import runner
 from headgate.execute.context import Run, RunRequest
+from headgate.execute.ending import RunFailed
 from headgate.execute.workspace import Workspace
 from headgate.plan.stages import Acknowledge, Audit, Claim, Clean, Plan, Publish, Scan, Transform, Write
 
@@ -234,7 +235,7 @@ def test_a_join_with_repeated_keys_is_refused_before_the_rows_are_read_or_staged
     project.define(steps=[join])
     with (
         Workspace.load(project.root, listeners=(lambda event: told.append(event.name),)) as workspace,
-        pytest.raises(runner.RunFailed) as caught,
+        pytest.raises(RunFailed) as caught,
     ):
         runner.run_pipeline(workspace, workspace.project.pipeline(NAME), RunRequest())
     assert caught.value.error.code is Code.TRANSFORMATION_FAILED

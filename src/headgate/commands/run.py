@@ -8,8 +8,9 @@ from headgate.commands.models import MendQuarantine, ReplayQuarantine, RunPipeli
 from headgate.core.errors import Code, FatalError
 from headgate.core.results import Result
 from headgate.execute.context import Mend, RunRequest
+from headgate.execute.ending import RunFailed
 from headgate.execute.intervals import interval_of
-from headgate.execute.runner import RunFailed, run_pipeline
+from headgate.execute.runner import run_pipeline
 from headgate.execute.workspace import Workspace
 
 
