@@ -8,11 +8,11 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from headgate.core import ledger
-from headgate.core.errors import Code, FatalError, nearest
 from headgate.io.alchemy.engines import explained
 from headgate.io.alchemy.types import MYSQL, batches_of, table_column
 from headgate.io.relational.columns import TableColumn
 from headgate.io.relational.statements import percent_marks
+from headgate.io.relational.tables import Tables
 from headgate.sql.literals import quote_name
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _numbers = itertools.count(1)
 
 
-class Session:
+class Session(Tables):
     """One connection out of the pool. ``close`` gives it back."""
 
     def __init__(self, engine: sqlalchemy.Engine, operation: str) -> None:
@@ -155,18 +155,6 @@ class Session:
                 inside = {*inspector.get_table_names(schema), *inspector.get_view_names(schema)}
                 return (schema, name) if name in inside else None
         return None
-
-    def need(self, table: str, operation: str) -> tuple[str, str]:
-        found = self.find(table)
-        if found is None:
-            raise FatalError(
-                Code.TABLE_NOT_FOUND,
-                f'there is no table "{table}"',
-                operation=operation,
-                object=table,
-                hint=nearest(table, self.tables()),
-            )
-        return found
 
     def keys(self, place: tuple[str, str]) -> tuple[str, ...]:
         with explained(self.operation, self._place):

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headgate.core.contracts import Scan
-from headgate.core.errors import Code, FatalError
 from headgate.core.values import counted
+from headgate.io import infinite_times
 from headgate.io.cursor_values import Kind
 from headgate.io.duckdb.files import connect, told
 from headgate.io.duckdb.sessions import Session, quoted
@@ -156,25 +156,9 @@ def _typed(reader: pa.RecordBatchReader, schema: pa.Schema, batch_rows: int, nam
 
 
 def _finite(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The batches. Refuses infinite dates and moments, which Arrow would hand on as the last one that it has."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     for batch in batches:
-        for field, column in zip(batch.schema, batch.columns, strict=True):
-            if not (pa.types.is_date32(field.type) or pa.types.is_timestamp(field.type)):
-                continue
-            bits = 32 if pa.types.is_date32(field.type) else 64
-            found: Any = pc.min_max(column.cast(pa.int32() if bits == 32 else pa.int64())).as_py()
-            if found["min"] is not None and max(-found["min"], found["max"]) >= 2 ** (bits - 1) - 1:
-                raise FatalError(
-                    Code.EXTRACTION_FAILED,
-                    f'column "{field.name}" holds infinity, which Arrow cannot hold',
-                    operation="scan",
-                    object=field.name,
-                    hint=f"leave such rows out (where: isfinite({quote_name(field.name)})), or read a query that"
-                    " casts the column to text",
-                )
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            infinite_times.check(column, name)
         yield batch
 
 

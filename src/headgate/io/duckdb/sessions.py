@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from headgate.core import ledger
-from headgate.core.errors import Code, FatalError, nearest
 from headgate.io.duckdb.files import told
 from headgate.io.relational.columns import TableColumn
+from headgate.io.relational.tables import Tables
 from headgate.sql.literals import quote_name
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ TEMPORARY = ""
 """The schema of relations that only this connection has."""
 
 
-class Session:
+class Session(Tables):
     """One open connection. Whoever made it closes it."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, operation: str, object_: str) -> None:
@@ -78,18 +78,6 @@ class Session:
             if self.query(f"SELECT 1 FROM ({_RELATIONS}) WHERE schema_name = ? AND name = ?", place):
                 return place
         return None
-
-    def need(self, table: str, operation: str) -> tuple[str, str]:
-        found = self.find(table)
-        if found is None:
-            raise FatalError(
-                Code.TABLE_NOT_FOUND,
-                f'there is no table "{table}"',
-                operation=operation,
-                object=table,
-                hint=nearest(table, self.tables()),
-            )
-        return found
 
     def keys(self, place: tuple[str, str]) -> tuple[str, ...]:
         rows = self.query(

@@ -6,13 +6,14 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from headgate.core import ledger
-from headgate.core.errors import Code, FatalError, nearest
+from headgate.core.errors import Code, FatalError
 from headgate.core.secrets import mask
 from headgate.io.mysql.connection import Connection, connect, place
 from headgate.io.mysql.errors import explained
 from headgate.io.mysql.types import BINARY_COLLATIONS, Described, table_column
 from headgate.io.relational.columns import TableColumn
 from headgate.io.relational.statements import percent_marks
+from headgate.io.relational.tables import Tables
 from headgate.sql.literals import quote_name
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ CONSTRAINTS = frozenset((1048, 1062, 1169, 1216, 1264, 1265, 1292, 1364, 1366, 1
 SYSTEM = ("information_schema", "mysql", "performance_schema", "sys")
 
 
-class Session:
+class Session(Tables):
     """One connection, in autocommit mode until :meth:`begin`."""
 
     def __init__(self, connection: Connection, operation: str, *, read_only: bool = False) -> None:
@@ -162,18 +163,6 @@ class Session:
                 if found == (schema, name):
                     return schema, name
         return None
-
-    def need(self, table: str, operation: str) -> tuple[str, str]:
-        found = self.find(table)
-        if found is None:
-            raise FatalError(
-                Code.TABLE_NOT_FOUND,
-                f'there is no table "{table}"',
-                operation=operation,
-                object=table,
-                hint=nearest(table, self.tables()),
-            )
-        return found
 
     def columns(self, place_: tuple[str, str]) -> list[tuple[Described, str]]:
         """Each column of a table, and its type as the server writes it."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from headgate.core.contracts import Scan, SourceSchema
 from headgate.core.errors import Code, FatalError, RetriableError, nearest
 from headgate.core.secrets import mask
+from headgate.io import infinite_times
 from headgate.io.hearing import heard
 from headgate.io.postgres import catalogue
 from headgate.io.postgres.catalogue import ServerColumn
@@ -35,8 +36,8 @@ SNAPSHOT = {
 _log = logging.getLogger("headgate.postgres")
 _LOST = ("server closed", "connection", "terminating", "could not receive", "SSL SYSCALL", "timeout")
 _PREFIX = re.compile(r"^\[libpq\].*?ERROR:\s*")
-_FIRST_DAY = -2_440_588  # 4713 BC, the first that PostgreSQL has
-_FIRST_MICROSECOND = -210_866_803_200_000_000
+_EARLIEST = (-2_440_588, -210_866_803_200_000_000)
+"""4713 BC, in days and in microseconds."""
 
 
 class Snapshot:
@@ -164,23 +165,8 @@ class Snapshot:
 
 def _as(array: pa.Array[Any], field: pa.Field[Any]) -> pa.Array[Any]:
     """The array in the field's type. Refuses times that the driver's arithmetic has wrapped around."""
-    import pyarrow as pa
-
     typed = array if array.type == field.type else array.cast(field.type)
-    days = pa.types.is_date32(field.type)
-    if days or pa.types.is_timestamp(field.type):
-        import pyarrow.compute as pc
-
-        lowest: int = pc.min(typed.cast(pa.int32() if days else pa.int64())).as_py() or 0
-        if lowest < (_FIRST_DAY if days else _FIRST_MICROSECOND):
-            raise FatalError(
-                Code.EXTRACTION_FAILED,
-                f'column "{field.name}" holds infinity, or a time beyond the year 294246, which Arrow cannot hold',
-                operation="scan",
-                object=field.name,
-                hint=f"leave such rows out (where: isfinite({quote_name(field.name)})), or read a query that"
-                " casts the column to text",
-            )
+    infinite_times.check(typed, field.name, _EARLIEST)
     return typed
 
 

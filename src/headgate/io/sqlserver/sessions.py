@@ -6,9 +6,10 @@ from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from headgate.core import ledger
-from headgate.core.errors import Code, FatalError, nearest
+from headgate.core.errors import Code, FatalError
 from headgate.io.relational.columns import TableColumn
 from headgate.io.relational.statements import percent_marks
+from headgate.io.relational.tables import Tables
 from headgate.io.sqlserver import bulk
 from headgate.io.sqlserver.connection import Connection, connect, place, settings
 from headgate.io.sqlserver.errors import explained
@@ -25,7 +26,7 @@ MOST_CHARACTERS = 4000
 """A longer text is a value of another kind, with which no index is searched."""
 
 
-class Session:
+class Session(Tables):
     """One connection, in autocommit mode until :meth:`begin`. A reading one is in a transaction that never commits."""
 
     def __init__(self, connection: Connection, operation: str, *, read_only: bool = False) -> None:
@@ -190,18 +191,6 @@ class Session:
         # a whole name before a name with its schema, and the user's own schema before the common one
         found = sorted((called != table, other, place_, called) for place_, called, other in rows)
         return found[0][2:] if found else None
-
-    def need(self, table: str, operation: str) -> tuple[str, str]:
-        found = self.find(table)
-        if found is None:
-            raise FatalError(
-                Code.TABLE_NOT_FOUND,
-                f'there is no table "{table}"',
-                operation=operation,
-                object=table,
-                hint=nearest(table, self.tables()),
-            )
-        return found
 
     def columns(self, place_: tuple[str, str]) -> list[Described]:
         rows = self.query(
