@@ -15,6 +15,9 @@ READS: tuple[dict[str, Any], ...] = (
     {"query": "SELEC * FROM t"},
     {"query": "SELECT no_such_function(id) FROM t"},
     {"table": "t", "where": "id = = 2"},
+    {"table": "t", "where": "idd = 2"},
+    {"query": "SELECT idd FROM t"},
+    {"query": "SELECT t.id FROM t, t AS u WHERE id = 1"},
 )
 
 

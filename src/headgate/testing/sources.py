@@ -152,6 +152,14 @@ class SourceContract:
         assert found.column_names == ["version", "id"]
         assert values(found, "id") == [2, 3]
 
+    def test_a_condition_about_no_column_is_a_mistake_in_the_configuration(self, place: SourcePlace) -> None:
+        place.create("orders", SCHEMA)
+        place.insert("orders", rows((1, "a", 1)))
+        with pytest.raises(FatalError, match="nmae") as refusal:
+            new_rows(place, place.read("orders", where="nmae = 'a'"), None)
+        assert refusal.value.code is Code.PLAN_INVALID
+        assert refusal.value.hint
+
     @pytest.mark.parametrize("name", HOSTILE)
     def test_hostile_names_are_only_names(self, place: SourcePlace, name: str) -> None:
         schema = arrow_schema([("id", pa.int64()), (name, pa.string()), ("version", pa.int64())])

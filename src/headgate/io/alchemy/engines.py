@@ -30,7 +30,7 @@ _NO_TABLE = ("no such table", "doesn't exist", "does not exist", "undefinedtable
 _CONSTRAINT = re.compile(r"constraint .*(failed|is violated)")
 """What MySQL says of a check, which its driver does not call an error of integrity."""
 _NO_DATABASE = re.compile(r"unknown database|database .* does not exist|cannot open database")
-_MISREAD = ("syntax", "function", "no such column", "unknown column")
+_MISREAD = ("syntax", "function", "no such column", "unknown column", "duplicate column", "ambiguous")
 _LOGIN = ("password authentication failed", "access denied", "login failed", "no password supplied")
 
 

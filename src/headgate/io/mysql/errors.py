@@ -22,7 +22,7 @@ _VALUE = "a value does not fit its column: cast it, or change the table"
 _NUMBER = re.compile(r"ERROR (\d{4}) \(")
 _INFILE = "rows are loaded by LOAD DATA LOCAL, which MySQL 8 forbids at first: SET GLOBAL local_infile = ON"
 _NO_KEY = "rows are staged in tables without a key: SET sql_require_primary_key = OFF for this user's sessions"
-_MISREAD = (1055, 1056, 1064, 1111, 1140, 1149, 1305, 1582, 1630, 1690)
+_MISREAD = (1052, 1054, 1055, 1056, 1060, 1064, 1111, 1140, 1149, 1305, 1582, 1630, 1690)
 """What is wrong with SQL that the server was given."""
 _NUMBERS: dict[int, Verdict] = {
     1044: (FatalError, Code.AUTHENTICATION_FAILED, _GRANT),
@@ -102,7 +102,7 @@ def explain(error: Exception, operation: str, object: str, code: Code) -> Headga
     if number == 2026:
         hint = _trust(text)
     if number in _MISREAD and operation in misread.READS:
-        found, hint = Code.PLAN_INVALID, misread.hint("MySQL")
+        kind, found, hint = FatalError, Code.PLAN_INVALID, misread.hint("MySQL")
     if number == 0:
         kind, found, hint = RetriableError, Code.CONNECTION_FAILED, "the connection broke; try again"
     return kind(found or code, mask(text), operation=operation, object=object, hint=hint, values=values_in(text))

@@ -124,7 +124,9 @@ def explain(
         kind, found, hint = RetriableError, Code.CONNECTION_FAILED, "the server went away; try again"
     else:
         kind, found, hint = FatalError, None, ""
-    if state[:2] == "42" and state != "42501" and found is None and operation in misread.READS:
+    if state in _NO_COLUMN and operation in misread.READS:
+        found, hint = Code.PLAN_INVALID, misread.hint("PostgreSQL")
+    elif state[:2] == "42" and state != "42501" and found is None and operation in misread.READS:
         found = Code.PLAN_INVALID
     hint = hint or _server_hint(error)
     column, which = _named(error, row)
@@ -141,6 +143,8 @@ _REPLICATE = (
     "ALTER ROLE … REPLICATION for the connection's role; services have a role to grant, such as rds_replication"
 )
 _SHORT = "the server is short of resources; try again later"
+_NO_COLUMN = ("42703", "42701", "42804", "42846")
+"""A column that is not there, is there twice, or is of another type: in the table, or in SQL that is read."""
 _STATES: dict[str, Verdict] = {
     "40001": (RetriableError, Code.CONFLICT, _IN_THE_WAY),
     "40P01": (RetriableError, Code.CONFLICT, _IN_THE_WAY),
@@ -159,10 +163,7 @@ _STATES: dict[str, Verdict] = {
     "42P07": (RetriableError, Code.CONFLICT, "another run created it meanwhile; try again"),
     "42710": (RetriableError, Code.CONFLICT, "another run created it meanwhile; try again"),
     "42601": (FatalError, None, "write one SELECT, or one condition, in PostgreSQL's SQL"),
-    "42703": (FatalError, Code.SCHEMA_MISMATCH, "compare the columns and their types"),
-    "42701": (FatalError, Code.SCHEMA_MISMATCH, "compare the columns and their types"),
-    "42804": (FatalError, Code.SCHEMA_MISMATCH, "compare the columns and their types"),
-    "42846": (FatalError, Code.SCHEMA_MISMATCH, "compare the columns and their types"),
+    **dict.fromkeys(_NO_COLUMN, (FatalError, Code.SCHEMA_MISMATCH, "compare the columns and their types")),
     "23502": (FatalError, None, NULL),
     "23503": (FatalError, None, CONSTRAINT),
     "23001": (FatalError, None, REFERRED),

@@ -78,8 +78,10 @@ _NUMBERS: dict[int, Verdict] = {
 }
 
 
-_MISREAD = (102, 156, 170, 174, 195, 319, 1033, 4104, 8120, 8155)
+_MISREAD = (102, 156, 170, 174, 195, 207, 209, 319, 1033, 4104, 8120, 8155)
 """What is wrong with SQL that the server was given."""
+_SAYS_HOW = (156, 1033, 8155)
+"""Those whose hint in ``_NUMBERS`` says how the SQL is mended; the hint of others is about tables."""
 
 
 @contextmanager
@@ -106,7 +108,7 @@ def explain(error: Exception, operation: str, object: str, code: Code) -> Headga
         if operation == "connect":
             hint = "is the server running, and may this machine reach it?"
     if number in _MISREAD and operation in misread.READS:
-        found, hint = Code.PLAN_INVALID, hint or misread.hint("SQL Server")
+        found, hint = Code.PLAN_INVALID, hint if number in _SAYS_HOW else misread.hint("SQL Server")
     return kind(found or code, mask(text), operation=operation, object=object, hint=hint, values=values_in(text))
 
 
