@@ -320,6 +320,16 @@ def test_a_column_that_was_lost_stops_the_run_and_one_that_came_does_not(sales: 
     assert extract(sales, validate_schema=False, extract_mode="full").error_code is None
 
 
+def test_the_hint_about_bad_rows_is_one_that_a_command_can_follow(sales: Workspace) -> None:
+    execute(sales, rows=[(4, "east", "2024-01-04 00:00:00", "many")])
+    failed = extract(sales)
+    assert failed.error_code is Code.ROW_ERROR
+    assert failed.failure is not None
+    assert "where_clause" in failed.failure.hint
+    assert "error_handling" not in failed.failure.hint
+    assert extract(sales, where_clause="typeof(amount) = 'integer'").unwrap().rows.extracted == 3
+
+
 def test_a_store_that_cannot_be_written_is_told_and_moves_no_watermark(sales: Workspace, tmp_path: Path) -> None:
     (tmp_path / ".headgate").mkdir(exist_ok=True)
     (tmp_path / ".headgate" / "lake").write_text("in the way")

@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from headgate.commands.handle import handle
-from headgate.commands.models import LoadData
+from headgate.commands.models import LoadData, TransformData
 from headgate.core.errors import Code
 from headgate.core.results import Result
 from headgate.core.runs import Receipt
@@ -105,6 +105,22 @@ def test_modes_leave_the_table_that_they_promise(workspace: Workspace, root: Pat
 @pytest.mark.parametrize("options", [{"batch_size": 1}, {"parallel_loads": True, "max_parallel_workers": 4}])
 def test_batches_and_workers_change_nothing(workspace: Workspace, root: Path, options: dict[str, Any]) -> None:
     load(workspace, **options).unwrap()
+    assert loaded(root) == ALL
+
+
+def test_the_hint_about_bad_rows_is_one_that_a_command_can_follow(workspace: Workspace, root: Path) -> None:
+    (root / "inbox" / "lines.csv").write_text(LINES + "4,40\n")
+    failed = load(workspace)
+    assert failed.error_code is Code.SOURCE_LOAD_FAILED
+    assert failed.failure is not None
+    assert "TransformData" in failed.failure.hint
+    step = {"type": "filter", "condition": "TRUE"}
+    made = TransformData(
+        input_source="inbox/lines.csv", output_destination="good", transformation_rules=(step,), error_handling="skip",
+        max_error_percentage=50,
+    )  # fmt: skip
+    assert handle(made, workspace).unwrap().rows.quarantined == 1
+    load(workspace, source_data="good").unwrap()
     assert loaded(root) == ALL
 
 

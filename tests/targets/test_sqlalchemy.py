@@ -89,3 +89,7 @@ def test_a_history_of_moments_is_refused_by_the_plan_where_the_database_has_none
     with pytest.raises(FatalError, match="valid_from") as refused:
         project.plan()
     assert refused.value.code is Code.UNSUPPORTED
+    assert "effective:" in refused.value.hint
+    assert "cast" not in refused.value.hint
+    step = {"type": "calculate", "columns": {"day": "DATE '2024-01-01'"}}
+    project.define(target={**target, "effective": "day"}, steps=[step]).plan()

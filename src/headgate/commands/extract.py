@@ -144,6 +144,8 @@ def _renamed(error: HeadgateError) -> HeadgateError:
     code, hint = _CODES.get(error.code, error.code), error.hint
     if "nulls:" in hint:
         hint = "mend the rows, leave them out (where_clause: … IS NOT NULL), or say extract_mode: full"
+    if error.code is Code.ROW_ERROR:
+        hint = "mend the rows, or leave them out: of a table with where_clause"
     if error.code is Code.STATE_INVALID:
         hint = "extract into another target_table, or say with watermark_value where to begin"
     if (code, hint) == (error.code, error.hint):

@@ -25,6 +25,10 @@ _CODES = {
     Code.STORAGE_FAILED: Code.LOAD_EXECUTION_FAILED,
     Code.DISK_FULL: Code.LOAD_EXECUTION_FAILED,
 }
+_HINTS = {
+    Code.ROW_ERROR: "mend the file, or make a table of it with TransformData (error_handling: skip holds such rows"
+    " back) and load that",
+}
 _WRITING = ("stage", "merge", "publish", "load")
 
 
@@ -98,6 +102,7 @@ def run_load(workspace: Workspace, name: str) -> Result[Any]:
 
 
 def _renamed(error: HeadgateError, receipt: Any) -> HeadgateError:
+    """With the command's own codes, and hints that a command can follow: no file has its pipeline."""
     code = _CODES.get(error.code, error.code)
     if error.code is Code.TABLE_NOT_FOUND:
         code = Code.TABLE_CREATION_FAILED if error.operation in _WRITING else Code.SOURCE_LOAD_FAILED
@@ -105,9 +110,8 @@ def _renamed(error: HeadgateError, receipt: Any) -> HeadgateError:
         code = _of_rules(receipt)
     if code is error.code:
         return error
-    return FatalError(
-        code, error.message, operation="load", object=error.object, hint=error.hint, problems=error.problems
-    )
+    hint = _HINTS.get(error.code, error.hint)
+    return FatalError(code, error.message, operation="load", object=error.object, hint=hint, problems=error.problems)
 
 
 def _of_rules(receipt: Receipt) -> Code:

@@ -113,8 +113,13 @@ def _check_targets(workspace: Workspace, pipeline: Pipeline, plan: Plan, binder:
             elif hasattr(module, "check_types"):
                 module.check_types(rows)
         except HeadgateError as error:
+            if stage.history is not None and error.object == stage.history.valid_from and not stage.effective:
+                error.hint = _NO_MOMENTS  # no step makes this column, so none can cast it
             raise located(error, pipeline, ("targets", stage.target)) from None
         _check_previews(pipeline, plan, stage, getattr(module, "MODES", BASIC))
+
+
+_NO_MOMENTS = "say effective: a column of the rows that is a date, or a time without a zone, since when they hold"
 
 
 def _check_previews(pipeline: Pipeline, plan: Plan, write: Write, able: Collection[str]) -> None:
