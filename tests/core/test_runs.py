@@ -40,7 +40,7 @@ RECEIPTS = st.builds(
     status=st.sampled_from(Status),
     started_at=TIMES,
     ended_at=st.none() | TIMES,
-    rows=st.builds(Rows, *[COUNTS] * 11),
+    rows=st.builds(Rows, *[COUNTS] * 12),
     steps=st.lists(
         st.builds(StepCount, TEXTS, COUNTS, COUNTS, st.dictionaries(TEXTS, COUNTS, max_size=2), COUNTS), max_size=3
     ).map(tuple),
@@ -91,10 +91,10 @@ def test_project_pipeline_and_interval_each_tell_work_apart(found: list[tuple[st
     assert len(identities) == len({json.dumps(item, sort_keys=True) for item in found})
 
 
-@given(st.builds(Rows, *[COUNTS] * 11))
+@given(st.builds(Rows, *[COUNTS] * 12))
 def test_a_row_too_many_or_too_few_is_an_imbalance(rows: Rows) -> None:
     gone = rows.loaded + rows.filtered + rows.unmatched + rows.quarantined + rows.deduplicated + rows.aggregated
-    assert rows.imbalance == rows.extracted + rows.expanded - gone
+    assert rows.imbalance == rows.extracted + rows.expanded - gone - rows.rejected
 
 
 @given(COUNTS, COUNTS, st.dictionaries(TEXTS, COUNTS, max_size=3), st.integers(-2, 2))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -222,10 +224,29 @@ def test_rows_that_the_target_rejects_are_dead_letters_and_count_as_bad_rows(sho
     receipt = shop.run()
     assert receipt.warnings == ("1 row was rejected by constraints of out",)
     assert [(commit.inserted, commit.rejected) for commit in receipt.targets] == [(2, 1)]
+    assert (receipt.rows.extracted, receipt.rows.loaded, receipt.rows.rejected) == (3, 2, 1)
+    assert receipt.rows.imbalance == 0
     ((payload, reason, run),) = shop.out("SELECT payload, reason, run_id FROM rejected")
     assert json.loads(payload) == {"id": 2, "city": "again", "op": None, "day": None}
     assert "UNIQUE" in reason
     assert run == receipt.run_id
+
+
+def test_rows_that_several_targets_reject_are_counted_once(shop: SmallProject) -> None:
+    steps = [{"type": "filter", "name": "some", "condition": "id < 9"}]
+    tables = [{"table": "out"}, {"table": "also"}, {"table": "before", "from": "some"}]
+    keyed = [{**table, "mode": "upsert", "keys": ["id"]} for table in tables]
+    shop.define(steps=[*steps, {"type": "filter", "condition": "id < 5"}], targets=keyed)
+    orders(shop, (1, "Bonn"), (2, "Köln"), (3, "Ulm"), (9, "Jena")).run()
+    appended = [{**table, "mode": "append", "dead_letter": f"{table['table']}_rejected"} for table in tables]
+    shop.change(targets=[{"connection": "goal", **table} for table in appended])
+    with closing(sqlite3.connect(shop.root / "goal.db")) as goal, goal:
+        goal.execute("DELETE FROM also WHERE id > 1")
+    receipt = orders(shop, (2, "Köln"), (3, "Ulm"), (4, "Trier"), (7, "Hof")).run()
+    done = {commit.table: (commit.inserted, commit.rejected) for commit in receipt.targets}
+    assert done == {"out": (1, 2), "also": (3, 0), "before": (2, 2)}
+    rows = receipt.rows
+    assert (rows.extracted, rows.filtered, rows.loaded, rows.rejected, rows.imbalance) == (4, 1, 1, 2, 0)
 
 
 def test_a_target_without_constraints_has_no_dead_letters(shop: SmallProject) -> None:

@@ -93,6 +93,7 @@ def counts(rows: Rows) -> str:
         "quarantined": rows.quarantined,
         "deduplicated": rows.deduplicated,
         "aggregated": rows.aggregated,
+        "rejected": rows.rejected,
     }
     parts += [f"{count:,} {name}" for name, count in gone.items() if count]
     return ", ".join([*parts, f"{rows.loaded:,} loaded"])

@@ -48,9 +48,11 @@ def execution_id(key: PipelineKey, interval: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Rows:
-    """Row accounting: extracted + expanded = loaded + filtered + unmatched + quarantined + deduplicated + aggregated.
+    """Row accounting: what was extracted and expanded was loaded, or has left by one of the other counts.
 
-    ``loaded`` counts the rows of the last step; ``inserted``, ``updated`` and ``deleted`` what they did to the targets.
+    ``rejected`` counts rows of the last step that a constraint of a table refused, and that went into its dead letters;
+    where several tables get the same rows, those of the table that refused most. ``loaded`` counts the others of the
+    last step; ``inserted``, ``updated`` and ``deleted`` what they did to the targets.
     """
 
     extracted: int = 0
@@ -60,6 +62,7 @@ class Rows:
     quarantined: int = 0
     deduplicated: int = 0
     aggregated: int = 0
+    rejected: int = 0
     loaded: int = 0
     inserted: int = 0
     updated: int = 0
@@ -69,7 +72,7 @@ class Rows:
     def imbalance(self) -> int:
         """0 when every row is accounted for."""
         gone = self.filtered + self.unmatched + self.quarantined + self.deduplicated + self.aggregated
-        return self.extracted + self.expanded - self.loaded - gone
+        return self.extracted + self.expanded - self.loaded - self.rejected - gone
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from headgate.core.runs import Receipt, Status, WatermarkChange
 from headgate.execute.context import Run
+from headgate.plan.stages import Write
 
 
 def receipt(run: Run, status: Status, *, published: bool, message: str = "") -> Receipt:
@@ -20,13 +23,14 @@ def receipt(run: Run, status: Status, *, published: bool, message: str = "") -> 
         change = WatermarkChange(column, stays, stays)
     rows = run.rows
     if run.commits:
-        rows = type(rows)(
-            **{
-                **vars(rows),
-                "inserted": sum(commit.inserted for commit in run.commits),
-                "updated": sum(commit.updated for commit in run.commits),
-                "deleted": sum(commit.deleted for commit in run.commits),
-            }
+        rejected = _rejected(run)
+        rows = replace(
+            rows,
+            loaded=rows.loaded - rejected,
+            rejected=rejected,
+            inserted=sum(commit.inserted for commit in run.commits),
+            updated=sum(commit.updated for commit in run.commits),
+            deleted=sum(commit.deleted for commit in run.commits),
         )
     return Receipt(
         run_id=run.run_id,
@@ -47,3 +51,15 @@ def receipt(run: Run, status: Status, *, published: bool, message: str = "") -> 
         warnings=tuple(run.warnings),
         quality=run.quality,
     )
+
+
+def _rejected(run: Run) -> int:
+    """Rows of the last step, and of outputs beside it, that a table refused: the most that one of their tables did."""
+    read_from = {(stage.store, stage.table): stage.relation for stage in run.plan.stages if isinstance(stage, Write)}
+    ends = [result.transform.relation for result in run.passes if result.transform.branch]
+    most = dict.fromkeys((*ends, run.passes[-1].transform.relation), 0)
+    for commit in run.commits:
+        relation = read_from[commit.connection, commit.table]
+        if relation in most:
+            most[relation] = max(most[relation], commit.rejected)
+    return sum(most.values())

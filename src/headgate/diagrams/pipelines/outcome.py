@@ -100,8 +100,8 @@ class _Drawing:
         detail = (seconds(took),) if took is not None else ()
         here = self._then(here, "publish", "Publish in one commit", Role.LOAD, detail)
         for commit in self.receipt.targets:
-            counts = (("inserted", commit.inserted), ("updated", commit.updated), ("deleted", commit.deleted))
-            label = ", ".join(f"{count:,} {name}" for name, count in counts if count) or "0 rows"
+            counts = {name: getattr(commit, name) for name in ("inserted", "updated", "deleted", "rejected")}
+            label = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "0 rows"
             table = f"table {commit.connection} {commit.table}"
             where = tuple(text for text in (commit.connection, f"commit {commit.commit[:20]}") if text)
             self._then(here, table, commit.table, Role.TARGET, where, label)
