@@ -141,16 +141,6 @@ def test_one_aggregate_that_breaks_off_leaves_the_others(project: SmallProject) 
     assert second.passed
 
 
-def test_a_volume_is_judged_by_earlier_runs(project: SmallProject) -> None:
-    rule = {"type": "volume", "min_runs": 2}
-    target = {"table": "out", "mode": "overwrite"}
-    first, second = checks(project, rule, target=target), checks(project, rule, target=target)
-    assert [first[0].evaluated, second[0].evaluated] == [False, False]
-    assert checks(project, rule, target=target)[0].evaluated
-    check = refused(project, rule, target=target, steps=[{"type": "filter", "condition": "id > 4"}]).checks[0]
-    assert check.observed == "1 rows, -4.0 deviations from 5"
-
-
 def test_rules_stand_at_the_gate_that_they_name(project: SmallProject) -> None:
     steps = [{"type": "filter", "condition": "total > 0"}]
     early = {**NO_TOTAL, **WARN, "stage": "extract", "name": "early"}
@@ -279,23 +269,6 @@ def test_rows_are_counted_once_whatever_number_of_rules_they_break(project: Smal
     assert Receipt.from_dict(receipt.as_dict()).as_dict() == receipt.as_dict()
 
 
-@pytest.mark.parametrize("method", ["psi", "ks", "chi2"])
-def test_values_that_are_spread_otherwise_than_before_are_found(project: SmallProject, method: str) -> None:
-    rule = {"type": "drift", "column": "id", "method": method, "bins": 4, **WARN}
-    target = {"table": "out", "mode": "overwrite"}
-
-    def run(numbers: range) -> CheckResult:
-        project.table("orders", {"id": "INTEGER"}, [(number,) for number in numbers])
-        return checks(project, rule, target=target)[0]
-
-    assert [run(range(400)).evaluated, run(range(400)).evaluated] == [False, False]
-    assert run(range(400)).passed
-    assert run(range(0, 400, 2)).passed
-    check = run(range(200, 600))
-    assert (check.evaluated, check.passed) == (True, False)
-    assert check.observed.startswith(method)
-
-
 def test_a_distribution_may_be_written_down(project: SmallProject) -> None:
     towns = {"values": ["Bonn", "Ulm"], "counts": [0.4, 0.4, 0.2]}
     numbers = {"edges": [2, 4], "counts": [0, 0, 9]}
@@ -325,18 +298,6 @@ def test_a_distribution_that_is_none_is_found_by_check(project: SmallProject, ex
     project.define(rules=[{"type": "drift", "column": "id", "expected": expected}])
     (problem,) = check(lambda: Workspace.load(project.root, set_aside=True)).problems
     assert "quality_rules.0" in problem.path
-
-
-def test_texts_drift_by_their_frequent_values(project: SmallProject) -> None:
-    rule = {"type": "drift", "column": "city", "bins": 2, **WARN}
-    target = {"table": "out", "mode": "overwrite"}
-    for _ in range(3):
-        assert checks(project, rule, target=target)[0].passed
-    project.table("orders", {"city": "TEXT"})
-    nothing = checks(project, rule, target={**target, "allow_empty": True})[0]
-    assert (nothing.passed, nothing.evaluated, nothing.observed) == (True, False, "no values to compare")
-    project.table("orders", {"city": "TEXT"}, [("Rome",)] * 5)
-    assert not checks(project, rule, target=target)[0].passed
 
 
 def test_dates_in_the_future_and_old_data_are_found(project: SmallProject) -> None:

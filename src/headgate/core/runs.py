@@ -108,7 +108,7 @@ class CheckResult:
     Args:
         judged: the rows that it looked at.
         skipped: it is switched off, and was not checked.
-        evaluated: false where there was nothing to compare with yet, or where it could not be evaluated.
+        evaluated: false where there was nothing to compare with, or where it could not be evaluated.
         sample: keys of the first rows that break it.
         remembered: what later runs compare with.
         score: how good, 0 to 1, for rules that are not about single rows.

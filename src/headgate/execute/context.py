@@ -54,6 +54,13 @@ class RunRequest:
         """Whether nothing will be published, and so everything is read from the start."""
         return self.limit is not None or self.only_check
 
+    @property
+    def chosen(self) -> str:
+        """Why its rows tell nothing about those of other runs, nor those about these; empty: they are what came."""
+        if self.limit is not None:
+            return "a run with --limit"
+        return "a replay" if self.replay is not None else ""
+
 
 @dataclass
 class PassResult:

@@ -1,0 +1,91 @@
+"""Rules that compare a run with earlier ones: which runs they look at, and which they judge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.plan.projects import SmallProject, with_orders
+
+from headgate.core.errors import Code
+from headgate.core.runs import CheckResult, Receipt
+
+WARN: dict[str, Any] = {"severity": "warning"}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> SmallProject:
+    return with_orders(tmp_path)
+
+
+def checks(project: SmallProject, *rules: dict[str, Any], **others: Any) -> list[CheckResult]:
+    return list(project.define(rules=rules, **others).run().checks)
+
+
+def refused(project: SmallProject, *rules: dict[str, Any], **others: Any) -> Receipt:
+    result = project.define(rules=rules, **others).attempt()
+    assert result.error_code is Code.QUALITY_CHECK_FAILED, result.error
+    assert result.value is not None
+    return result.value
+
+
+def test_a_volume_is_judged_by_earlier_runs(project: SmallProject) -> None:
+    rule = {"type": "volume", "min_runs": 2}
+    target = {"table": "out", "mode": "overwrite"}
+    first, second = checks(project, rule, target=target), checks(project, rule, target=target)
+    assert [first[0].evaluated, second[0].evaluated] == [False, False]
+    assert checks(project, rule, target=target)[0].evaluated
+    check = refused(project, rule, target=target, steps=[{"type": "filter", "condition": "id > 4"}]).checks[0]
+    assert check.observed == "1 rows, -4.0 deviations from 5"
+
+
+@pytest.mark.parametrize("method", ["psi", "ks", "chi2"])
+def test_values_that_are_spread_otherwise_than_before_are_found(project: SmallProject, method: str) -> None:
+    rule = {"type": "drift", "column": "id", "method": method, "bins": 4, **WARN}
+    target = {"table": "out", "mode": "overwrite"}
+
+    def run(numbers: range) -> CheckResult:
+        project.table("orders", {"id": "INTEGER"}, [(number,) for number in numbers])
+        return checks(project, rule, target=target)[0]
+
+    assert [run(range(400)).evaluated, run(range(400)).evaluated] == [False, False]
+    assert run(range(400)).passed
+    assert run(range(0, 400, 2)).passed
+    check = run(range(200, 600))
+    assert (check.evaluated, check.passed) == (True, False)
+    assert check.observed.startswith(method)
+
+
+def test_texts_drift_by_their_frequent_values(project: SmallProject) -> None:
+    rule = {"type": "drift", "column": "city", "bins": 2, **WARN}
+    target = {"table": "out", "mode": "overwrite"}
+    for _ in range(3):
+        assert checks(project, rule, target=target)[0].passed
+    project.table("orders", {"city": "TEXT"})
+    nothing = checks(project, rule, target={**target, "allow_empty": True})[0]
+    assert (nothing.passed, nothing.evaluated, nothing.observed) == (True, False, "no values to compare")
+    project.table("orders", {"city": "TEXT"}, [("Rome",)] * 5)
+    assert not checks(project, rule, target=target)[0].passed
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"type": "volume", "min_runs": 2, "max_deviation": 1},
+        {"type": "drift", "column": "id", "method": "ks", "threshold": 0.3},
+    ],
+)
+def test_a_run_of_chosen_rows_is_neither_compared_nor_remembered(project: SmallProject, rule: dict[str, Any]) -> None:
+    priced = {"type": "not_null", "column": "total", "on_fail": "quarantine"}
+    target = {"table": "out", "mode": "append"}
+    project.define(rules=[rule, priced], target=target)
+    (entry,) = project.run().quarantine
+    project.run()
+    project.define(rules=[rule, {**priced, "column": "id"}], target=target)
+    for done in (project.run(limit=1), project.replay(entry).unwrap()):
+        check = done.checks[0]
+        assert (check.passed, check.evaluated, dict(check.remembered)) == (True, False, {})
+        assert "is not compared with earlier ones" in check.observed
+    check = project.run().checks[0]
+    assert (check.passed, check.evaluated) == (True, True)
