@@ -61,7 +61,7 @@ def fetched(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 def test_groups_come_in_place_of_the_rows(shop: Shop, steps: list[Any]) -> None:
     plan = shop.define(steps).plan()
     stage = next(stage for stage in plan.stages if isinstance(stage, Fetch))
-    assert plan.placement.place == "source"
+    assert (plan.placement.place, plan.scans) == ("source", 1)
     assert "made by the source's server" in words(stage)
     assert shop.same()["rows"]["extracted"] == 6
 

@@ -358,8 +358,13 @@ class Plan:
 
     @property
     def scans(self) -> int:
-        """How often the run reads rows of the main chain: a pass each, and what the audit reads of its results."""
-        passes = sum(_readings(stage.sql, stage.reads) for stage in self.stages if isinstance(stage, Transform))
+        """How often the run reads rows of the main chain: a pass each, and what the audit reads of its results.
+
+        A pass that a server does together with the groups that it makes reads none of its own.
+        """
+        done = {stage.before for stage in self.stages if isinstance(stage, Fetch)}
+        ours = (stage for stage in self.stages if isinstance(stage, Transform) and stage.relation not in done)
+        passes = sum(_readings(stage.sql, stage.reads) for stage in ours)
         passes += sum(isinstance(stage, Scan) and stage.affected is not None for stage in self.stages)
         return passes + sum(stage.scans for stage in self.stages if isinstance(stage, Audit))
 
