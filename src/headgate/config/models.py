@@ -209,6 +209,12 @@ class Pipeline:
         """File and line of a place such as ("transformations", 2, "condition"), or of what surrounds it."""
         return self.file, place(self.document, self._written(tuple(path)))
 
+    def reads(self, step: int) -> tuple[str, ...]:
+        """Columns that a record of a step says it reads, where no option of the step says so."""
+        written = self.document.get("transformations")
+        found = written[step] if isinstance(written, list) else None
+        return found.reads if isinstance(found, Section) else ()
+
     def _written(self, path: tuple[str | int, ...]) -> tuple[str | int, ...]:
         """The path as this file spells it: ``source:`` for the one of ``sources:``, and the other way round."""
         for one, many in (("source", "sources"), ("target", "targets")):

@@ -56,6 +56,7 @@ class _Record:
                 self._cast(types)
             case "calculate":
                 self._calculate()
+                self._read()
             case "aggregate":
                 self._aggregate(metrics)
             case _:
@@ -108,6 +109,7 @@ class _Record:
     def _aggregate(self, metrics: Mapping[str, str]) -> None:
         if {"aggregations", "metrics"} & self.step.keys():
             self._refuse_target()
+            self._read()
             return
         functions = as_items(self.step.take("function") if "function" in self.step else "sum", self.line)
         if self.target is None:
@@ -129,11 +131,19 @@ class _Record:
             self._fill("columns", named)
         if self.kind == "join" and self.sources:
             self._fill("on", named)
+        elif self.kind != "join":
+            self._read()
         into = {"unpivot": "values_to", "categorize": "into"}.get(self.kind)
         if into is None:
             self._refuse_target()
         elif self.target is not None:
             self._fill(into, self.target)
+
+    def _read(self) -> None:
+        """No option says these columns: the plan looks whether they are there. A step may read what it makes itself."""
+        made = self.step.get("columns") if self.kind == "calculate" else None
+        own = made.keys() if isinstance(made, Section) else ()
+        self.step.reads = tuple(str(name) for name in self.sources if name != "*" and name not in own)
 
     def _fill(self, key: str, value: Value) -> None:
         if key not in self.step:

@@ -44,6 +44,8 @@ class Section(dict[str, Any]):
         self.lines: dict[str, int] = {}
         self.given: dict[str, str] = {}
         """What set a key that does not stand in the file, by its path with dots; known to the outermost section."""
+        self.reads: tuple[str, ...] = ()
+        """Columns that a step says it reads, beside what its options say; no option, so no part of the spelling."""
 
     def put(self, key: str, value: Any, line: int = 0) -> None:
         """Set a key with the line where it stands; default the section's own."""
@@ -91,6 +93,7 @@ def copied(value: Value) -> Value:
             section = Section(value.file, value.line)
             for key, item in value.items():
                 section.put(key, copied(item), value.line_of(key))
+            section.reads = value.reads
             return section
         case Items():
             items = Items(value.line)

@@ -150,9 +150,18 @@ class _Compiler:
             return
         self.gated, _ = self.rules.judge(rules, builder, self._input(), builder.reads, "extracted", within=True)
 
+    def _look_up(self, index: int) -> None:
+        """Whether the columns that a record says it reads are there."""
+        for name in self.pipeline.reads(index):
+            try:
+                self._input().resolve(name)
+            except HeadgateError as error:
+                raise located(error, self.pipeline, ("transformations", index, "source_columns")) from None
+
     def _step(self, index: int) -> None:
         options, name = self.steps[index], self.names[index]
         self.builder.applied = index
+        self._look_up(index)
         module = self.registry.module("transforms", options.type)
         self.hiding.see(self.builder.lineage, module.hides(options) if hasattr(module, "hides") else ())
         options = prepared(module, options, self._input(), lambda shape: self._add(shape, name))
