@@ -13,7 +13,7 @@ from headgate.core.sites import SOURCE, Intake, Outlet, SitedSource
 from headgate.execute.context import PassResult, Run
 from headgate.execute.loads import open_writer
 from headgate.execute.split import Tally
-from headgate.io.ahead import ahead
+from headgate.io.ahead import Ahead
 from headgate.plan.stages import Audit, Check, Move, Scan, Transform, Write
 from headgate.sql.literals import quote_name
 
@@ -88,7 +88,7 @@ def _moved(run: Run, stage: Move, parts: _Parts, outlet: Outlet) -> None:
             rows, counted = intake.insert(outlet.statement(select), outlet.statement(counts) if counts else "")
         else:
             counted = outlet.rows(counts)[0] if counts else ()
-            rows = intake.take(ahead(outlet.stream(select), _PIECES, outlet.cancel))
+            rows = intake.take(iter(Ahead(outlet.stream(select), depth=_PIECES, cancel=outlet.cancel)))
         intake.close()
         outcome["rows"] = rows
     with run.emitter.during(Step.AUDIT, relation=stage.relation):

@@ -20,7 +20,7 @@ from headgate.execute.context import PassResult, Run
 from headgate.execute.loads import open_writer
 from headgate.execute.split import Splitter
 from headgate.execute.widths import Widths
-from headgate.io.ahead import ahead
+from headgate.io.ahead import Ahead
 from headgate.io.durations import restored, stored
 from headgate.io.parquet import ParquetFile
 from headgate.plan.finish import unique_names
@@ -146,7 +146,7 @@ def _stream(
     try:
         computed = (splitter.split(batch) for batch in reader)
         told = 0
-        for number, (kept, held, noted) in enumerate(ahead(computed, cancel=run.session.interrupt), 1):
+        for number, (kept, held, noted) in enumerate(Ahead(computed, cancel=run.session.interrupt), 1):
             for rows in held:
                 run.held.take(transform.relation, rows, replayable=transform.replayable and rows.flag.alone)
             for evidence in noted:

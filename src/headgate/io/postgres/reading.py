@@ -12,6 +12,7 @@ from headgate.core.contracts import Scan, SourceSchema
 from headgate.core.errors import Code, FatalError, RetriableError, nearest
 from headgate.core.secrets import mask
 from headgate.io import infinite_times
+from headgate.io.ahead import Ahead
 from headgate.io.hearing import heard
 from headgate.io.postgres import catalogue
 from headgate.io.postgres.catalogue import ServerColumn
@@ -55,6 +56,7 @@ class Snapshot:
         self._name = name
         self._parts, self._session = self._open(connection)
         self._statements: list[adbc_driver_manager.AdbcStatement] = []
+        self._streams: list[Ahead[pa.RecordBatch]] = []
         self._running = 0
         if exported:
             self.rows(f"SET TRANSACTION SNAPSHOT {quote_text(exported)}")
@@ -95,13 +97,22 @@ class Snapshot:
             return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
 
     def stream(self, select: str, schema: pa.Schema, batch_rows: int) -> pa.RecordBatchReader:
-        """The rows of a SELECT as they come; at most ``batch_rows`` in a batch."""
+        """The rows of a SELECT as they come, read in a thread; at most ``batch_rows`` in a batch.
+
+        The server and the driver go on while what is there is worked on: a socket holds some milliseconds of rows.
+        """
         import pyarrow as pa
 
+        rows = Ahead(self.batches(select, schema, batch_rows), cancel=self.cancel)
+        self._streams.append(rows)
+        return pa.RecordBatchReader.from_batches(schema, iter(rows))
+
+    def batches(self, select: str, schema: pa.Schema, batch_rows: int) -> Iterator[pa.RecordBatch]:
+        """The same, read in the caller's thread. The server begins at once."""
         with self._explained():
             reader, cancel = self._execute(select, **{"adbc.postgresql.batch_size_hint_bytes": BATCH_BYTES})
             self._running += 1
-        return pa.RecordBatchReader.from_batches(schema, self._batches(reader, cancel, schema, batch_rows))
+        return self._batches(reader, cancel, schema, batch_rows)
 
     def _batches(
         self, reader: pa.RecordBatchReader, cancel: Callable[[], None], schema: pa.Schema, batch_rows: int
@@ -159,6 +170,8 @@ class Snapshot:
     def close(self) -> None:
         """End the snapshot, also in the middle of a stream, when no thread reads from it; may be called twice."""
         self.cancel()
+        while self._streams:
+            self._streams.pop().close()
         self._statements.clear()
         self._parts.close()
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from headgate.core.contracts import Repeats, Scan, SourceSchema
 from headgate.core.errors import Code, FatalError
-from headgate.io.ahead import ahead
+from headgate.io.ahead import Ahead
 from headgate.lake._iceberg import schemas, types
 from headgate.sql.literals import quote_name, quote_text
 from headgate.sql.repeats import repeats
@@ -122,7 +122,7 @@ def batches(
 ) -> Iterator[pa.RecordBatch]:
     """Stream a query's rows, in the types of ``columns``, computed while the caller writes."""
     reader = connection.sql(query).to_arrow_reader(batch_rows)
-    for batch in ahead(iter(reader), cancel=connection.interrupt):
+    for batch in Ahead(iter(reader), cancel=connection.interrupt):
         arrays = [schemas.cast(array, field) for array, field in zip(batch.columns, columns, strict=True)]
         yield pa.RecordBatch.from_arrays(arrays, schema=columns)
 

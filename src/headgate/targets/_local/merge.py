@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from headgate.core.contracts import Repeats, Scan, SourceSchema
 from headgate.core.errors import Code, FatalError
 from headgate.io import embedded, formats, rewriting
-from headgate.io.ahead import ahead
+from headgate.io.ahead import Ahead
 from headgate.io.formats import parquet
 from headgate.sql.literals import quote_name
 from headgate.sql.merges import names
@@ -142,7 +142,7 @@ class Merge:
     def _write_all(self, connection: duckdb.DuckDBPyConnection, query: str, writer: TableWriter) -> None:
         reader = connection.sql(query).to_arrow_reader(BATCH_ROWS)
         try:
-            for batch in ahead(iter(reader), cancel=connection.interrupt):
+            for batch in Ahead(iter(reader), cancel=connection.interrupt):
                 writer.write(batch)
         finally:
             reader.close()
