@@ -59,7 +59,7 @@ test-long: setup ## The long suites too: many kills, large data
 # The tests that reach every branch of commit and recovery; `make test` runs them here, and the others after them.
 GATE = tests/execute tests/io tests/lake tests/runs tests/testing tests/commands/test_validate.py \
 	tests/placement/test_cdc_slots.py tests/placement/test_fetching.py \
-	$(addprefix tests/targets/,test_local.py test_postgres_commits.py test_sqlite.py)
+	$(addprefix tests/targets/,test_local.py test_local_manifests.py test_postgres_commits.py test_sqlite.py)
 
 .PHONY: coverage
 coverage: setup ## Branch coverage of commit and recovery: must be complete

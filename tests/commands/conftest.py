@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.commands.sales import SALES, execute
 
 from headgate.execute.workspace import Workspace
 
@@ -30,3 +31,14 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
         shop.executemany("INSERT INTO orders VALUES (?, ?)", [(1, 10), (2, 20), (3, 30)])
     with Workspace.load(tmp_path) as opened:
         yield opened
+
+
+@pytest.fixture
+def sales(workspace: Workspace) -> Workspace:
+    execute(
+        workspace,
+        "CREATE TABLE sales (id INTEGER PRIMARY KEY, region TEXT, updated_at TIMESTAMP, amount INTEGER,"
+        " created_at TIMESTAMP DEFAULT '2023-05-05 00:00:00')",
+        rows=SALES,
+    )
+    return workspace
