@@ -141,6 +141,24 @@ def test_one_aggregate_that_breaks_off_leaves_the_others(project: SmallProject) 
     assert second.passed
 
 
+@pytest.mark.parametrize(
+    ("rules", "way"),
+    [
+        ([NEGATIVE, NO_TOTAL], "on_fail: quarantine"),
+        ([{"type": "unique", "columns": ["city"]}], "on_fail: quarantine"),
+        ([{"type": "row_count", "min": 9}], "on_fail: warn"),
+        ([NEGATIVE, {"type": "sql", "query": "SELECT id FROM input"}], "on_fail: warn"),
+        ([{**NO_TOTAL, "stage": "load"}], "on_fail: warn"),
+    ],
+)
+def test_the_hint_about_a_broken_rule_is_one_that_the_rule_takes(
+    project: SmallProject, rules: list[dict[str, Any]], way: str
+) -> None:
+    error = refused(project, *rules).error
+    assert error is not None
+    assert way in error["hint"]
+
+
 def test_rules_stand_at_the_gate_that_they_name(project: SmallProject) -> None:
     steps = [{"type": "filter", "condition": "total > 0"}]
     early = {**NO_TOTAL, **WARN, "stage": "extract", "name": "early"}

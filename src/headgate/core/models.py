@@ -9,7 +9,7 @@ from decimal import Decimal
 from math import inf
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _SIZES = {"B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "TB": 1000**4, "KIB": 1024, "MIB": 1024**2, "GIB": 1024**3}
@@ -166,6 +166,16 @@ class RuleOptions(Model):
         """How many rows may break the rule."""
         allowed: Tolerance = Tolerance(rows=0) if self.max_failed is None else tolerance(self.max_failed)
         return allowed
+
+    @property
+    def may_hold_back(self) -> bool:
+        """Whether the rule takes ``on_fail: quarantine``: its own validation says so."""
+        asked = {**self.model_dump(by_alias=True, exclude_unset=True), "on_fail": "quarantine"}
+        try:
+            type(self).model_validate(asked)
+        except ValidationError:
+            return False
+        return True
 
     @property
     def action(self) -> OnFail:

@@ -152,17 +152,18 @@ def _judge_rules(run: Run, found: Mapping[int, CheckResult]) -> None:
         "; ".join(details),
         operation="check",
         object=run.pipeline.name,
-        hint=_advice(broken),
+        hint=_advice(run, broken),
     )
 
 
-def _advice(broken: Mapping[int, CheckResult]) -> str:
-    held = any(check.on_fail == "quarantine" for check in broken.values())
-    return "nothing was published; mend the rows, or " + (
-        "raise max_failed: more rows are held back than it allows"
-        if held
-        else "set on_fail: quarantine to hold such rows back"
-    )
+def _advice(run: Run, broken: Mapping[int, CheckResult]) -> str:
+    if any(check.on_fail == "quarantine" for check in broken.values()):
+        way = "raise max_failed: more rows are held back than it allows"
+    elif all(run.pipeline.quality_rules[place].may_hold_back for place in broken):
+        way = "set on_fail: quarantine to hold such rows back"
+    else:
+        way = "set on_fail: warn to publish them all the same"
+    return f"nothing was published; mend the rows, or {way}"
 
 
 def _refuses(run: Run, place: int, check: CheckResult) -> bool:
