@@ -3,106 +3,29 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pyarrow as pa
 import pytest
-from tests.conftest import Server, database_name
+from tests.conftest import Server
 from tests.sources.conftest import Database
+from tests.sources.follower import Follower, follow, logged_database
 
-from headgate.core.contracts import Window
 from headgate.core.errors import Code, HeadgateError
-from headgate.io.postgres import slots
-from headgate.sources.postgres import Cdc, Read
-
-Row = dict[str, Any]
-
-
-class Follower:
-    """Follows one table, run by run; what it knows is what a target would have."""
-
-    def __init__(self, database: Database, table: str = "t", **read: Any) -> None:
-        self.database, self.read = database, Read(table=table, mode="cdc", **read)
-        self.context = replace(database.context(), project="shop", pipeline="orders")
-        self.position: Mapping[str, Any] | None = None
-        self.rows: dict[Any, Row] = {}
-        self.seen: list[str] = []
-
-    def window(self) -> Window | None:
-        source = self.database.open()
-        try:
-            return source.probe(self.read, self.context, self.position)
-        finally:
-            source.close()
-
-    def run(self, *, acknowledge: bool = True) -> list[str]:
-        """One run: what was done to each row, in its order; [] if there was nothing new."""
-        source = self.database.open()
-        try:
-            window = source.probe(self.read, self.context, self.position)
-            if window is None:
-                return []
-            if window.idle:
-                self.position = window.high
-                source.acknowledge(self.read, window.high)
-                return []
-            scan = source.scan(self.read, self.context, window)
-            try:
-                assert scan.batches is not None
-                assert scan.position is not None
-                found = pa.Table.from_batches(scan.batches, scan.schema.raw).to_pylist()
-                position = scan.position()
-            finally:
-                scan.close()
-            if acknowledge:
-                source.acknowledge(self.read, position)
-        finally:
-            source.close()
-        self.position = position
-        if scan.whole:
-            self.rows.clear()
-        for row in sorted(found, key=lambda row: row["_order"]):
-            change = row.pop("_change")
-            row.pop("_order")
-            self.rows.pop(row["id"], None)
-            if change != "delete":
-                self.rows[row["id"]] = row
-        self.seen = [f"{row['id']}" for row in found]
-        return self.seen
-
-    def agrees(self, columns: str = "*") -> bool:
-        """Whether what is known is what the table has."""
-        with psycopg.connect(self.database.url, row_factory=psycopg.rows.dict_row) as session:
-            there = session.execute(f"SELECT {columns} FROM {self.read.table}").fetchall()
-        return sorted(map(repr, self.rows.values())) == sorted(map(repr, there))
 
 
 @pytest.fixture
 def database(postgres_server: Server) -> Iterator[Database]:
-    name = database_name()
-    url = postgres_server.create_database(name)
-    found = Database(url)
-    # a commit is in the log when its writer goes on, as with any server that is not one for tests
-    found.execute(f"ALTER DATABASE {name} SET synchronous_commit = on")
-    yield found
-    with psycopg.connect(url, autocommit=True) as session:
-        session.execute(
-            "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active"
-            " AND database = current_database()"
-        )
-    postgres_server.drop_database(name)
+    with logged_database(postgres_server) as found:
+        yield found
 
 
 @pytest.fixture
 def follower(database: Database) -> Follower:
-    database.execute(
-        "CREATE TABLE t (id int PRIMARY KEY, name text, n bigint)",
-        "INSERT INTO t VALUES (1, 'one', 1), (2, NULL, 2), (3, '', 3)",
-    )
-    return Follower(database)
+    return follow(database)
 
 
 def test_a_snapshot_then_inserts_updates_and_deletes(follower: Follower) -> None:
@@ -337,100 +260,6 @@ def test_a_change_of_the_table_that_cannot_be_followed_is_refused(follower: Foll
     assert "--full-refresh" in caught.value.hint
 
 
-def test_a_slot_that_is_gone_is_told_and_never_replaced_in_silence(follower: Follower) -> None:
-    follower.run()
-    follower.database.execute(
-        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database()"
-    )
-    with pytest.raises(HeadgateError, match="was dropped") as caught:
-        follower.run()
-    assert caught.value.code is Code.STATE_INVALID
-
-
-def test_a_slot_that_the_server_gave_up_is_told_and_never_replaced_in_silence(follower: Follower) -> None:
-    follower.run()
-    follower.database.execute("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'", "SELECT pg_reload_conf()")
-    try:
-        for turn in range(4):
-            follower.database.execute(f"INSERT INTO t VALUES ({10 + turn}, 'x', 1)", "SELECT pg_switch_wal()")
-        follower.database.execute("CHECKPOINT")
-    finally:
-        follower.database.execute("ALTER SYSTEM RESET max_slot_wal_keep_size", "SELECT pg_reload_conf()")
-    with pytest.raises(HeadgateError, match="fell too far behind") as refused:
-        follower.run()
-    assert refused.value.code is Code.STATE_INVALID
-    assert "--full-refresh" in refused.value.hint
-    follower.position = None
-    follower.run()
-    assert follower.agrees()
-
-
-def test_a_first_run_that_never_published_is_begun_anew(follower: Follower) -> None:
-    follower.run(acknowledge=False)
-    follower.position, follower.rows = None, {}
-    follower.database.execute("DELETE FROM t WHERE id = 1")
-    assert len(follower.run()) == 2
-    assert follower.agrees()
-
-
-def test_a_slot_moves_on_with_the_position_though_only_other_tables_change(follower: Follower) -> None:
-    """It is never ahead of what the target has: a slot that is, was read by somebody else."""
-    follower.run()
-    first = follower.position
-    assert first is not None
-    follower.database.execute("CREATE TABLE other (x int)", "INSERT INTO other SELECT generate_series(1, 1000)")
-    assert follower.run() == []
-    assert follower.position == first, "so little log may wait"
-    follower.database.execute(
-        *["INSERT INTO other SELECT generate_series(1, 100000)"] * 3,
-        "SELECT pg_switch_wal()",
-        "INSERT INTO other VALUES (1)",
-    )
-    assert follower.run() == []
-    with psycopg.connect(follower.database.url) as session:
-        slot = session.execute(
-            "SELECT slot_name, confirmed_flush_lsn::text FROM pg_replication_slots WHERE database = current_database()"
-        ).fetchone()
-    assert slot is not None
-    assert slots.number(slot[1]) == follower.position["lsn"] > first["lsn"]
-    follower.database.execute("INSERT INTO t VALUES (60, 'x', 1)")
-    assert follower.run() == ["60"]
-
-
-def test_the_note_tells_how_healthy_the_slot_is(follower: Follower) -> None:
-    follower.run()
-    follower.database.execute("INSERT INTO t VALUES (61, 'x', 1)")
-    window = follower.window()
-    assert window is not None
-    assert "1 changes" in window.note
-    assert "reserved" in window.note
-
-
-def test_two_pipelines_have_a_slot_each(follower: Follower) -> None:
-    other = Follower(follower.database)
-    other.context = replace(other.context, pipeline="other")
-    follower.run()
-    other.run()
-    follower.database.execute("INSERT INTO t VALUES (70, 'x', 1)")
-    assert follower.run() == other.run() == ["70"]
-
-
-def test_a_trial_leaves_no_slot(follower: Follower) -> None:
-    source = follower.database.open()
-    context = replace(follower.context, trial=True)
-    window = source.probe(follower.read, context, None)
-    assert window is not None
-    scan = source.scan(follower.read, context, window)
-    assert scan.batches is not None
-    assert scan.batches.read_all().num_rows == 3
-    scan.close()
-    source.close()
-    with psycopg.connect(follower.database.url) as session:
-        assert session.execute(
-            "SELECT count(*) FROM pg_replication_slots WHERE database = current_database()"
-        ).fetchone() == (0,)
-
-
 @pytest.mark.parametrize(
     ("prepare", "options", "reason"),
     [
@@ -447,12 +276,3 @@ def test_what_cannot_be_followed_exactly_is_refused(
     follower.database.execute(prepare)
     with pytest.raises(HeadgateError, match=reason):
         Follower(follower.database, **{"table": "t", **options}).window()
-
-
-def test_names_of_slots_are_what_the_server_allows() -> None:
-    assert slots.slot_name(("My Shop", "täglich", "public.Orders")).startswith(
-        "headgate_my_shop_t_glich_public_orders_"
-    )
-    assert len(slots.slot_name(("x" * 99, "y", "z"))) <= slots.LONGEST
-    with pytest.raises(ValueError, match="pattern"):
-        Cdc(slot="Robert'); DROP TABLE t")
