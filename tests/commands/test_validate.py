@@ -50,6 +50,18 @@ def test_a_broken_rule_is_a_failure_of_its_own_with_evidence(project: SmallProje
     assert result.value.error["code"] == "QUALITY_VALIDATION_FAILED"
 
 
+def test_the_hint_about_too_many_bad_rows_is_one_that_a_command_can_follow(project: SmallProject) -> None:
+    rule = {"type": "not_null", "columns": ["total"], "on_fail": "quarantine"}
+    result = validated(project, "orders", rule, connection="shop", max_error_percentage=1)
+    assert result.error_code is Code.ERROR_RATE_EXCEEDED
+    assert result.value is not None
+    hint = result.value.error["hint"]
+    assert "raise max_error_percentage" in hint
+    assert "error_handling" not in hint
+    (entry,) = result.value.quarantine
+    assert project.held(entry), "headgate quarantine show"
+
+
 def test_rows_that_are_held_back_are_kept_as_evidence(project: SmallProject) -> None:
     rule = {"type": "not_null", "columns": ["total"], "on_fail": "quarantine"}
     receipt = validated(project, "inbox/rows.csv", rule).unwrap()

@@ -21,6 +21,9 @@ _CODES = {
     Code.QUALITY_CHECK_FAILED: Code.QUALITY_VALIDATION_FAILED,
     Code.SCHEMA_MISMATCH: Code.SCHEMA_VALIDATION_FAILED,
 }
+_HINTS = {
+    Code.ERROR_RATE_EXCEEDED: "look at the rows with headgate quarantine show, or raise max_error_percentage",
+}
 
 
 def definition(command: ValidateData, source: dict[str, Any]) -> dict[str, Any]:
@@ -55,13 +58,16 @@ def run_validate(command: ValidateData, workspace: Workspace, name: str) -> Resu
     except HeadgateError as error:
         result = Result.fail(error)
     failure = result.failure
-    if failure is None or failure.code not in _CODES:
+    if failure is None or failure.code not in {*_CODES, *_HINTS}:
         return result
-    code = _CODES[failure.code]
     told = FatalError(
-        code, failure.message, operation="validate", object=command.dataset, hint=failure.hint,
+        _CODES.get(failure.code, failure.code),
+        failure.message,
+        operation="validate",
+        object=command.dataset,
+        hint=_HINTS.get(failure.code, failure.hint),
         problems=failure.problems,
-    )  # fmt: skip
+    )
     receipt = result.value
     if isinstance(receipt, Receipt):
         receipt = receipt.with_(error=told.as_dict())
