@@ -37,6 +37,10 @@ SETTINGS = (
 """The server is killed in no test, only its clients are, so it need not force its files to the disk."""
 
 
+WALL_CLOCK = "EAST-05:30"
+"""The zone of the server's machine: not UTC, so that times which mean another zone are seen to be taken for UTC."""
+
+
 def program(name: str) -> str | None:
     return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
 
@@ -141,6 +145,7 @@ def running_mariadb() -> Iterator[MariaServer]:
                 ],
                 stdout=log,
                 stderr=log,
+                env={**os.environ, "TZ": WALL_CLOCK},
             )
         try:
             yield _ready(process, path, certificates)

@@ -209,16 +209,31 @@ def stamped(**options: Any) -> Read:
     return Read(table="orders", mode="incremental", incremental={"column": "at", "key": "id", **options})
 
 
-def test_rows_of_a_transaction_that_commits_late_come_with_the_next_run(database: Database) -> None:
+@pytest.mark.parametrize(
+    ("type_", "writers", "wall"),
+    [
+        ("TIMESTAMP(6)", "+00:00", "SYSTEM"),
+        ("DATETIME(6)", "+00:00", "SYSTEM"),  # programs that write UTC, on a server in the east
+        ("DATETIME(6)", "-05:00", "-05:00"),  # programs that write what the clock on the wall shows, in the west
+    ],
+)
+def test_rows_of_a_transaction_that_commits_late_come_with_the_next_run(
+    database: Database, type_: str, writers: str, wall: str
+) -> None:
     """The late one stamps its row first and commits last; meanwhile another is stamped later and committed."""
-    database.execute(STAMPED, "INSERT INTO orders VALUES (1, '2024-01-01')")
-    with database.server.connect(database.name, autocommit=False) as late, late.cursor() as cursor:
-        cursor.execute("SET time_zone = '+00:00'")
-        cursor.execute("INSERT INTO orders (id) VALUES (2)")
-        database.execute("INSERT INTO orders (id, at) VALUES (3, now(6))")
-        first, since = new_rows(database, stamped(), None)
-        late.commit()
-    second, since = new_rows(database, stamped(), since)
+    database.execute(STAMPED.replace("at TIMESTAMP(6)", f"at {type_}"), "INSERT INTO orders VALUES (1, '2024-01-01')")
+    stamp = f"CONVERT_TZ(UTC_TIMESTAMP(6), '+00:00', '{writers}')"
+    database.execute(f"SET GLOBAL time_zone = '{wall}'")
+    try:
+        with database.server.connect(database.name, autocommit=False) as late, late.cursor() as cursor:
+            cursor.execute("SET time_zone = '+00:00'")
+            cursor.execute(f"INSERT INTO orders VALUES (2, {stamp})")
+            database.execute("SET time_zone = '+00:00'", f"INSERT INTO orders VALUES (3, {stamp})")
+            first, since = new_rows(database, stamped(), None)
+            late.commit()
+        second, since = new_rows(database, stamped(), since)
+    finally:
+        database.execute("SET GLOBAL time_zone = 'SYSTEM'")
     assert first is not None
     assert second is not None
     assert (values(first, "id"), values(second, "id")) == ([1], [2, 3])

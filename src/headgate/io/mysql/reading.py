@@ -30,6 +30,16 @@ MARGIN = timedelta(seconds=2)
 LIST_AGE = 0.12
 """The server shows a list of transactions that was read less than a tenth of a second ago once more, unchanged."""
 
+_BEGAN = "CONVERT_TZ(trx_started, 'SYSTEM', '+00:00')"
+OLDEST = (
+    "SELECT min(began), min(CONVERT_TZ(began, '+00:00', @@global.time_zone)) FROM ("
+    f"SELECT IF(CONVERT_TZ({_BEGAN} - INTERVAL 1 HOUR, '+00:00', 'SYSTEM') = trx_started,"
+    f" {_BEGAN} - INTERVAL 1 HOUR, {_BEGAN}) AS began FROM information_schema.INNODB_TRX"
+    " WHERE trx_is_read_only = 0 AND trx_mysql_thread_id <> CONNECTION_ID()) AS open_ones"
+)
+"""When the oldest transaction in flight began, in UTC and by the clock on the server's wall. The list has times of the
+system's zone, whatever the session's is; in an hour that comes twice in autumn it may be the first."""
+
 _LOST = (
     "Connection reset", "Broken pipe", "UnexpectedEof", "connection closed", "IoError", "IO error", "CodecError",
     "Lost connection", "Could not connect", "timed out waiting for connection",
@@ -104,22 +114,23 @@ class MysqlReader:
         return found.replace(tzinfo=UTC)
 
     def before_open(self, name: str, kind: Kind) -> tuple[datetime | None, str]:  # noqa: ARG002
-        """When the oldest transaction in flight began: below that, no stamp of the server can still come."""
+        """When the oldest transaction in flight began: below that, no stamp of the server can still come.
+
+        What has no zone is stamped in UTC or in the server's: whichever is earlier is safe.
+        """
         if kind not in ("timestamp", "timestamptz"):
             return None, "rows that commit late below the cursor are found only within lag"
         time.sleep(LIST_AGE)
         try:
-            oldest = self.session("probe").value(
-                "SELECT min(trx_started) FROM information_schema.INNODB_TRX"
-                " WHERE trx_is_read_only = 0"
-                " AND trx_mysql_thread_id <> CONNECTION_ID()"
-            )
+            ((oldest, local),) = self.session("probe").query(OLDEST)
         except HeadgateError:
             return None, "late commits are found only within lag: the user lacks PROCESS, which shows open transactions"
         note = (
             "rows stop before the oldest transaction in flight, so that those which commit late come with the next run"
         )
-        return None if oldest is None else oldest - MARGIN, note
+        if oldest is None:
+            return None, note
+        return (oldest if kind == "timestamptz" else min(oldest, local)) - MARGIN, note
 
     def stream(
         self, select: str, columns: Sequence[ReadColumn], batch_rows: int, name: str
