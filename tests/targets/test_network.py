@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from tests.network import Proxy
 
@@ -28,6 +29,7 @@ class Product:
     commit: bytes
     open: Callable[[int | None, Path], Store]
     asking: Any
+    staged: Callable[[], list[str]]
 
 
 @pytest.fixture(params=["postgres", "mysql"])
@@ -51,9 +53,16 @@ def product(request: pytest.FixtureRequest) -> Product:
             near = mysql.Connection(host="127.0.0.1", port=port, database=database, username="root")
         return mysql.open_store("warehouse", near, root)
 
+    def staged() -> list[str]:
+        select = "SELECT table_name FROM information_schema.tables WHERE table_name LIKE 'headgate_stage_%'"
+        if name == "mysql":
+            return [table for (table,) in server.execute(database, f"{select} AND table_schema = DATABASE()")]
+        with psycopg.connect(url) as session:
+            return [table for (table,) in session.execute(select)]
+
     if name == "postgres":
-        return Product(server.socket, b"COMMIT\0", open_postgres, sessions)
-    return Product(server.socket, b"\x03COMMIT", open_mysql, relational)
+        return Product(server.socket, b"COMMIT\0", open_postgres, sessions, staged)
+    return Product(server.socket, b"\x03COMMIT", open_mysql, relational, staged)
 
 
 @pytest.fixture
@@ -91,6 +100,19 @@ class TestTheAnswerToCommit:
         assert proxy.cuts == 1
         assert direct.pairs("t") == [(1, "a")]
         assert direct.published(1) is not None
+        assert product.staged() == [], "what was staged went, though the session had gone"
+
+    @pytest.mark.parametrize("after", [False, True], ids=["lost", "unanswered"])
+    def test_of_a_claim_may_be_tried_again(
+        self, product: Product, proxy: Proxy, cut: Place, direct: Place, after: bool
+    ) -> None:
+        cut.run(0, [(load("t"), rows((0, "before")))])
+        proxy.trigger, proxy.after = product.commit, after
+        with pytest.raises(RetriableError) as broken:
+            cut.begin(cut.store())
+        assert (proxy.cuts, broken.value.code) == (1, Code.CONNECTION_FAILED)
+        cut.run(1, [(load("t"), rows((1, "a")))], run_id="again")
+        assert direct.pairs("t") == [(0, "before"), (1, "a")]
 
     def test_never_sent_is_a_failure_that_may_be_tried_again(
         self, product: Product, proxy: Proxy, cut: Place, direct: Place

@@ -50,7 +50,7 @@ def now(statements: Statements) -> Moment:
     """Where the server stands in the snapshot of the caller's transaction."""
     xid = statements.value("SELECT pg_snapshot_xmin(pg_current_snapshot())::text")
     try:
-        with statements.connection.transaction():
+        with statements.transaction():
             system, timeline = statements.query(
                 "SELECT (SELECT system_identifier::text FROM pg_control_system()), CASE WHEN pg_is_in_recovery()"
                 " THEN (SELECT timeline_id FROM pg_control_checkpoint())"

@@ -109,7 +109,7 @@ def publish(connection: Connection, name: str, relation: Relation, *, anew: bool
     session = connect(connection)
     try:
         statements = Statements(session, "scan", name)
-        with session.transaction():
+        with statements.transaction():
             if anew:
                 statements.execute(f"DROP PUBLICATION IF EXISTS {quote_name(name)}")
             statements.execute(published(name, relation, version_of(statements)))

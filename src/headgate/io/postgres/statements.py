@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,12 @@ class Statements:
         with explained(*self._where), self.connection.cursor() as cursor:
             self._run(cursor, statement, parameters)
             return cursor.rowcount
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Statements that are one: its own BEGIN and COMMIT can fail, too."""
+        with explained(*self._where), self.connection.transaction():
+            yield
 
     def _run(self, cursor: psycopg.Cursor[Any], statement: str, parameters: Sequence[Any]) -> None:
         if parameters:

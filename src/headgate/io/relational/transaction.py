@@ -319,21 +319,21 @@ class RelationalTransaction:
         self._close()
         if self._kept:
             return
-        try:
-            session = self._backend.session("rollback")
-            try:
-                parked.forget(session, self._staged_by, drop=("table", "held"), quote=self._backend.quote)
-            finally:
-                session.close()
-        except HeadgateError as error:
-            _log.warning("what run %s staged stays until the next run sweeps it: %s", self._staged_by, error)
+        self._forget(("table", "held"))
 
     def _drop_staging(self) -> None:
         """After the commit: what is still in the list is swept by the next run if this one dies here."""
-        if self._opened is None:
-            return
+        self._forget(("table",))
+
+    def _forget(self, what: Sequence[str]) -> None:
+        """Remove what was staged; in a session of its own where the run's has gone, with the answer to its commit."""
         try:
-            parked.forget(self._opened, self._staged_by, drop=("table",), quote=self._backend.quote)
+            session = self._opened or self._backend.session("rollback")
+            try:
+                parked.forget(session, self._staged_by, drop=what, quote=self._backend.quote)
+            finally:
+                if session is not self._opened:
+                    session.close()
         except HeadgateError as error:
             _log.warning("what run %s staged stays until the next run sweeps it: %s", self._staged_by, error)
 

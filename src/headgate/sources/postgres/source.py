@@ -207,7 +207,7 @@ class PostgresSource:
     def _snapshot(self, operation: str) -> Iterator[Statements]:
         """Several statements that see one state."""
         statements = self._statements(operation)
-        with statements.connection.transaction():
+        with statements.transaction():
             yield statements
 
 

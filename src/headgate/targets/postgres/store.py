@@ -156,7 +156,7 @@ class PostgresStore:
         if before:
             # whoever claimed last is dead or paused: what it has open goes, or its locks would be in our way
             sessions.end(statements, sessions.run_lock(key, before), patience=5)
-        with statements.connection.transaction():
+        with statements.transaction():
             return ledgers.claim(statements, key, run_id, execution_id)
 
     def begin(self, claim: Claim, emitter: Emitter, workdir: Path, *, durable: bool = False) -> PostgresTransaction:  # noqa: ARG002
@@ -185,7 +185,7 @@ class PostgresStore:
         statements = self._statements("sweep", str(claim.key))
         gone = 0
         for run_id in parked.dead_runs(statements, claim):
-            with statements.connection.transaction():
+            with statements.transaction():
                 gone += parked.forget(statements, run_id, drop=("table", "held"))
         return gone
 
@@ -193,7 +193,7 @@ class PostgresStore:
         statements = self._statements("quarantine")
         if not self._has_ledger(statements):
             return 0
-        with statements.connection.transaction():
+        with statements.transaction():
             return sum(statements.execute(ledger.RESOLVE_QUARANTINE, (status, each)) for each in entry_ids)
 
     def free(self, entry_ids: Sequence[str]) -> int:
@@ -203,7 +203,7 @@ class PostgresStore:
     def set_watermark(self, key: PipelineKey, watermark: Watermark | None, source: str) -> None:
         statements = self._statements("state", str(key))
         self._create_ledger(statements)
-        with statements.connection.transaction():
+        with statements.transaction():
             if watermark is None:
                 ledgers.forget_watermark(statements, key, source)
             else:
@@ -231,7 +231,7 @@ class PostgresStore:
     def _create_ledger(self, statements: Statements) -> None:
         if self._has_ledger(statements):
             return
-        with statements.connection.transaction():
+        with statements.transaction():
             # two first runs at once: CREATE TABLE IF NOT EXISTS does not wait for the other's, it fails
             statements.query("SELECT pg_advisory_xact_lock(?)", (_CREATING,))
             ledgers.create(statements)

@@ -255,7 +255,7 @@ class PostgresTransaction:
             session = connect(self._connection)
             try:
                 statements = Statements(session, "rollback", str(self._claim.key))
-                with session.transaction():
+                with statements.transaction():
                     parked.forget(statements, self._staged_by, drop=("table", "held"))
             finally:
                 session.close()
