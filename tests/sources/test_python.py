@@ -51,6 +51,20 @@ def run(
         source.close()
 
 
+def told(root: Path, **options: Any) -> list[str]:
+    """What a run warns of."""
+    source = python.open_source(python.Connection(), root)
+    read, context = python.Read(**{"function": "feeds:rows", **options}), ReadContext(root)
+    window = source.probe(read, context, None)
+    assert window is not None
+    scan = source.scan(read, context, window)
+    assert scan.batches is not None
+    scan.batches.read_all()
+    scan.close()
+    source.close()
+    return list(scan.warnings())
+
+
 def rows(root: Path, **options: Any) -> list[dict[str, Any]]:
     found = run(root, **options)
     assert found is not None
@@ -239,6 +253,21 @@ def test_any_growing_type_is_a_cursor(tmp_path: Path, value: Any, later: Any) ->
     again = run(tmp_path, found[1], **BY_N)
     assert again is not None
     assert again[0]["n"].to_pylist() == [value + later]
+
+
+def test_a_row_in_the_future_waits_and_takes_the_watermark_nowhere(tmp_path: Path) -> None:
+    write(tmp_path, "def rows():\n for n in ('2024-01-02', '9999-01-01', '2024-01-01'):\n  yield {'n': date.fromisoformat(n)}")
+    found = run(tmp_path, **BY_N)
+    assert found is not None
+    assert found[0]["n"].to_pylist() == [date(2024, 1, 2), date(2024, 1, 1)]
+    assert found[1]["value"] == "2024-01-02"
+    assert told(tmp_path, **BY_N) == [
+        "n: 1 row lies in the future of the source's clock and will be read when their time has come"
+    ]
+    write(tmp_path, "def rows(since):\n assert since == date(2024, 1, 2)\n yield {'n': date(2024, 1, 3)}", "feeds.py")
+    again = run(tmp_path, found[1], **BY_N)
+    assert again is not None
+    assert again[0]["n"].to_pylist() == [date(2024, 1, 3)]
 
 
 def test_later_runs_use_the_pinned_types(tmp_path: Path) -> None:

@@ -104,6 +104,7 @@ class Scan:
     server was asked, for logs. ``cancel`` makes a read that another thread waits for end soon, with any error.
     ``left_out()``: after the last batch, how many rows each condition of :meth:`Sifts.sifted` left out.
     ``distinct``: each key is there once, though the mode gives changes: it is a snapshot.
+    ``warnings()``: after the last batch, what somebody should look at, though the read is right without.
     """
 
     schema: SourceSchema
@@ -117,6 +118,7 @@ class Scan:
     query: str = ""
     cancel: Callable[[], None] = lambda: None
     left_out: Callable[[], Sequence[int]] = tuple
+    warnings: Callable[[], Sequence[str]] = tuple
 
 
 Lookup = Callable[[Sequence[str], Sequence[tuple[str, ...]], str], Mapping[tuple[str, ...], str | None]]

@@ -376,6 +376,7 @@ class Interpreter:
         position = self.main[1].position
         if position is not None:
             run.positions[0] = position()
+        run.warnings += self.main[1].warnings()
         for opened in run.scans:
             opened.close()
 

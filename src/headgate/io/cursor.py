@@ -165,7 +165,7 @@ class Cursor:
         if self.options.nulls == "fail" and found.nulls:
             raise self.null_cursor(found.nulls)
         if found.ahead:
-            _log.warning("%s: %s", self.options.column, _waiting(found))
+            _log.warning("%s: %s", self.options.column, waiting(found.ahead))
         nulls = found.nulls if self.options.nulls == "include" else 0
         if not self._anything_new(found, nulls, rows):
             return None
@@ -223,7 +223,7 @@ class Cursor:
     def _alerts(self, found: Found) -> list[str]:
         """What somebody should look at, though the run is right without."""
         alerts = [f"the cursor went back from {self.value}; the watermark stays"] if self._backwards(found) else []
-        return [*alerts, *([_waiting(found)] if found.ahead else [])]
+        return [*alerts, *([waiting(found.ahead)] if found.ahead else [])]
 
     def null_cursor(self, rows: int) -> FatalError:
         return FatalError(
@@ -269,8 +269,8 @@ def need_delivered(wanted: Iterable[str], delivered: Sequence[str]) -> None:
             )
 
 
-def _waiting(found: Found) -> str:
-    rows = "1 row lies" if found.ahead == 1 else f"{found.ahead} rows lie"
+def waiting(ahead: int) -> str:
+    rows = "1 row lies" if ahead == 1 else f"{ahead} rows lie"
     return f"{rows} in the future of the source's clock and will be read when their time has come"
 
 

@@ -65,9 +65,8 @@ def filter_batch(delivery: Delivery, batch: pa.RecordBatch, limit: int | None) -
     delivery.scanned += batch.num_rows
     if values.null_count and cursor.options.nulls == "fail":
         raise cursor.null_cursor(values.null_count)
-    # An open window has no end that could be known beforehand: what comes is what there is.
-    open_end = delivery.window.high.get("open")
-    inside = _between(values, cursor.bound, pc.max(values).as_py() if open_end else cursor.high(delivery.window))
+    high = _last_of(delivery, values) if delivery.window.high.get("open") else cursor.high(delivery.window)
+    inside = _between(values, cursor.bound, high)
     if cursor.options.nulls == "include":
         inside = pc.or_(inside, pc.is_null(values))
     met = pc.indices_nonzero(inside)
@@ -98,6 +97,16 @@ def _up_to(delivery: Delivery, met: Any, marks: Marks, limit: int) -> tuple[Any,
     if delivery.scanned >= (delivery.cursor.rows_to_ask() or 0):
         delivery.cut()  # the source's own LIMIT may have left rows behind
     return met, known
+
+
+def _last_of(delivery: Delivery, values: Any) -> Value | None:
+    """The end of a batch of a window that has none: what comes is what there is, but for what lies in the future."""
+    highest, come = pc.max(values).as_py(), delivery.come
+    if highest is None or come is None:
+        return highest
+    ahead = pc.greater(values, _scalar(come, values.type))
+    delivery.ahead += pc.sum(ahead).as_py() or 0
+    return come
 
 
 def _between(values: Any, bound: Bound | None, high: Value | None) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from headgate.core.contracts import Window
 from headgate.core.errors import Code, FatalError
-from headgate.io.cursor import Bound
+from headgate.io.cursor import Bound, waiting
 from headgate.io.cursor_seen import Seen, pack, take, total
 from headgate.io.cursor_values import Value, decode, earlier
 
@@ -34,6 +34,7 @@ class Delivery:
     window: Window
     scanned: int = 0
     delivered: int = 0
+    ahead: int = 0
     _left: Seen = field(default_factory=dict)
     _kept: Seen = field(default_factory=dict)
     _cut: bool = False
@@ -42,6 +43,8 @@ class Delivery:
         self._left = {text: Counter(hashes) for text, hashes in self.cursor.seen.items()}
         self._highest: Value | None = self.cursor.value
         self._high = self.cursor.high(self.window)
+        come = self.window.high.get("come")
+        self.come = None if come is None else decode(come, self.cursor.kind, self.cursor.options.column)
         self.key = self.cursor.key_of(self.batches.schema.names)
 
     @cached_property
@@ -72,6 +75,10 @@ class Delivery:
             document["columns"] = list(self.key)
         self._check_size(seen)
         return document
+
+    def warnings(self) -> list[str]:
+        """What somebody should look at, of a window without an end; elsewhere the probe says it."""
+        return [f"{self.cursor.options.column}: {waiting(self.ahead)}"] if self.ahead else []
 
     def _edge(self) -> Value | None:
         """From where on rows may come again: the window's end, or the last row of a limited read."""

@@ -1,7 +1,8 @@
 """Rows from a function of the user's: it yields dicts, lists of dicts, or Arrow batches and tables.
 
 The function is called once a run. A parameter named ``since`` gets the highest cursor value that a published run has
-read, and None at first; rows that were delivered before are dropped, so it may as well yield everything.
+read, and None at first; rows that were delivered before are dropped, so it may as well yield everything. Rows in the
+future of this machine's clock wait until their time.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -124,6 +126,8 @@ class PythonSource:
         own = _own(read)
         import pyarrow as pa
 
+        from headgate.io.cursor_values import last_come
+
         schema = self._schema(own, window.since, context)
         started = self._start(own, window.since)
         self._started.pop(_key(own, window.since), None)
@@ -132,12 +136,16 @@ class PythonSource:
         pinned = {"columns_as": _encode(schema)}
         if own.incremental is None:
             return Scan(SourceSchema(schema), batches=reader, position=lambda: pinned, close=started.close)
-        delivery = self._cursor(own, schema, window.since).deliver(reader, Window(None, window.since, {"open": True}))
+        cursor = self._cursor(own, schema, window.since)
+        come = last_come(cursor.kind, datetime.now(UTC))
+        open_end = {"open": True, "come": None if come is None else cursor.text(come)}
+        delivery = cursor.deliver(reader, Window(None, window.since, open_end))
         return Scan(
             SourceSchema(schema),
             batches=delivery.reader,
             position=lambda: {**delivery.position(), **pinned},
             close=started.close,
+            warnings=delivery.warnings,
         )
 
     def acknowledge(self, read: ReadOptions, position: Mapping[str, Any]) -> None:
