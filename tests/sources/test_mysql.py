@@ -240,6 +240,29 @@ def test_rows_of_a_transaction_that_commits_late_come_with_the_next_run(
     assert new_rows(database, stamped(), since)[0] is None
 
 
+@pytest.mark.parametrize("sees_others", [True, False], ids=["with PROCESS", "without"])
+def test_numbers_of_a_transaction_that_commits_late_come_with_the_next_run(
+    database: Database, sees_others: bool
+) -> None:
+    """Numbers are given before the commit, so that higher ones may be there first; a deletion hides nothing."""
+    database.execute("CREATE TABLE orders (id BIGINT AUTO_INCREMENT PRIMARY KEY, name TEXT)")
+    database.execute("INSERT INTO orders (name) SELECT 'old' FROM seq_1_to_3")
+    database.server.execute(database.name, f"GRANT SELECT ON {database.name}.* TO {GUARDED}")
+    reader = database if sees_others else Guarded(database.server, database.name)
+    read = Read(table="orders", mode="incremental", incremental={"column": "id"})
+    with database.server.connect(database.name, autocommit=False) as late, late.cursor() as cursor:
+        cursor.execute("DELETE FROM orders WHERE id = 2")
+        cursor.execute("INSERT INTO orders (name) VALUES ('late')")
+        database.execute("INSERT INTO orders (name) VALUES ('next')")
+        first, since = new_rows(reader, read, None)
+        late.commit()
+    second, since = new_rows(reader, read, since)
+    assert first is not None
+    assert second is not None
+    assert (values(first, "id"), values(second, "id")) == ([1, 2, 3], [4, 5])
+    assert new_rows(reader, read, since)[0] is None
+
+
 def test_without_open_transactions_the_newest_row_is_read_at_once(database: Database) -> None:
     database.execute(STAMPED, "INSERT INTO orders (id) VALUES (1)")
     first, since = new_rows(database, stamped(), None)
@@ -250,16 +273,24 @@ def test_without_open_transactions_the_newest_row_is_read_at_once(database: Data
     assert (values(first, "id"), values(second, "id")) == ([1], [2])
 
 
+class Guarded(Database):
+    """As a user reads it who sees no transactions but their own."""
+
+    @property
+    def connection(self) -> Connection:
+        return Connection(
+            host="127.0.0.1",
+            port=self.server.port,
+            database=self.name,
+            username=GUARDED,
+            password=Secret(self.server.password),
+        )
+
+
 def test_the_plan_says_whether_late_commits_are_found(database: Database) -> None:
     database.execute(STAMPED, "INSERT INTO orders (id) VALUES (1)")
     database.server.execute(database.name, f"GRANT SELECT ON {database.name}.* TO {GUARDED}")
-    guarded = Connection(
-        host="127.0.0.1",
-        port=database.server.port,
-        database=database.name,
-        username=GUARDED,
-        password=Secret(database.server.password),
-    )
+    guarded = Guarded(database.server, database.name).connection
     for connection, said in ((database.connection, "commit late come with the next run"), (guarded, "lacks PROCESS")):
         source = mysql.open_source(connection, ROOT)
         window = source.probe(stamped(), database.context(), None)

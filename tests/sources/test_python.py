@@ -256,7 +256,10 @@ def test_any_growing_type_is_a_cursor(tmp_path: Path, value: Any, later: Any) ->
 
 
 def test_a_row_in_the_future_waits_and_takes_the_watermark_nowhere(tmp_path: Path) -> None:
-    write(tmp_path, "def rows():\n for n in ('2024-01-02', '9999-01-01', '2024-01-01'):\n  yield {'n': date.fromisoformat(n)}")
+    write(
+        tmp_path,
+        "def rows():\n for n in ('2024-01-02', '9999-01-01', '2024-01-01'):\n  yield {'n': date.fromisoformat(n)}",
+    )
     found = run(tmp_path, **BY_N)
     assert found is not None
     assert found[0]["n"].to_pylist() == [date(2024, 1, 2), date(2024, 1, 1)]

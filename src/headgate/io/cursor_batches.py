@@ -101,7 +101,8 @@ def _up_to(delivery: Delivery, met: Any, marks: Marks, limit: int) -> tuple[Any,
 
 def _last_of(delivery: Delivery, values: Any) -> Value | None:
     """The end of a batch of a window that has none: what comes is what there is, but for what lies in the future."""
-    highest, come = pc.max(values).as_py(), delivery.come
+    highest: Value | None = pc.max(values).as_py()
+    come = delivery.come
     if highest is None or come is None:
         return highest
     ahead = pc.greater(values, _scalar(come, values.type))

@@ -115,7 +115,7 @@ class AlchemyReader:
     def now(self) -> datetime:
         return datetime.now(UTC)
 
-    def before_open(self, name: str, kind: Kind) -> tuple[datetime | None, str]:  # noqa: ARG002 - no two databases tell it alike
+    def before_open(self, name: str, kind: Kind, rows: str) -> tuple[datetime | None, str]:  # noqa: ARG002 - no two databases tell it alike
         return None, "rows that commit late below the cursor are found only within lag"
 
     def stream(

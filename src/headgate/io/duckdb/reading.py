@@ -77,7 +77,7 @@ class DuckdbReader:
     def now(self) -> datetime:
         return datetime.now(UTC)
 
-    def before_open(self, name: str, kind: Kind) -> tuple[datetime | None, str]:  # noqa: ARG002
+    def before_open(self, name: str, kind: Kind, rows: str) -> tuple[datetime | None, str]:  # noqa: ARG002
         return None, ""  # while we read, nobody writes
 
     def value(self, column: ReadColumn) -> str | None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
 from headgate.core.secrets import mask
 from headgate.io.cursor_values import Kind
-from headgate.io.mysql import sifting
+from headgate.io.mysql import in_flight, sifting
 from headgate.io.mysql.connection import Connection, arrow_url, encrypted, place, settings
 from headgate.io.mysql.errors import explained, told
 from headgate.io.mysql.sessions import Session, quoted
@@ -25,20 +24,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH_ROWS = 50_000
-MARGIN = timedelta(seconds=2)
-"""A statement stamps its rows a moment before its transaction is listed as begun."""
-LIST_AGE = 0.12
-"""The server shows a list of transactions that was read less than a tenth of a second ago once more, unchanged."""
-
-_BEGAN = "CONVERT_TZ(trx_started, 'SYSTEM', '+00:00')"
-OLDEST = (
-    "SELECT min(began), min(CONVERT_TZ(began, '+00:00', @@global.time_zone)) FROM ("
-    f"SELECT IF(CONVERT_TZ({_BEGAN} - INTERVAL 1 HOUR, '+00:00', 'SYSTEM') = trx_started,"
-    f" {_BEGAN} - INTERVAL 1 HOUR, {_BEGAN}) AS began FROM information_schema.INNODB_TRX"
-    " WHERE trx_is_read_only = 0 AND trx_mysql_thread_id <> CONNECTION_ID()) AS open_ones"
-)
-"""When the oldest transaction in flight began, in UTC and by the clock on the server's wall. The list has times of the
-system's zone, whatever the session's is; in an hour that comes twice in autumn it may be the first."""
 
 _LOST = (
     "Connection reset", "Broken pipe", "UnexpectedEof", "connection closed", "IoError", "IO error", "CodecError",
@@ -113,24 +98,8 @@ class MysqlReader:
         found: datetime = self.session("probe").value("SELECT UTC_TIMESTAMP(6)")
         return found.replace(tzinfo=UTC)
 
-    def before_open(self, name: str, kind: Kind) -> tuple[datetime | None, str]:  # noqa: ARG002
-        """When the oldest transaction in flight began: below that, no stamp of the server can still come.
-
-        What has no zone is stamped in UTC or in the server's: whichever is earlier is safe.
-        """
-        if kind not in ("timestamp", "timestamptz"):
-            return None, "rows that commit late below the cursor are found only within lag"
-        time.sleep(LIST_AGE)
-        try:
-            ((oldest, local),) = self.session("probe").query(OLDEST)
-        except HeadgateError:
-            return None, "late commits are found only within lag: the user lacks PROCESS, which shows open transactions"
-        note = (
-            "rows stop before the oldest transaction in flight, so that those which commit late come with the next run"
-        )
-        if oldest is None:
-            return None, note
-        return (oldest if kind == "timestamptz" else min(oldest, local)) - MARGIN, note
+    def before_open(self, name: str, kind: Kind, rows: str) -> tuple[Any, str]:
+        return in_flight.lowest(self.session("probe"), name, kind, rows)
 
     def stream(
         self, select: str, columns: Sequence[ReadColumn], batch_rows: int, name: str

@@ -58,8 +58,11 @@ class Reader(Protocol):
     def now(self) -> datetime:
         """The moment by the clock that stamps rows, if the database tells it; else by this machine's."""
 
-    def before_open(self, name: str, kind: Kind) -> tuple[Any, str]:
-        """A value below which nothing is in flight, None if the database does not tell; and what that means."""
+    def before_open(self, name: str, kind: Kind, rows: str) -> tuple[Any, str]:
+        """A value below which nothing is in flight, None if the database does not tell; and what that means.
+
+        ``rows``: FROM … WHERE … of the rows that a read without an end would look at.
+        """
 
     def stream(
         self, select: str, columns: Sequence[ReadColumn], batch_rows: int, name: str
@@ -284,7 +287,8 @@ class Subject:
         """Highest cursor first, open transactions then: what commits in between is still seen by the scan."""
         cursor, column = self.cursor(since), self.incremental.column
         found, closed = self._come(cursor, self._found(cursor, ""))
-        oldest, note = self._reader.before_open(column, cursor.kind)
+        looked_at = self.where(cursor.start_condition(self.ordered(), self._reader.literal))
+        oldest, note = self._reader.before_open(column, cursor.kind, f"FROM {self.source}{looked_at}")
         if oldest is not None and found.maximum is not None:
             edge = coerce(oldest, cursor.kind, column)
             if edge <= found.maximum:  # type: ignore[operator]  # one kind

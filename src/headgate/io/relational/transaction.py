@@ -325,7 +325,7 @@ class RelationalTransaction:
         """After the commit: what is still in the list is swept by the next run if this one dies here."""
         self._forget(("table",))
 
-    def _forget(self, what: Sequence[str]) -> None:
+    def _forget(self, what: Sequence[parked.Kind]) -> None:
         """Remove what was staged; in a session of its own where the run's has gone, with the answer to its commit."""
         try:
             session = self._opened or self._backend.session("rollback")

@@ -121,7 +121,7 @@ class SqlServerReader:
     def now(self) -> datetime:
         return datetime.now(UTC)
 
-    def before_open(self, name: str, kind: Kind) -> tuple[int | None, str]:  # noqa: ARG002 - stamps may be of any clock
+    def before_open(self, name: str, kind: Kind, rows: str) -> tuple[int | None, str]:  # noqa: ARG002 - stamps may be of any clock
         """The server counts its changes in a ROWVERSION, and tells the lowest that is not committed yet."""
         if self._types[name].type not in ROW_VERSIONS:
             return None, "rows that commit late below the cursor are found only within lag"
