@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -261,6 +263,33 @@ def test_numbers_of_a_transaction_that_commits_late_come_with_the_next_run(
     assert second is not None
     assert (values(first, "id"), values(second, "id")) == ([1, 2, 3], [4, 5])
     assert new_rows(reader, read, since)[0] is None
+
+
+def test_a_number_whose_insert_waits_for_a_lock_comes_with_the_next_run(database: Database) -> None:
+    """Such a row is in the primary key already, and in no other index."""
+    database.execute("CREATE TABLE shops (id INT PRIMARY KEY)", "INSERT INTO shops VALUES (1)")
+    refers = "shop INT, FOREIGN KEY (shop) REFERENCES shops (id)"
+    database.execute(f"CREATE TABLE orders (id BIGINT AUTO_INCREMENT PRIMARY KEY, {refers})")
+    read = Read(table="orders", mode="incremental", incremental={"column": "id"})
+    waits = "SELECT count(*) FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'"
+    with (
+        database.server.connect(database.name, autocommit=False) as holder,
+        database.server.connect(database.name) as late,
+        holder.cursor() as locks,
+        late.cursor() as cursor,
+    ):
+        locks.execute("SELECT * FROM shops WHERE id = 1 FOR UPDATE")
+        inserting = threading.Thread(target=cursor.execute, args=("INSERT INTO orders (shop) VALUES (1)",))
+        inserting.start()
+        while not database.execute(waits)[0][0]:
+            time.sleep(0.05)
+        database.execute("INSERT INTO orders (shop) VALUES (NULL)")
+        first, since = new_rows(database, read, None)
+        holder.rollback()
+        inserting.join()
+    second, _ = new_rows(database, read, since)
+    assert second is not None
+    assert (first, values(second, "id")) == (None, [1, 2])
 
 
 def test_without_open_transactions_the_newest_row_is_read_at_once(database: Database) -> None:

@@ -15,7 +15,7 @@ from headgate.io.alchemy.types import MYSQL, batches_of, read_column
 from headgate.io.cursor_values import Kind
 from headgate.io.mysql.reading import literal as mysql_literal
 from headgate.io.relational.columns import ReadColumn, arrow_schema, source_schema
-from headgate.io.relational.source import once, select_list
+from headgate.io.relational.source import Rows, once, select_list
 from headgate.sql.literals import literal, quote_name, quote_text
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class AlchemyReader:
     def now(self) -> datetime:
         return datetime.now(UTC)
 
-    def before_open(self, name: str, kind: Kind, rows: str) -> tuple[datetime | None, str]:  # noqa: ARG002 - no two databases tell it alike
+    def before_open(self, name: str, kind: Kind, rows: Rows) -> tuple[datetime | None, str]:  # noqa: ARG002 - no two databases tell it alike
         return None, "rows that commit late below the cursor are found only within lag"
 
     def stream(

@@ -16,7 +16,7 @@ from headgate.io.mysql.errors import explained, told
 from headgate.io.mysql.sessions import Session, quoted
 from headgate.io.mysql.types import Described, computed, read_column
 from headgate.io.relational.columns import ReadColumn, arrow_schema
-from headgate.io.relational.source import standard_limit
+from headgate.io.relational.source import Rows, standard_limit
 from headgate.sql.literals import literal as standard_literal
 from headgate.sql.literals import quote_name, quote_text
 
@@ -98,8 +98,10 @@ class MysqlReader:
         found: datetime = self.session("probe").value("SELECT UTC_TIMESTAMP(6)")
         return found.replace(tzinfo=UTC)
 
-    def before_open(self, name: str, kind: Kind, rows: str) -> tuple[Any, str]:
-        return in_flight.lowest(self.session("probe"), name, kind, rows)
+    def before_open(self, name: str, kind: Kind, rows: Rows) -> tuple[Any, str]:
+        # rows of transactions that wait for a lock are in the primary key already, and not yet in other indexes
+        index = " FORCE INDEX (PRIMARY)" if rows.table is not None and self.keys(rows.table) else ""
+        return in_flight.lowest(self.session("probe"), name, kind, f"FROM {rows.source}{index}{rows.where}")
 
     def stream(
         self, select: str, columns: Sequence[ReadColumn], batch_rows: int, name: str

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, get_args, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, get_args, runtime_checkable
 
 from headgate.core.contracts import ReadContext, Scan, SourceSchema, Window
 from headgate.core.errors import Code, FatalError
@@ -25,6 +25,14 @@ from headgate.sql.literals import quote_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+class Rows(NamedTuple):
+    """The rows that a read without an end would look at: ``source`` and ``where`` as SQL, ``table`` if it is one."""
+
+    source: str
+    where: str
+    table: str | None
 
 
 class Reader(Protocol):
@@ -58,11 +66,8 @@ class Reader(Protocol):
     def now(self) -> datetime:
         """The moment by the clock that stamps rows, if the database tells it; else by this machine's."""
 
-    def before_open(self, name: str, kind: Kind, rows: str) -> tuple[Any, str]:
-        """A value below which nothing is in flight, None if the database does not tell; and what that means.
-
-        ``rows``: FROM … WHERE … of the rows that a read without an end would look at.
-        """
+    def before_open(self, name: str, kind: Kind, rows: Rows) -> tuple[Any, str]:
+        """A value below which nothing is in flight, None if the database does not tell; and what that means."""
 
     def stream(
         self, select: str, columns: Sequence[ReadColumn], batch_rows: int, name: str
@@ -288,7 +293,7 @@ class Subject:
         cursor, column = self.cursor(since), self.incremental.column
         found, closed = self._come(cursor, self._found(cursor, ""))
         looked_at = self.where(cursor.start_condition(self.ordered(), self._reader.literal))
-        oldest, note = self._reader.before_open(column, cursor.kind, f"FROM {self.source}{looked_at}")
+        oldest, note = self._reader.before_open(column, cursor.kind, Rows(self.source, looked_at, self.read.table))
         if oldest is not None and found.maximum is not None:
             edge = coerce(oldest, cursor.kind, column)
             if edge <= found.maximum:  # type: ignore[operator]  # one kind

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from headgate.io.cursor_values import Kind
 from headgate.io.relational.columns import ReadColumn, arrow_schema
-from headgate.io.relational.source import once
+from headgate.io.relational.source import Rows, once
 from headgate.io.sqlserver.connection import Connection, place
 from headgate.io.sqlserver.sessions import Session, quoted
 from headgate.io.sqlserver.types import ROW_VERSIONS, Described, as_number, milliseconds, read_column
@@ -121,7 +121,7 @@ class SqlServerReader:
     def now(self) -> datetime:
         return datetime.now(UTC)
 
-    def before_open(self, name: str, kind: Kind, rows: str) -> tuple[int | None, str]:  # noqa: ARG002 - stamps may be of any clock
+    def before_open(self, name: str, kind: Kind, rows: Rows) -> tuple[int | None, str]:  # noqa: ARG002 - stamps may be of any clock
         """The server counts its changes in a ROWVERSION, and tells the lowest that is not committed yet."""
         if self._types[name].type not in ROW_VERSIONS:
             return None, "rows that commit late below the cursor are found only within lag"
