@@ -389,3 +389,20 @@ def test_every_kind_of_cursor_is_windowed(kind: Kind, type_: pa.DataType, values
     assert decode(since["value"], kind, "c") == typed[2]
     third, _ = deliver(since, 2, 1, 2, 12)
     assert third == [12]
+
+
+@pytest.mark.parametrize("window_end", ["2024-01-01T00:01:00", None], ids=["an end", "nothing that has come"])
+def test_rows_beyond_the_end_of_a_window_are_not_forgotten(window_end: str | None) -> None:
+    """A clock was set back, or a transaction is in flight: the window ends before rows that were delivered."""
+    options = Incremental(column="at", key=["id"], lag=timedelta(minutes=5), nulls="include")
+
+    def read(since: Any, end: str | None, *ticks: int) -> tuple[list[int], Any]:
+        rows = [{"id": tick, "at": moment(tick), "payload": ""} for tick in ticks]
+        batches = pa.Table.from_pylist(rows, SCHEMA).to_reader()
+        delivery = Cursor(options, "timestamp", since).deliver(batches, Window({}, since, {"value": end}))
+        return delivery.reader.read_all()["id"].to_pylist(), delivery.position()
+
+    first, since = read(None, moment(240).isoformat(), 180, 240)
+    _, since = read(since, window_end, *([60] if window_end else []))
+    again, _ = read(since, moment(240).isoformat(), 180, 240)
+    assert (first, again) == ([180, 240], [])

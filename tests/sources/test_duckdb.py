@@ -14,6 +14,7 @@ from headgate.core.errors import FatalError
 from headgate.sources import duckdb as source
 from headgate.sources.duckdb import Connection, Read
 from headgate.sql.literals import quote_name
+from headgate.testing.rows import values
 from headgate.testing.sources import SourceContract, SourcePlace, new_rows
 
 
@@ -122,6 +123,20 @@ def test_nanoseconds_are_a_row_error_and_never_cut(database: Database) -> None:
     assert dict(scan.schema.casts) == {"fine": "TIMESTAMP"}
     assert "has nanoseconds" in scan.batches.read_all()["fine"][0].as_py()
     opened.close()
+
+
+def test_a_moment_with_a_zone_is_a_cursor(database: Database) -> None:
+    database.execute(
+        "CREATE TABLE t (id BIGINT, moment TIMESTAMPTZ)", "INSERT INTO t VALUES (1, '2024-01-01 00:00:00+00')"
+    )
+    read = Read(table="t", mode="incremental", incremental={"column": "moment", "key": "id"})
+    first, since = new_rows(database, read, None)
+    database.execute("INSERT INTO t VALUES (2, '2024-01-01 00:00:00+00'), (3, '2024-01-01 02:00:00+01')")
+    second, since = new_rows(database, read, since)
+    assert first is not None
+    assert second is not None
+    assert (values(first, "id"), values(second, "id")) == ([1], [2, 3])
+    assert new_rows(database, read, since)[0] is None
 
 
 def test_a_view_cannot_reach_other_files(database: Database, tmp_path: Path) -> None:

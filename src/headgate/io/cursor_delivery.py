@@ -60,6 +60,8 @@ class Delivery:
             seen = {text: Counter(hashes) for text, hashes in cursor.seen.items()}
             for text, hashes in self._kept.items():
                 seen[text] = seen.get(text, Counter()) | hashes
+        else:
+            seen = {**self._beyond(), **seen}
         seen = self._from(seen, bound)
         document: dict[str, Any] = {
             "value": cursor.text(self._highest),
@@ -75,6 +77,21 @@ class Delivery:
             document["columns"] = list(self.key)
         self._check_size(seen)
         return document
+
+    def _beyond(self) -> Seen:
+        """Rows that were delivered before and lie after the window's end: nobody looked, and they will be met again.
+
+        A window ends before where the last one did if a clock was set back, or by transactions in flight.
+        """
+        kind, column = self.cursor.kind, self.cursor.options.column
+        end = self.come if self.window.high.get("open") else self._high
+        if end is None and self.window.high.get("open"):
+            return {}
+        return {
+            text: hashes
+            for text, hashes in self.cursor.seen.items()
+            if text is not None and (end is None or decode(text, kind, column) > end)  # type: ignore[operator]  # one kind
+        }
 
     def warnings(self) -> list[str]:
         """What somebody should look at, of a window without an end; elsewhere the probe says it."""
