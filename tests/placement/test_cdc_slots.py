@@ -169,6 +169,21 @@ def test_another_slot_than_before(followed: Followed) -> None:
     followed.anew()
 
 
+def test_a_slot_of_the_configured_name_that_an_earlier_first_run_left(followed: Followed) -> None:
+    """The first run ended without a commit, in a program of its own: the history knows its slot."""
+    slot = "left_" + followed.rows("SELECT current_database()", followed.source)[0][0]
+    never = [{"type": "row_count", "min": 10_000, "on_fail": "fail"}]
+    named(followed, slot, quality_rules=never)
+    assert followed.go().status != 0
+    before = followed.slots()
+    assert [name for name, _ in before] == [slot]
+    followed.shop("DELETE FROM t WHERE id = 1")
+    named(followed, slot)
+    assert followed.go().status == 0
+    assert followed.slots() != before
+    assert followed.same()
+
+
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Followed]:
     """The source is on a server with a single slot."""

@@ -136,3 +136,11 @@ def test_a_history_that_is_full_says_to_free_space(tmp_path: Path) -> None:
         assert "free space" in full.value.hint
     finally:
         statements.close()
+
+
+def test_what_a_pipeline_made_in_a_source_is_known_by_its_name(history: History) -> None:
+    assert history.noted("shop", "orders", "slot a") is None
+    history.note("shop", "orders", "slot a", {"lsn": 1})
+    history.note("shop", "orders", "slot a", {"lsn": 2**63})
+    assert history.noted("shop", "orders", "slot a") == {"lsn": 2**63}
+    assert history.noted("shop", "others", "slot a") is None

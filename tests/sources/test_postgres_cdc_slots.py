@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import psycopg
 import pytest
@@ -128,3 +130,60 @@ def test_names_of_slots_are_what_the_server_allows() -> None:
     assert len(slots.slot_name(("x" * 99, "y", "z"))) <= slots.LONGEST
     with pytest.raises(ValueError, match="pattern"):
         Cdc(slot="Robert'); DROP TABLE t")
+
+
+@pytest.fixture
+def named(follower: Follower, postgres_server: Server) -> Iterator[Follower]:
+    """Follows by a slot of its own name, in a history; its first run was killed."""
+    notes: dict[str, Any] = {}
+    found = Follower(follower.database, cdc=Cdc(slot=f"own_{secrets.token_hex(4)}"))
+    found.context = replace(found.context, note=notes.__setitem__, noted=notes.get)
+    found.run(acknowledge=False)
+    found.position, found.rows = None, {}
+    yield found
+    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as session:
+        session.execute(
+            "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s",
+            (slot_of(found),),
+        )
+
+
+def slot_of(follower: Follower) -> str:
+    assert follower.read.cdc is not None
+    assert follower.read.cdc.slot is not None
+    return follower.read.cdc.slot
+
+
+def test_a_slot_of_a_name_that_a_killed_run_made_is_made_anew(named: Follower) -> None:
+    named.database.execute("DELETE FROM t WHERE id = 1")
+    assert len(named.run()) == 2
+    named.database.execute("INSERT INTO t VALUES (80, 'x', 1)")
+    assert named.run() == ["80"]
+    assert named.agrees()
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        ("SELECT pg_replication_slot_advance('{slot}', pg_current_wal_lsn())",),
+        (
+            "SELECT pg_drop_replication_slot('{slot}')",
+            "SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput')",
+        ),
+    ],
+    ids=["read", "made anew"],
+)
+def test_a_slot_that_was_read_or_made_by_others_meanwhile_is_theirs(
+    named: Follower, meanwhile: tuple[str, ...]
+) -> None:
+    named.database.execute("INSERT INTO t VALUES (81, 'x', 1)")
+    named.database.execute(*(statement.format(slot=slot_of(named)) for statement in meanwhile))
+    with pytest.raises(HeadgateError, match="somebody may read it") as refused:
+        named.run()
+    assert refused.value.code is Code.UNSUPPORTED
+
+
+def test_a_slot_of_a_name_is_anybodys_where_the_history_was_lost(named: Follower) -> None:
+    named.context = replace(named.context, noted=lambda _name: None)
+    with pytest.raises(HeadgateError, match="somebody may read it"):
+        named.run()

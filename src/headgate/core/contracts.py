@@ -137,6 +137,8 @@ class ReadContext:
         trial: nothing will be published, so nothing may be left in the source either.
         lookup: values that the target has of a column, by keys, all as text; for changes that leave values out.
         given_up: the position that a full refresh leaves behind, whose resources in the source are the run's own.
+        note: keeps what this pipeline made in the source, by a name, before anything is published.
+        noted: what was kept of that name by whichever run came last, also one that was killed; None: nothing is known.
     """
 
     root: Path
@@ -151,6 +153,8 @@ class ReadContext:
         None
     )
     given_up: Mapping[str, Any] | None = None
+    note: Callable[[str, Mapping[str, Any]], None] = lambda _name, _document: None
+    noted: Callable[[str], Mapping[str, Any] | None] = lambda _name: None
 
 
 class Source(Protocol):

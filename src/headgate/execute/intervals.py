@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,15 @@ def read_context(
         values |= {"ds": start.date(), "interval_start": start, "interval_end": parse_time(interval.end)}
     project = workspace.project
     size = project.defaults.batch_size
-    return ReadContext(project.root, values, interval, size, on_news, project.name, pipeline, trial)
+    context = ReadContext(project.root, values, interval, size, on_news, project.name, pipeline, trial)
+    if not pipeline:
+        return context
+    whose = (project.name, pipeline)
+    return replace(
+        context,
+        note=lambda name, document: workspace.history.note(*whose, name, document),
+        noted=lambda name: workspace.history.noted(*whose, name),
+    )
 
 
 def parse_time(text: str) -> datetime:

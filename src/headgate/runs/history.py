@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,11 @@ from headgate.io.ledger import Statements
 TABLE = """CREATE TABLE IF NOT EXISTS headgate_history (
     run_id VARCHAR(64) NOT NULL PRIMARY KEY, project VARCHAR(255) NOT NULL, pipeline VARCHAR(255) NOT NULL,
     status VARCHAR(16) NOT NULL, started_at VARCHAR(40) NOT NULL, receipt TEXT NOT NULL)"""
+
+
+NOTES = """CREATE TABLE IF NOT EXISTS headgate_notes (
+    project VARCHAR(255) NOT NULL, pipeline VARCHAR(255) NOT NULL, name VARCHAR(255) NOT NULL, document TEXT NOT NULL,
+    PRIMARY KEY (project, pipeline, name))"""
 
 
 @contextmanager
@@ -85,6 +90,7 @@ class History:
         if self._opened is None:
             opened = self._open()
             opened.execute(TABLE)
+            opened.execute(NOTES)
             self._opened = opened
         return self._opened
 
@@ -173,6 +179,24 @@ class History:
             (project, pipeline),
         )
         return [Receipt.from_dict(json.loads(row[0])) for row in found]
+
+    def note(self, project: str, pipeline: str, name: str, document: Mapping[str, Any]) -> None:
+        """Keep what a pipeline made in a source, in place of what was kept by this name. Its lock is held."""
+        whose = (project, pipeline, name)
+        self._statements.execute("DELETE FROM headgate_notes WHERE project = ? AND pipeline = ? AND name = ?", whose)
+        self._statements.execute(
+            "INSERT INTO headgate_notes (project, pipeline, name, document) VALUES (?, ?, ?, ?)",
+            (*whose, json.dumps(document)),
+        )
+
+    def noted(self, project: str, pipeline: str, name: str) -> Mapping[str, Any] | None:
+        """What was kept; None if nothing is known."""
+        found = self._statements.query(
+            "SELECT document FROM headgate_notes WHERE project = ? AND pipeline = ? AND name = ?",
+            (project, pipeline, name),
+        )
+        document: Mapping[str, Any] | None = json.loads(found[0][0]) if found else None
+        return document
 
     def close(self) -> None:
         self._close()

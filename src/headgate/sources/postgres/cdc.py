@@ -155,6 +155,7 @@ def _snapshot(subject: Subject, batch_rows: int, made: set[tuple[str, ...]]) -> 
     made.add(_place(subject, slot))
     moment, version = changes.now(subject.statements), version_of(subject.statements)
     with slots.created(subject.connection, slot) as (lsn, exported):
+        subject.context.note(_note(slot), {"system": moment.system, "lsn": lsn})
         snapshot = Snapshot(subject.connection, subject.name, exported)
     try:
         facts = followed(snapshot.rows, subject.relation, publication, version)
@@ -232,6 +233,17 @@ def _place(subject: Subject, slot: str) -> tuple[str, ...]:
     return (slot, subject.context.pipeline, subject.name)
 
 
+def _note(slot: str) -> str:
+    return f"replication slot {slot}"
+
+
 def _made(subject: Subject, slot: str, made: set[tuple[str, ...]]) -> bool:
-    """Whether the slot is this pipeline's: an earlier attempt made it, or the position that is given up is in it."""
-    return _place(subject, slot) in made or (subject.context.given_up or {}).get("slot") == slot
+    """Whether the slot is this pipeline's: an earlier attempt made it, the position that is given up is in it, or a
+    run that was killed noted it, and it still stands where it began: nobody has read it, or made it anew."""
+    if _place(subject, slot) in made or (subject.context.given_up or {}).get("slot") == slot:
+        return True
+    found = slots.find(subject.statements, slot)
+    noted = subject.context.noted(_note(slot)) if found is not None else None
+    if found is None or noted is None:
+        return False
+    return noted == {"system": changes.now(subject.statements).system, "lsn": found.confirmed}
