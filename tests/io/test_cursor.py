@@ -396,7 +396,7 @@ def test_rows_beyond_the_end_of_a_window_are_not_forgotten(window_end: str | Non
     """A clock was set back, or a transaction is in flight: the window ends before rows that were delivered."""
     options = Incremental(column="at", key=["id"], lag=timedelta(minutes=5), nulls="include")
 
-    def read(since: Any, end: str | None, *ticks: int) -> tuple[list[int], Any]:
+    def read(since: Any, end: str | None, *ticks: int) -> tuple[list[Any], Any]:
         rows = [{"id": tick, "at": moment(tick), "payload": ""} for tick in ticks]
         batches = pa.Table.from_pylist(rows, SCHEMA).to_reader()
         delivery = Cursor(options, "timestamp", since).deliver(batches, Window({}, since, {"value": end}))
