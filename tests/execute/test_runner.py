@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -269,3 +271,13 @@ def test_an_interval_under_another_condition_needs_force(world: World, changed: 
     assert run(world, date="2024-01-31")["status"] == "success"
     change(world, lambda p: p.update(source={k: v for k, v in {**source, **changed}.items() if v is not None}))
     assert run(world, date="2024-01-31")["error"]["code"] == "PLAN_CHANGED"
+
+
+def test_a_run_begins_without_what_only_plans_need() -> None:
+    """Most runs of a schedule find nothing new: they should take no time to find it."""
+    code = (
+        "import sys; import headgate.execute.runner;"
+        "print([name for name in ('duckdb', 'pyarrow', 'sqlglot', 'pyiceberg') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    assert done.stdout.strip() == "[]"

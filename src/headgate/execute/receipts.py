@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from headgate.core.runs import Receipt, Status, WatermarkChange
 from headgate.execute.context import Run
-from headgate.plan.stages import Write
 
 
 def receipt(run: Run, status: Status, *, published: bool, message: str = "") -> Receipt:
@@ -55,6 +54,8 @@ def receipt(run: Run, status: Status, *, published: bool, message: str = "") -> 
 
 def _rejected(run: Run) -> int:
     """Rows of the last step, and of outputs beside it, that a table refused: the most that one of their tables did."""
+    from headgate.plan.stages import Write  # needs sqlglot, which a run that finds nothing new does without
+
     read_from = {(stage.store, stage.table): stage.relation for stage in run.plan.stages if isinstance(stage, Write)}
     ends = [result.transform.relation for result in run.passes if result.transform.branch]
     most = dict.fromkeys((*ends, run.passes[-1].transform.relation), 0)
