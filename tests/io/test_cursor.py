@@ -104,7 +104,7 @@ class Table:
     def run(self, limit: int | None = None, batch_size: int = 100) -> int | None:
         """One run; None when nothing is new. What was published once under the same identity is not run again."""
         window = self.probe(limit)
-        if window is None:
+        if window is None or window.idle:
             return None
         identity = json.dumps(window.identity)
         assert identity not in self.executions, "a new window has the identity of one that is done"

@@ -140,6 +140,19 @@ def test_an_update_that_sets_the_cursor_back_takes_the_watermark_nowhere(shop: S
     assert shop.goal() == shop.source()
 
 
+def test_a_run_that_has_nothing_to_do_warns_all_the_same(shop: Shop) -> None:
+    shop.run().unwrap()
+    shop.ask("DELETE FROM t WHERE id = 2")  # as in a source that was restored from a backup
+    shop.ask("INSERT INTO t VALUES (3, 'far', '2037-12-31 00:00:00')")
+    again = shop.run().unwrap()
+    assert (again.status, again.watermark.before) == ("skipped", again.watermark.after)
+    back, ahead = again.warnings
+    assert back.startswith("moment: the cursor went back from 2024-01-02")
+    assert ahead.startswith("moment: 1 row lies in the future")
+    shop.ask("INSERT INTO t VALUES (4, 'next', '2024-01-03 00:00:00')")
+    assert shop.run().unwrap().rows.loaded == 1
+
+
 def test_late_rows_are_found_within_lag(shop: Shop) -> None:
     shop.define(lag="2d")
     shop.run().unwrap()

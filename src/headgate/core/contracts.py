@@ -46,7 +46,7 @@ class Window:
         note: how exactness is reached, for ``plan`` and people.
         limit: read at most so many rows, in cursor order.
         warnings: what somebody should look at; the receipt has them.
-        idle: it has no rows; the run is skipped, and its position kept all the same.
+        idle: it has no rows; the run is skipped, and its position kept if it is another than ``since``.
     """
 
     identity: Mapping[str, Any] | None

@@ -44,7 +44,7 @@ def again(run: Run, relation: Relation, affected: Affected, *, narrow: bool) -> 
     if read.incremental is None:
         return source.scan(read.model_copy(update={"mode": "full"}), context, Window(None, run.window.since))
     window = source.probe(read, context, None)
-    if window is None:
+    if window is None or window.idle:
         raise RetriableError(
             Code.CONFLICT,
             "the new rows are gone again",

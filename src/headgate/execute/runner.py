@@ -158,13 +158,15 @@ def _prepare(run: Run, finished: Receipt | None) -> Receipt | None:
     with run.emitter.during(Step.PROBE) as outcome:
         run.window = _probe(run)
         outcome["new"] = run.window is not None and not run.window.idle
-    if run.window is not None and run.window.idle and run.request.publish:
-        from headgate.execute.publish import keep_position
-
-        keep_position(run, run.window.high)
-    if run.window is None or run.window.idle:
+    if run.window is None:
         return skipped(run, "nothing new")
     run.warnings += run.window.warnings
+    if run.window.idle:
+        if run.request.publish and run.window.high != (run.window.since or {}):
+            from headgate.execute.publish import keep_position
+
+            keep_position(run, run.window.high)
+        return skipped(run, "nothing new")
     if run.window.identity is None and finished is not None and not run.request.force:
         return finished
     run.execution_id = _execution(run)

@@ -151,7 +151,7 @@ class Cursor:
     # --------------------------------------------------------------------------------------------- the probe
 
     def window(self, found: Found, rows: Callable[[], Iterable[Sequence[Any]]] | None = None) -> Window | None:
-        """The window of a run, or None when nothing is new.
+        """The window of a run, or None when nothing is new; an idle one when something is to be told all the same.
 
         Args:
             found: what the source says.
@@ -167,8 +167,9 @@ class Cursor:
         if found.ahead:
             _log.warning("%s: %s", self.options.column, waiting(found.ahead))
         nulls = found.nulls if self.options.nulls == "include" else 0
+        warnings = tuple(f"{self.options.column}: {text}" for text in self._alerts(found))
         if not self._anything_new(found, nulls, rows):
-            return None
+            return Window(None, self.since, self.since or {}, warnings=warnings, idle=True) if warnings else None
         high = None if found.maximum is None else encode(found.maximum, self.kind, self.options.column)
         return Window(
             identity={
@@ -183,7 +184,7 @@ class Cursor:
             high={"value": high, "type": self.kind},
             note=self._note(found),
             limit=self.limit,
-            warnings=tuple(f"{self.options.column}: {text}" for text in self._alerts(found)),
+            warnings=warnings,
         )
 
     def _anything_new(self, found: Found, nulls: int, rows: Callable[[], Iterable[Sequence[Any]]] | None) -> bool:

@@ -297,7 +297,7 @@ class SqliteSource:
 
         maximum = None if highest is None else coerce(highest, cursor.kind, name, Code.EXTRACTION_FAILED)
         window = cursor.window(Found(maximum, count, nulls, ahead), rows)
-        return None if window is None else replace(window, high={**window.high, "cell": highest})
+        return window if window is None or window.idle else replace(window, high={**window.high, "cell": highest})
 
 
 def _schema(relation: Relation, columns: Sequence[ReadColumn]) -> SourceSchema:

@@ -45,7 +45,7 @@ def new_rows(place: SourcePlace, read: ReadOptions, since: Any) -> tuple[pa.Tabl
     source = place.open()
     try:
         window = source.probe(read, place.context(), since)
-        if window is None:
+        if window is None or window.idle:
             return None, since
         return read_window(source, place, read, window)
     finally:
