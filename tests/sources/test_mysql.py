@@ -242,6 +242,21 @@ def test_rows_of_a_transaction_that_commits_late_come_with_the_next_run(
     assert new_rows(database, stamped(), since)[0] is None
 
 
+@pytest.mark.parametrize("type_", ["TIMESTAMP(6)", "DATETIME(6)"])
+def test_a_stamp_that_is_older_than_its_transaction_comes_with_the_next_run(database: Database, type_: str) -> None:
+    """Programs that stamp rows themselves do so before they write, and by their own clocks; ties may be there twice."""
+    database.execute(STAMPED.replace("at TIMESTAMP(6)", f"at {type_}"), "INSERT INTO orders VALUES (1, '2024-01-01')")
+    with database.server.connect(database.name, autocommit=False) as late, late.cursor() as cursor:
+        cursor.execute("INSERT INTO orders VALUES (2, '2024-01-02')")
+        database.execute("INSERT INTO orders VALUES (3, '2024-01-02'), (4, '2024-01-03')")
+        first, since = new_rows(database, stamped(), None)
+        late.commit()
+    second, _ = new_rows(database, stamped(), since)
+    assert first is not None
+    assert second is not None
+    assert (values(first, "id"), values(second, "id")) == ([1], [2, 3, 4])
+
+
 @pytest.mark.parametrize("sees_others", [True, False], ids=["with PROCESS", "without"])
 def test_numbers_of_a_transaction_that_commits_late_come_with_the_next_run(
     database: Database, sees_others: bool

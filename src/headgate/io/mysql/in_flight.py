@@ -6,6 +6,7 @@ A read that goes beyond them would never look back. So it stops before them, and
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ MARGIN = timedelta(seconds=2)
 LIST_AGE = 0.12
 """The server shows a list of transactions that was read less than a tenth of a second ago once more, unchanged."""
 TOGETHER = 65_536
-"""Numbers that are compared at once."""
+"""How many numbers are compared at once; of times it is those of an hour."""
 
 _OTHERS = "FROM information_schema.INNODB_TRX WHERE trx_is_read_only = 0 AND trx_mysql_thread_id <> CONNECTION_ID()"
 _BEGAN = "CONVERT_TZ(trx_started, 'SYSTEM', '+00:00')"
@@ -34,18 +35,25 @@ _OLDEST = (
 """When the oldest transaction began, in UTC and by the clock on the server's wall. The list has times of the system's
 zone, whatever the session's is; in an hour that comes twice in autumn it may be the first."""
 
+_UNSEEN = "late commits are found only within lag: the user lacks PROCESS, which shows open transactions"
+
 
 def lowest(session: Session, name: str, kind: Kind, rows: str) -> tuple[Any, str]:
     """A value below which nothing is in flight, None if there is no such thing or nobody knows; and what that means.
 
     ``rows``: FROM … WHERE … of those that a read would look at.
     """
+    column = quote_name(name)
     match kind:
         case "timestamp" | "timestamptz":
-            return _stamp(session, kind)
+            stamp, note = _stamp(session, kind)
+            # what is written already may have been stamped before its transaction began, by any clock
+            hours = f"TO_DAYS({column}) * 24 + HOUR({column})"
+            written = _written(session, column, hours, rows) if stamp is not None or note is _UNSEEN else None
+            return min((edge for edge in (stamp, written) if edge is not None), default=None), note
         case "int":
             note = "rows stop before the first that is written and not committed, so that it comes with the next run"
-            return (_number(session, name, rows) if _others(session) else None), note
+            return (_written(session, column, f"{column} DIV {TOGETHER}", rows) if _others(session) else None), note
         case "date":
             return None, "rows that commit late below the cursor are found only within lag"
         case _:
@@ -61,7 +69,7 @@ def _stamp(session: Session, kind: Kind) -> tuple[datetime | None, str]:
     try:
         ((oldest, local),) = session.query(_OLDEST)
     except HeadgateError:
-        return None, "late commits are found only within lag: the user lacks PROCESS, which shows open transactions"
+        return None, _UNSEEN
     note = "rows stop before the oldest transaction in flight, so that those which commit late come with the next run"
     if oldest is None:
         return None, note
@@ -77,27 +85,25 @@ def _others(session: Session) -> bool:
         return True
 
 
-def _number(session: Session, name: str, rows: str) -> int | None:
-    """The lowest number of a row that is written and not committed.
+def _written(session: Session, column: str, part: str, rows: str) -> Any:
+    """The lowest value of a row that is written and not committed.
 
-    What is written is looked at first: what is committed meanwhile is in both, and what is written after that has
-    numbers beyond all that were there when the window was made.
+    What is written is looked at first: what is committed meanwhile is in both, and numbers of what is written after
+    that lie beyond all that were there when the window was made. Values are compared by parts that grow with them.
     """
-    column = quote_name(name)
-    part = f"{column} DIV {TOGETHER}"
     parts = f"SELECT {part}, count(*), bit_xor(crc32({column})) {rows} GROUP BY 1"
     written = _uncommitted(session, parts)
     committed = set(session.query(parts))
-    for number in sorted(int(found[0]) for found in written if found not in committed):
+    for number in sorted(int(found[0]) for found in written if found not in committed and found[0] is not None):
         for value in _only_written(session, f"SELECT {column} {rows} AND {part} = {number}"):
             return value
     return None
 
 
-def _only_written(session: Session, select: str) -> Iterator[int]:
-    """Numbers that are not committed, the lowest first; none where rows were only deleted."""
-    written = {int(value) for (value,) in _uncommitted(session, select)}
-    yield from sorted(written - {int(value) for (value,) in session.query(select)})
+def _only_written(session: Session, select: str) -> Iterator[Any]:
+    """Values that are not committed, the lowest first; none where rows were only deleted."""
+    written, committed = Counter(_uncommitted(session, select)), Counter(session.query(select))
+    yield from sorted(value for (value,) in written - committed)
 
 
 def _uncommitted(session: Session, select: str) -> list[tuple[Any, ...]]:

@@ -100,7 +100,8 @@ class MysqlReader:
 
     def before_open(self, name: str, kind: Kind, rows: Rows) -> tuple[Any, str]:
         # rows of transactions that wait for a lock are in the primary key already, and not yet in other indexes
-        index = " FORCE INDEX (PRIMARY)" if rows.table is not None and self.keys(rows.table) else ""
+        leads = rows.table is not None and self.keys(rows.table)[:1] == (name,)
+        index = " FORCE INDEX (PRIMARY)" if leads else ""
         return in_flight.lowest(self.session("probe"), name, kind, f"FROM {rows.source}{index}{rows.where}")
 
     def stream(
