@@ -29,7 +29,7 @@ class Ahead(Generic[T]):
     """The items of one iterator or several, each produced in a thread of its own.
 
     Those of one come in its order, those of several as they are ready. An error is raised where they are consumed,
-    after the items before it. Threads start with the first item that is asked for.
+    after the items before it. Threads start with the first item that is asked for, or before.
 
     Args:
         items: what to run ahead of.
@@ -44,8 +44,8 @@ class Ahead(Generic[T]):
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
 
-    def __iter__(self) -> Iterator[T]:
-        """Once. Stops the threads when it is left."""
+    def start(self) -> None:
+        """Let the threads begin. Whoever has let them must close."""
         self._threads = [
             threading.Thread(target=self._produce, args=(items,), name="headgate-ahead", daemon=True)
             for items in self._items
@@ -53,6 +53,11 @@ class Ahead(Generic[T]):
         for thread in self._threads:
             thread.start()
         hear_again()
+
+    def __iter__(self) -> Iterator[T]:
+        """Once. Stops the threads when it is left."""
+        if not self._threads:
+            self.start()
         left = len(self._threads)
         try:
             while left:

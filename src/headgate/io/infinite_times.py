@@ -29,13 +29,19 @@ def check(array: pa.Array[Any], column: str, earliest: tuple[int, int] | None = 
     last = 2**31 - 1 if days else 2**63 - 1
     first = -last + 1 if earliest is None else earliest[0 if days else 1]
     found: Any = pc.min_max(array.cast(pa.int32() if days else pa.int64())).as_py()
-    beyond = "" if days else ", or a time beyond the year 294246"
     if found["min"] is not None and (found["min"] < first or found["max"] == last):
-        raise FatalError(
-            Code.EXTRACTION_FAILED,
-            f'column "{column}" holds infinity{beyond}, which Arrow cannot hold',
-            operation="scan",
-            object=column,
-            hint=f"leave such rows out (where: isfinite({quote_name(column)})), or read a query that"
-            " casts the column to text",
-        )
+        raise refusal(column, beyond=not days)
+
+
+def refusal(*columns: str, beyond: bool) -> FatalError:
+    """The error for columns of which one holds infinity, or (``beyond``) a time that Arrow cannot count to."""
+    which = " or ".join(f'"{column}"' for column in columns)
+    finite = " and ".join(f"isfinite({quote_name(column)})" for column in columns)
+    return FatalError(
+        Code.EXTRACTION_FAILED,
+        f"column {which} holds infinity{', or a time beyond the year 294246' if beyond else ''}, which Arrow cannot"
+        " hold",
+        operation="scan",
+        object=columns[0],
+        hint=f"leave such rows out (where: {finite}), or read a query that casts the column to text",
+    )

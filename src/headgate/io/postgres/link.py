@@ -23,7 +23,8 @@ DATA = ord("d")
 HEADER = struct.Struct(">I")
 _MESSAGE = struct.Struct(">BI")
 """What a message begins with: its kind, and its length without the kind."""
-_ROOM = PIECE + 64 * 1024
+_MORE = 64 * 1024
+"""Bytes that a piece may have more: of the messages that follow."""
 _PAUSE = 0.0001
 """Seconds in which more rows gather before they are read: a server sends eight kilobytes at a time, and to be woken for
 each costs more than to read it."""
@@ -52,7 +53,8 @@ def hang_up(session: psycopg.Connection[Any]) -> None:
     """
     from psycopg import Error
 
-    with suppress(OSError), socket.socket(fileno=os.dup(session.pgconn.socket)) as line:
+    # a session that is closed, or was cut before, has no socket
+    with suppress(OSError, Error), socket.socket(fileno=os.dup(session.pgconn.socket)) as line:
         with suppress(Error):  # a server that does not answer computes nothing for us
             session.cancel_safe(timeout=2)
         line.shutdown(socket.SHUT_RDWR)
@@ -77,34 +79,28 @@ class Link:
         if kind != answer[0]:
             self._fail(kind, body)
 
-    def rows(self) -> memoryview:
-        """The next rows, in whole messages; empty when the server has sent all."""
+    def rows(self, enough: int = PIECE, starts: list[int] | None = None) -> memoryview:
+        """The next rows, in whole messages of about so many bytes; empty when the server has sent all.
+
+        Where each message starts is added to ``starts``.
+        """
         while True:
-            found = self._data()
+            found = self._data(enough, starts)
             if len(found) or self._rest[0] not in _BESIDE:
                 return found
             self._message()
 
-    def _data(self) -> memoryview:
-        """Messages of data up to about a piece; empty where a message of another kind comes first."""
-        unpack, buffer, size, end = _MESSAGE.unpack_from, bytearray(_ROOM), len(self._rest), 0
+    def _data(self, enough: int, starts: list[int] | None) -> memoryview:
+        """Messages of data; empty where a message of another kind comes first."""
+        buffer, size, end = bytearray(enough + _MORE), len(self._rest), 0
         buffer[:size] = self._rest
-        kind = DATA
-        while end < PIECE:
-            following, last = end, size - _MESSAGE.size
-            while following <= last:  # once a row: every operation counts
-                end = following
-                kind, length = unpack(buffer, end)
-                if kind != DATA:
-                    break
-                following = end + 1 + length
-            if kind != DATA:
+        while end < enough:
+            end, following = _go_over(buffer, end, size, starts)
+            if not following:
                 break
-            if following <= size:
-                end = following
-            else:
-                buffer.extend(bytes(max(0, following - len(buffer))))
-            if end < PIECE:
+            if following > len(buffer):
+                buffer.extend(bytes(following - len(buffer)))
+            if end < enough:
                 if size == len(buffer):
                     break
                 size += self._receive(memoryview(buffer)[size:], _PAUSE)
@@ -220,6 +216,25 @@ class Link:
         except OperationalError:  # the server ended the session after its error
             raise _reported(body) from None
         raise _reported(body)
+
+
+def _go_over(buffer: bytearray, end: int, size: int, starts: list[int] | None) -> tuple[int, int]:
+    """Go on over whole messages of data, from ``end`` to ``size``: where they end, and where the one after them does.
+
+    That is 0 where a message of another kind follows.
+    """
+    unpack, last = _MESSAGE.unpack_from, size - _MESSAGE.size
+    while end <= last:  # once a row: every operation counts
+        kind, length = unpack(buffer, end)
+        if kind != DATA:
+            return end, 0
+        following = end + 1 + length
+        if following > size:
+            return end, following
+        if starts is not None:
+            starts.append(end)
+        end = following
+    return end, end + _MESSAGE.size
 
 
 def _broken(text: str) -> Exception:

@@ -66,6 +66,7 @@ class ReadColumn:
         arrow: the type in which it arrives.
         cast: its true type in SQL, if that is another.
         certain: the server keeps that type, so that what converts to it is the value.
+        own: what is selected where the server writes texts anyway, if it writes that one; empty: the expression.
     """
 
     name: str
@@ -73,6 +74,7 @@ class ReadColumn:
     arrow: pa.DataType
     cast: str | None = None
     certain: bool = False
+    own: str = ""
 
 
 def numeric(typmod: int) -> tuple[int, int] | None:
@@ -125,12 +127,12 @@ def _numeric(column: ServerColumn, name: str) -> ReadColumn:
     if found is None:
         return ReadColumn(column.name, f"{name}::text", pa.string())
     precision, scale = found
-    text = f"{name}::text"
+    text, own = f"{name}::text", name
     if numeric(column.typmod) is None:
         # the suffix makes the cast fail, so that the row is held back with its value instead of being rounded
         more = f"{name}::text || ' has more than {scale} decimal places'"
-        text = f"CASE WHEN min_scale({name}) > {scale} THEN {more} ELSE trim_scale({name})::text END"
-    return ReadColumn(column.name, text, pa.string(), f"DECIMAL({precision}, {scale})", certain=True)
+        text, own = f"CASE WHEN min_scale({name}) > {scale} THEN {more} ELSE trim_scale({name})::text END", ""
+    return ReadColumn(column.name, text, pa.string(), f"DECIMAL({precision}, {scale})", certain=True, own=own)
 
 
 def _array(column: ServerColumn, name: str) -> ReadColumn:

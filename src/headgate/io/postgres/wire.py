@@ -7,6 +7,7 @@ All waiting is done where Python hears signals.
 from __future__ import annotations
 
 import select
+from array import array
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,10 @@ from headgate.io.postgres.link import DATA, HEADER, PIECE, Link, plain
 
 if TYPE_CHECKING:
     import psycopg
+    import pyarrow as pa
 
+TEXTS = 2 * 1024 * 1024
+"""Bytes that are parsed together: a parser takes its time to start."""
 _PREFIX = 5
 """Bytes before the data of a message: its kind and length."""
 _SIGNATURE = 19
@@ -47,14 +51,14 @@ def _straight_out(session: psycopg.Connection[Any], statement: str) -> Iterator[
         link.close()
 
 
-def _framed(library: Any) -> Iterator[memoryview]:
+def _framed(library: Any, enough: int = PIECE) -> Iterator[memoryview]:
     """Rows from libpq, one message a piece."""
     get, piece = library.get_copy_data, bytearray(_PREFIX)
     while True:
         count, data = get(1)
         if count > 0:
             piece += data
-            if len(piece) >= PIECE:
+            if len(piece) >= enough:
                 yield _message(piece)
                 piece = bytearray(_PREFIX)
         elif count == 0:
@@ -70,6 +74,46 @@ def _message(piece: bytearray) -> memoryview:
     piece[0] = DATA
     HEADER.pack_into(piece, 1, len(piece) - 1)
     return memoryview(piece)
+
+
+def texts(session: psycopg.Connection[Any], statement: str, name: str) -> Iterator[pa.Buffer]:
+    """What a ``COPY … TO STDOUT`` in text or CSV gives, in pieces of whole rows."""
+    import pyarrow as pa
+
+    with explained("scan", name, Code.EXTRACTION_FAILED):
+        if plain(session):
+            yield from _straight_texts(session, statement)
+            return
+        _start(session, statement, "scan", name)
+        for piece in _framed(session.pgconn, TEXTS):
+            yield pa.py_buffer(piece).slice(_PREFIX)
+    _end(session, "scan", name)
+
+
+def _straight_texts(session: psycopg.Connection[Any], statement: str) -> Iterator[pa.Buffer]:
+    _begin(session)
+    link = Link(session)
+    try:
+        link.start(statement, b"H")
+        while len(piece := link.rows(TEXTS, starts := list[int]())):
+            yield _unframed(piece, starts)
+        link.end()
+    finally:
+        link.close()
+
+
+def _unframed(piece: memoryview, starts: list[int]) -> pa.Buffer:
+    """The bytes of messages without what each begins with."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    starts.append(len(piece))
+    messages: Any = pa.Array.from_buffers(
+        pa.binary(), len(starts) - 1, [None, pa.py_buffer(array("i", starts)), pa.py_buffer(piece)]
+    )
+    # without an end, Arrow's kernel asks for a buffer of negative size
+    found: pa.Buffer = pc.binary_slice(messages, _PREFIX, len(piece)).buffers()[2]
+    return found
 
 
 def values(pieces: Iterator[memoryview]) -> Iterator[bytes]:
