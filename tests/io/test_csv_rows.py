@@ -22,12 +22,18 @@ from headgate.io.postgres import csv_rows
 from headgate.io.postgres.connection import Connection
 from headgate.io.postgres.reading import Snapshot
 
-SCHEMA = pa.schema(
-    {
-        "i": pa.int64(), "s": pa.int16(), "b": pa.bool_(), "r": pa.float32(), "f": pa.float64(), "t": pa.string(),
-        "d": pa.date32(), "ts": pa.timestamp("us"), "tz": pa.timestamp("us", "UTC"),
-    }
-)  # fmt: skip
+FIELDS: list[tuple[str, pa.DataType]] = [
+    ("i", pa.int64()),
+    ("s", pa.int16()),
+    ("b", pa.bool_()),
+    ("r", pa.float32()),
+    ("f", pa.float64()),
+    ("t", pa.string()),
+    ("d", pa.date32()),
+    ("ts", pa.timestamp("us")),
+    ("tz", pa.timestamp("us", "UTC")),
+]
+SCHEMA = pa.schema(FIELDS)
 COLUMNS = "i bigint, s smallint, b boolean, r real, f float8, t text, d date, ts timestamp, tz timestamptz"
 ORACLE = (
     "SELECT d - DATE '1970-01-01', (extract(epoch FROM ts) * 1000000)::bigint,"
@@ -49,9 +55,13 @@ def connection(
     database = psycopg.conninfo.conninfo_to_dict(postgres_url)["dbname"]
     with behind_tls(postgres_server.socket, certificates.good) as server:
         yield Connection(
-            host=FAR, port=server.port, database=str(database), username=GUARDED, password=Secret(postgres_server.password),
+            host=FAR,
+            port=server.port,
+            database=str(database),
+            username=GUARDED,
+            password=Secret(postgres_server.password),
             sslrootcert=str(certificates.authority),
-        )  # fmt: skip
+        )
 
 
 @contextmanager
@@ -158,11 +168,11 @@ def test_a_row_may_be_larger_than_what_is_parsed_together(connection: Connection
 
 
 def test_many_rows_come_whole_and_in_order(connection: Connection) -> None:
-    schema = pa.schema({"i": pa.int64(), "t": pa.string()})
+    fields: list[tuple[str, pa.DataType]] = [("i", pa.int64()), ("t", pa.string())]
     select = "SELECT g AS i, repeat('x', (g % 100)::int) AS t FROM generate_series(1, 200000) g ORDER BY g"
-    found = read(connection, select, schema, batch_rows=7000)
+    found = read(connection, select, pa.schema(fields), batch_rows=7000)
     assert found["i"].to_pylist() == list(range(1, 200_001))
-    assert [len(text) for text in found["t"].to_pylist()] == [g % 100 for g in range(1, 200_001)]
+    assert [len(str(text)) for text in found["t"].to_pylist()] == [g % 100 for g in range(1, 200_001)]
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,14 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from headgate.core.errors import Code, FatalError
 from headgate.io import infinite_times
 from headgate.io.ahead import Ahead
 from headgate.io.postgres import wire
+from headgate.io.postgres.link import hang_up
 from headgate.sql.literals import quote_name
 
 if TYPE_CHECKING:
@@ -74,7 +76,8 @@ def batches(
         quoted_strings_can_be_null=False,
     )
     with _explained(schema, name):
-        for piece in Ahead(wire.texts(session, statement, name)):
+        # receiving holds Python's lock, and parsing does not
+        for piece in Ahead(wire.texts(session, statement, name), cancel=partial(hang_up, session)):
             reading = csv.ReadOptions(use_threads=False, block_size=piece.size + 1, column_names=places)
             source: Any = pa.BufferReader(piece)
             table = csv.read_csv(source, reading, parsing, converting)
