@@ -229,7 +229,7 @@ def _end(session: psycopg.Connection[Any], operation: str, name: str) -> int:
 
     rows = 0
     failed = None
-    while (result := session.pgconn.get_result()) is not None:
+    while (result := _result(session.pgconn)) is not None:
         if result.status == pq.ExecStatus.COMMAND_OK:
             rows = result.command_tuples or 0
         else:
@@ -241,5 +241,13 @@ def _end(session: psycopg.Connection[Any], operation: str, name: str) -> int:
 
 
 def _drain(session: psycopg.Connection[Any]) -> None:
-    while session.pgconn.get_result() is not None:
+    while _result(session.pgconn) is not None:
         pass
+
+
+def _result(library: Any) -> Any:
+    """The next result, waited for here: libpq would wait with Python's lock in its hand."""
+    while library.is_busy():
+        select.select([library.socket], [], [])
+        library.consume_input()
+    return library.get_result()
