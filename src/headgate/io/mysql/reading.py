@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from headgate.core.errors import Code, FatalError, HeadgateError, RetriableError
 from headgate.core.secrets import mask
+from headgate.io.ahead import Ahead
 from headgate.io.cursor_values import Kind
 from headgate.io.mysql import in_flight, sifting
 from headgate.io.mysql.connection import Connection, arrow_url, encrypted, place, settings
@@ -161,7 +162,13 @@ class MysqlReader:
                     raise _explain(error, name) from None
                 raise
 
-        return batches(), open_.clear
+        rows = Ahead(batches())
+
+        def close() -> None:
+            rows.close()
+            open_.clear()
+
+        return iter(rows), close
 
     def _settings(self) -> list[str]:
         """What a session is told at first, in words that this server knows; asked in one that tells what is wrong
