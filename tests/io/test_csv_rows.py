@@ -18,7 +18,7 @@ from tests.tls import FAR, behind_tls, make_certificates
 
 from headgate.core.errors import Code, FatalError
 from headgate.core.secrets import Secret
-from headgate.io.postgres import csv_rows
+from headgate.io.postgres import csv_rows, wire
 from headgate.io.postgres.connection import Connection
 from headgate.io.postgres.reading import Snapshot
 
@@ -205,3 +205,12 @@ def test_an_error_in_the_middle_of_the_rows_is_an_error_and_no_end(connection: C
 def test_other_types_are_left_to_the_driver(type_: pa.DataType) -> None:
     assert not csv_rows.readable(pa.schema({"i": pa.int64(), "x": type_}))
     assert not csv_rows.readable(pa.schema([]))
+
+
+def test_rows_that_came_and_rows_that_were_parsed_are_as_many(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A parser that sees other lines than the server wrote would lose rows in silence."""
+    monkeypatch.setattr(wire, "texts", lambda *_: iter([(pa.py_buffer(b"1\n2\n"), 3)]))
+    with pytest.raises(FatalError, match="3 rows came, and 2 were made of them"):
+        read(Connection(url=Secret(postgres_url)), "SELECT 1 AS i", pa.schema({"i": pa.int64()}))

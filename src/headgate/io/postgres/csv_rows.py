@@ -77,10 +77,18 @@ def batches(
     )
     with _explained(schema, name):
         # receiving holds Python's lock, and parsing does not
-        for piece in Ahead(wire.texts(session, statement, name), cancel=partial(hang_up, session)):
+        for piece, rows in Ahead(wire.texts(session, statement, name), cancel=partial(hang_up, session)):
             reading = csv.ReadOptions(use_threads=False, block_size=piece.size + 1, column_names=places)
             source: Any = pa.BufferReader(piece)
             table = csv.read_csv(source, reading, parsing, converting)
+            if table.num_rows != rows:
+                raise FatalError(
+                    Code.EXTRACTION_FAILED,
+                    f"{rows} rows came, and {table.num_rows} were made of them",
+                    operation="scan",
+                    object=name,
+                    hint="read the table with a query that casts its columns, and report this",
+                )
             for batch in table.to_batches(batch_rows):
                 arrays = [_as(array, field) for array, field in zip(batch.columns, schema, strict=True)]
                 yield pa.RecordBatch.from_arrays(arrays, schema=schema)

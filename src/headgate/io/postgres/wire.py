@@ -51,14 +51,14 @@ def _straight_out(session: psycopg.Connection[Any], statement: str) -> Iterator[
         link.close()
 
 
-def _framed(library: Any, enough: int = PIECE) -> Iterator[memoryview]:
+def _framed(library: Any) -> Iterator[memoryview]:
     """Rows from libpq, one message a piece."""
     get, piece = library.get_copy_data, bytearray(_PREFIX)
     while True:
         count, data = get(1)
         if count > 0:
             piece += data
-            if len(piece) >= enough:
+            if len(piece) >= PIECE:
                 yield _message(piece)
                 piece = bytearray(_PREFIX)
         elif count == 0:
@@ -76,27 +76,24 @@ def _message(piece: bytearray) -> memoryview:
     return memoryview(piece)
 
 
-def texts(session: psycopg.Connection[Any], statement: str, name: str) -> Iterator[pa.Buffer]:
-    """What a ``COPY … TO STDOUT`` in text or CSV gives, in pieces of whole rows."""
-    import pyarrow as pa
-
+def texts(session: psycopg.Connection[Any], statement: str, name: str) -> Iterator[tuple[pa.Buffer, int]]:
+    """What a ``COPY … TO STDOUT`` in text or CSV gives: pieces of whole rows, with how many these are."""
     with explained("scan", name, Code.EXTRACTION_FAILED):
         if plain(session):
             yield from _straight_texts(session, statement)
             return
         _start(session, statement, "scan", name)
-        for piece in _framed(session.pgconn, TEXTS):
-            yield pa.py_buffer(piece).slice(_PREFIX)
+        yield from _library_texts(session.pgconn)
     _end(session, "scan", name)
 
 
-def _straight_texts(session: psycopg.Connection[Any], statement: str) -> Iterator[pa.Buffer]:
+def _straight_texts(session: psycopg.Connection[Any], statement: str) -> Iterator[tuple[pa.Buffer, int]]:
     _begin(session)
     link = Link(session)
     try:
         link.start(statement, b"H")
         while len(piece := link.rows(TEXTS, starts := list[int]())):
-            yield _unframed(piece, starts)
+            yield _unframed(piece, starts), len(starts)
         link.end()
     finally:
         link.close()
@@ -107,13 +104,33 @@ def _unframed(piece: memoryview, starts: list[int]) -> pa.Buffer:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    starts.append(len(piece))
-    messages: Any = pa.Array.from_buffers(
-        pa.binary(), len(starts) - 1, [None, pa.py_buffer(array("i", starts)), pa.py_buffer(piece)]
-    )
+    offsets = pa.py_buffer(array("i", [*starts, len(piece)]))
+    messages: Any = pa.Array.from_buffers(pa.binary(), len(starts), [None, offsets, pa.py_buffer(piece)])
     # without an end, Arrow's kernel asks for a buffer of negative size
     found: pa.Buffer = pc.binary_slice(messages, _PREFIX, len(piece)).buffers()[2]
     return found
+
+
+def _library_texts(library: Any) -> Iterator[tuple[pa.Buffer, int]]:
+    """Rows from libpq, which hands them out one by one."""
+    import pyarrow as pa
+
+    rows, size = list[bytes](), 0
+    while True:
+        count, data = library.get_copy_data(1)
+        if count > 0:
+            rows.append(bytes(data))
+            size += count
+            if size >= TEXTS:
+                yield pa.py_buffer(b"".join(rows)), len(rows)
+                rows, size = [], 0
+        elif count == 0:
+            select.select([library.socket], [], [])
+            library.consume_input()
+        else:
+            break
+    if rows:
+        yield pa.py_buffer(b"".join(rows)), len(rows)
 
 
 def values(pieces: Iterator[memoryview]) -> Iterator[bytes]:
