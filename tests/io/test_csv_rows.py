@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -205,6 +206,20 @@ def test_an_error_in_the_middle_of_the_rows_is_an_error_and_no_end(connection: C
 def test_other_types_are_left_to_the_driver(type_: pa.DataType) -> None:
     assert not csv_rows.readable(pa.schema({"i": pa.int64(), "x": type_}))
     assert not csv_rows.readable(pa.schema([]))
+
+
+def test_what_helps_against_bytes_of_a_database_without_an_encoding_is_told(postgres_url: str) -> None:
+    name = f"ascii_{uuid.uuid4().hex}"
+    with writing(postgres_url) as session:
+        session.execute(f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+    url = psycopg.conninfo.make_conninfo(postgres_url, dbname=name)
+    fields: list[tuple[str, pa.DataType]] = [("i", pa.int64()), ("t", pa.string())]
+    select = "SELECT 1 AS i, chr(228)::text AS t"
+    with pytest.raises(FatalError, match="invalid byte sequence") as refused:
+        read(Connection(url=Secret(url)), select, pa.schema(fields))
+    assert "convert_from" in refused.value.hint
+    converted = "SELECT 1 AS i, convert_from(convert(chr(228)::bytea, 'LATIN1', 'UTF8'), 'SQL_ASCII') AS t"
+    assert read(Connection(url=Secret(url)), converted, pa.schema(fields))["t"].to_pylist() == ["ä"]
 
 
 def test_rows_that_came_and_rows_that_were_parsed_are_as_many(

@@ -117,7 +117,7 @@ def explain(
     elif state == "42501" and _NO_REPLICATION.search(text):
         kind, found, hint = FatalError, Code.AUTHENTICATION_FAILED, _REPLICATE
     elif state in _STATES:
-        kind, found, hint = _STATES[state]
+        kind, found, hint = (_READING if operation == "scan" else _STATES)[state]
     elif state[:2] == "42":
         kind, found, hint = FatalError, None, misread.hint("PostgreSQL")
     elif state[:2] in {"08", "57"}:
@@ -139,6 +139,10 @@ Verdict = tuple[type[HeadgateError], Code | None, str]
 
 _IN_THE_WAY = "another session was in the way; nothing was published"
 _NO_NUL = "PostgreSQL holds no NUL in text: replace(column, chr(0), '') first, or hold such rows back with a rule"
+_NO_ENCODING = (
+    "the database keeps bytes without an encoding (SQL_ASCII): read a query that converts the column, as"
+    " convert_from(convert(column::bytea, 'LATIN1', 'UTF8'), 'SQL_ASCII')"
+)
 _REPLICATE = (
     "ALTER ROLE … REPLICATION for the connection's role; services have a role to grant, such as rds_replication"
 )
@@ -175,6 +179,7 @@ _STATES: dict[str, Verdict] = {
     "22P02": (FatalError, None, "clean or cast the column first, or hold such rows back with a rule"),
     "22008": (FatalError, None, "PostgreSQL's times lie between 4713 BC and 294276 AD"),
 }
+_READING = _STATES | {"22021": (FatalError, None, _NO_ENCODING)}
 
 
 def _unstated(error: Any, text: str) -> Verdict:
