@@ -15,7 +15,7 @@ from headgate.io.alchemy.types import MYSQL, batches_of, read_column
 from headgate.io.cursor_values import Kind
 from headgate.io.mysql.reading import literal as mysql_literal
 from headgate.io.relational.columns import ReadColumn, arrow_schema, source_schema
-from headgate.io.relational.source import Rows, once, select_list
+from headgate.io.relational.reader import Rows, once, select_list
 from headgate.sql.literals import literal, quote_name, quote_text
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from headgate.io.duckdb.files import connect, told
 from headgate.io.duckdb.sessions import Session, quoted
 from headgate.io.duckdb.types import read_columns
 from headgate.io.relational.columns import ReadColumn, arrow_schema, source_schema
-from headgate.io.relational.source import Rows, once, select_list, standard_limit
+from headgate.io.relational.reader import Rows, once, select_list, standard_limit
 from headgate.sql.literals import literal, quote_name
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from headgate.io.mysql.reading import MysqlReader, literal
 from headgate.io.mysql.sessions import Session, quoted
 from headgate.io.mysql.types import declare, read_column
 from headgate.io.relational.columns import ReadColumn, arrow_schema, source_schema
-from headgate.io.relational.source import select_list
+from headgate.io.relational.reader import select_list
 from headgate.sql.dialects import MYSQL, Standard
 from headgate.sql.literals import quote_name
 

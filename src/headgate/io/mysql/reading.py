@@ -17,7 +17,7 @@ from headgate.io.mysql.errors import explained, told
 from headgate.io.mysql.sessions import Session, quoted
 from headgate.io.mysql.types import Described, computed, read_column
 from headgate.io.relational.columns import ReadColumn, arrow_schema
-from headgate.io.relational.source import Rows, standard_limit
+from headgate.io.relational.reader import Rows, standard_limit
 from headgate.sql.literals import literal as standard_literal
 from headgate.sql.literals import quote_name, quote_text
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from headgate.core.errors import Code, FatalError
 from headgate.io.relational.columns import ReadColumn
-from headgate.io.relational.source import select_list
+from headgate.io.relational.reader import select_list
 from headgate.sql.literals import quote_name
 
 if TYPE_CHECKING:

@@ -61,11 +61,28 @@ def batches(
         RetriableError: the connection was lost, or the statement took too long.
     """
     import pyarrow as pa
-    from pyarrow import csv
 
     columns = ", ".join(map(_sent, schema))
     statement = f"COPY (SELECT {columns} FROM ({select}) AS selected) TO STDOUT (FORMAT csv)"
+    with _explained(schema, name):
+        # receiving holds Python's lock, and parsing does not
+        for piece, rows in Ahead(wire.texts(session, statement, name), cancel=partial(hang_up, session)):
+            for batch in parsed(piece, rows, schema, name).to_batches(batch_rows):
+                arrays = [_as(array, field) for array, field in zip(batch.columns, schema, strict=True)]
+                yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def parsed(piece: pa.Buffer, rows: int, schema: pa.Schema, name: str) -> pa.Table:
+    """Lines as the columns in which they travel.
+
+    Raises:
+        FatalError: EXTRACTION_FAILED if they are not so many ``rows``: lost ones would be lost in silence.
+    """
+    import pyarrow as pa
+    from pyarrow import csv
+
     places = [str(place) for place in range(len(schema))]
+    reading = csv.ReadOptions(use_threads=False, block_size=piece.size + 1, column_names=places)
     parsing = csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False)
     converting = csv.ConvertOptions(
         column_types={place: _parsed_as(field.type) for place, field in zip(places, schema, strict=True)},
@@ -75,23 +92,17 @@ def batches(
         strings_can_be_null=True,
         quoted_strings_can_be_null=False,
     )
-    with _explained(schema, name):
-        # receiving holds Python's lock, and parsing does not
-        for piece, rows in Ahead(wire.texts(session, statement, name), cancel=partial(hang_up, session)):
-            reading = csv.ReadOptions(use_threads=False, block_size=piece.size + 1, column_names=places)
-            source: Any = pa.BufferReader(piece)
-            table = csv.read_csv(source, reading, parsing, converting)
-            if table.num_rows != rows:
-                raise FatalError(
-                    Code.EXTRACTION_FAILED,
-                    f"{rows} rows came, and {table.num_rows} were made of them",
-                    operation="scan",
-                    object=name,
-                    hint="read the table with a query that casts its columns, and report this",
-                )
-            for batch in table.to_batches(batch_rows):
-                arrays = [_as(array, field) for array, field in zip(batch.columns, schema, strict=True)]
-                yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+    source: Any = pa.BufferReader(piece)
+    table = csv.read_csv(source, reading, parsing, converting)
+    if table.num_rows != rows:
+        raise FatalError(
+            Code.EXTRACTION_FAILED,
+            f"{rows} rows came, and {table.num_rows} were made of them",
+            operation="scan",
+            object=name,
+            hint="read the table with a query that casts its columns, and report this",
+        )
+    return table
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import select
 from array import array
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from headgate.core.errors import Code, HeadgateError
 from headgate.io.postgres.errors import explain, explained
@@ -18,6 +18,8 @@ from headgate.io.postgres.link import DATA, HEADER, PIECE, Link, plain
 if TYPE_CHECKING:
     import psycopg
     import pyarrow as pa
+
+T = TypeVar("T")
 
 TEXTS = 2 * 1024 * 1024
 """Bytes that are parsed together: a parser takes its time to start."""
@@ -30,12 +32,28 @@ _COPY_DONE = b"c\0\0\0\4"
 
 def copy_out(session: psycopg.Connection[Any], statement: str, name: str) -> Iterator[memoryview]:
     """What a ``COPY … TO STDOUT`` gives, in pieces, each of whole messages of the protocol."""
+    return _out(session, statement, name, _straight_out, _framed)
+
+
+def texts(session: psycopg.Connection[Any], statement: str, name: str) -> Iterator[tuple[pa.Buffer, int]]:
+    """What a ``COPY … TO STDOUT`` in text or CSV gives: pieces of whole rows, with how many these are."""
+    return _out(session, statement, name, _straight_texts, _library_texts)
+
+
+def _out(
+    session: psycopg.Connection[Any],
+    statement: str,
+    name: str,
+    straight: Callable[[psycopg.Connection[Any], str], Iterator[T]],
+    library: Callable[[Any], Iterator[T]],
+) -> Iterator[T]:
+    """The pieces of a COPY: straight from the socket, or out of libpq where the connection is encrypted."""
     with explained("scan", name, Code.EXTRACTION_FAILED):
         if plain(session):
-            yield from _straight_out(session, statement)
+            yield from straight(session, statement)
             return
         _start(session, statement, "scan", name)
-        yield from _framed(session.pgconn)
+        yield from library(session.pgconn)
     _end(session, "scan", name)
 
 
@@ -74,17 +92,6 @@ def _message(piece: bytearray) -> memoryview:
     piece[0] = DATA
     HEADER.pack_into(piece, 1, len(piece) - 1)
     return memoryview(piece)
-
-
-def texts(session: psycopg.Connection[Any], statement: str, name: str) -> Iterator[tuple[pa.Buffer, int]]:
-    """What a ``COPY … TO STDOUT`` in text or CSV gives: pieces of whole rows, with how many these are."""
-    with explained("scan", name, Code.EXTRACTION_FAILED):
-        if plain(session):
-            yield from _straight_texts(session, statement)
-            return
-        _start(session, statement, "scan", name)
-        yield from _library_texts(session.pgconn)
-    _end(session, "scan", name)
 
 
 def _straight_texts(session: psycopg.Connection[Any], statement: str) -> Iterator[tuple[pa.Buffer, int]]:

@@ -13,7 +13,7 @@ from headgate.core.errors import Code, FatalError, HeadgateError
 from headgate.core.ledger import Claim
 from headgate.core.runs import PipelineKey
 from headgate.io.relational.columns import ReadColumn, arrow_schema, source_schema
-from headgate.io.relational.source import select_list
+from headgate.io.relational.reader import select_list
 from headgate.io.sqlserver.connection import Connection
 from headgate.io.sqlserver.reading import SqlServerReader, literal
 from headgate.io.sqlserver.sessions import Session, quoted

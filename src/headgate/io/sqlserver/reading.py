@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from headgate.io.cursor_values import Kind
 from headgate.io.relational.columns import ReadColumn, arrow_schema
-from headgate.io.relational.source import Rows, once
+from headgate.io.relational.reader import Rows, once
 from headgate.io.sqlserver.connection import Connection, place
 from headgate.io.sqlserver.sessions import Session, quoted
 from headgate.io.sqlserver.types import ROW_VERSIONS, Described, as_number, milliseconds, read_column
