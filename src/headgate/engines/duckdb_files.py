@@ -11,7 +11,7 @@ from typing import Any
 from headgate.core.contracts import FileScan
 from headgate.core.engines import Column
 from headgate.io import delimited
-from headgate.io.embedded import file_list
+from headgate.io.embedded import file_list, parquet_rows
 from headgate.io.json_lines import LONGEST_LINE
 from headgate.sql.literals import quote_name, quote_text
 
@@ -59,8 +59,7 @@ def _parquet(paths: Sequence[str], columns: Sequence[Column], scan: FileScan) ->
         f" AS {quote_name(column.name)}"
         for column in columns
     )
-    union = ", union_by_name=true" if len(paths) > 1 else ""
-    return f"SELECT {body} FROM read_parquet({file_list(paths)}{union}, hive_partitioning=false)"
+    return f"SELECT {body} FROM {parquet_rows(paths, union=len(paths) > 1)}"
 
 
 def _csv(paths: Sequence[str], columns: Sequence[Column], scan: FileScan) -> str:

@@ -65,3 +65,21 @@ def seal(connection: duckdb.DuckDBPyConnection) -> None:
 def file_list(paths: Sequence[str]) -> str:
     """A SQL list of paths; glob characters in names stand for themselves."""
     return "[" + ", ".join(quote_text("".join(f"[{c}]" if c in "*?[" else c for c in path)) for path in paths) + "]"
+
+
+def parquet_rows(paths: Sequence[str], *, union: bool = True, file_column: str = "") -> str:
+    """The table function over these Parquet files.
+
+    A file's statistics leave NaN out, and DuckDB takes them for the bounds of all values unless it is told otherwise:
+    it would pass over rows whose value is NaN where a condition or a join looks for those that are greater or equal.
+
+    Args:
+        union: match the columns by name; for files of one shape it costs a look at each footer.
+        file_column: the name of a column that tells each row's file.
+    """
+    options = ["can_have_nan=true", "hive_partitioning=false"]
+    if union:
+        options.append("union_by_name=true")
+    if file_column:
+        options.append(f"filename={quote_text(file_column)}")
+    return f"read_parquet({file_list(paths)}, {', '.join(options)})"

@@ -225,7 +225,7 @@ def _parquet_columns(states: tuple[tuple[Path, tuple[int, ...]], ...]) -> dict[P
         try:
             found = {}
             for path in paths:
-                source = f"read_parquet({embedded.file_list([str(path)])}, hive_partitioning=false)"
+                source = embedded.parquet_rows([str(path)], union=False)
                 try:
                     described = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
                 except duckdb.Error as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -188,3 +189,17 @@ class EngineContract:
         schema = arrow_schema([("a", pa.int64()), ("b", pa.string())])
         session.register("t", files("parquet", schema, sorted((tmp_path / "in").iterdir())))
         assert session.rows("SELECT * FROM t ORDER BY a") == [(1, "x"), (2, "y")]
+
+    @pytest.mark.parametrize("condition", ["> 5", "<> 0", "<= 0", "< 5", "= 'nan'", "IN ('nan', 3)", "NOT IN (0, 3)"])
+    def test_conditions_find_nan_in_parquet_files_as_in_batches(
+        self, session: EngineSession, tmp_path: Path, condition: str
+    ) -> None:
+        """The statistics of a file are those of its other values."""
+        data = pa.table({"n": [0, 1, 2], "x": [None, 0.0, math.nan], "y": pa.array([None, None, 0], pa.int64())})
+        pq.write_table(data, tmp_path / "in" / "t.parquet")
+        session.register("t", files("parquet", data.schema, [tmp_path / "in" / "t.parquet"]))
+        session.materialise("same", batches(data))
+        found, wanted = (f"SELECT n FROM {name} WHERE x {condition}" for name in ("t", "same"))
+        assert session.rows(found) == session.rows(wanted)
+        assert session.rows("SELECT n FROM t JOIN same USING (n, x, y)") == [(2,)]
+        assert session.rows("SELECT same.n FROM t JOIN same USING (x) WHERE same.n > 1") == [(2,)]

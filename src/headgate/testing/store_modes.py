@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, ClassVar
@@ -195,6 +196,21 @@ class ModeContract:
         assert refusal.value.code is Code.DUPLICATE_KEYS
         assert place.pairs("t") == [(1, "a")]
         assert place.published(2) is None
+
+    @pytest.mark.parametrize("mode", ["upsert", "merge"])
+    def test_not_a_number_is_a_key_like_any_other(self, place: Place, mode: Any) -> None:
+        """Statistics of files leave NaN out, so that looking for it must not go by them."""
+        self._can("merge")
+        schema = arrow_schema([("k", pa.float64()), ("v", pa.string())])
+        first = arrow_table(schema, [[0.0, math.nan], ["zero", "none"]])
+        try:
+            place.run(1, [(load("t", "append", schema), first)])
+        except FatalError as refused:
+            pytest.skip(f"this store has no NaN: {refused}")
+        again = load("t", mode, schema, keys=("k",))
+        (commit,) = place.run(2, [(again, arrow_table(schema, [[math.nan], ["new"]]))])
+        assert counted(commit) == (0, 1, 0, 0)
+        assert values(place.rows("t"), "v") == ["new", "zero"]
 
     def test_duplicates_are_counted_in_the_merged_table(self, place: Place) -> None:
         self._can("merge")

@@ -14,9 +14,10 @@ import pyarrow.parquet as pq
 
 from headgate.core.contracts import Repeats, Scan, SourceSchema
 from headgate.core.errors import Code, FatalError
+from headgate.io import embedded
 from headgate.io.ahead import Ahead
 from headgate.lake._iceberg import schemas, types
-from headgate.sql.literals import quote_name, quote_text
+from headgate.sql.literals import quote_name
 from headgate.sql.repeats import repeats
 
 MEMORY = "400MB"
@@ -52,14 +53,7 @@ def session(spill: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
 
 def relation(paths: Sequence[str | Path], file_column: str = "") -> str:
     """A table function over Parquet files; columns are matched by name. ``file_column`` adds each row's path."""
-    listed = ", ".join(quote_text(_exact(str(path))) for path in paths)
-    named = f", filename={quote_text(file_column)}" if file_column else ""
-    return f"read_parquet([{listed}], union_by_name=true, hive_partitioning=false{named})"
-
-
-def _exact(path: str) -> str:
-    """A path in which characters of patterns stand for themselves."""
-    return "".join(f"[{char}]" if char in "*?[" else char for char in path)
+    return embedded.parquet_rows([str(path) for path in paths], file_column=file_column)
 
 
 def column_list(columns: Sequence[str], table: str = "") -> str:

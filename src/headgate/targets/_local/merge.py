@@ -208,8 +208,7 @@ class Merge:
         return Scan(SourceSchema(reader.schema), batches=reader, close=connection.close)
 
     def _files(self, held: Sequence[DataFile], schema: pa.Schema) -> str:
-        paths = embedded.file_list([self._place(file, schema) for file in held])
-        return f"read_parquet({paths}, union_by_name=true, filename='{_FILE}', hive_partitioning=false)"
+        return embedded.parquet_rows([self._place(file, schema) for file in held], file_column=_FILE)
 
     @contextmanager
     def _connected(self, operation: str, table: str) -> Iterator[duckdb.DuckDBPyConnection]:
