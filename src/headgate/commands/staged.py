@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,12 +27,16 @@ def settle(command: PublishRun | DiscardRun, workspace: Workspace) -> Result[Any
         staged = workspace.history.get(workspace.project.name, staged.run_id)
         if staged.status is not Status.STAGED:
             raise _refused(command, staged, f"the run is {staged.status.value}, not staged")
+        begun_in = dict.fromkeys(target.connection for target in staged.targets)
         if isinstance(command, PublishRun):
+            if list(begun_in) != list(stores):
+                raise _moved(staged, begun_in)
             done = _publish(workspace, key, stores, staged)
         elif _landed(listed[0], key, staged):
             raise _refused(command, staged, "the run's commit has landed; publish it again to finish")
         else:
-            done = _discard(workspace, key, stores, staged)
+            others = {name: workspace.store(workspace.connection(name)) for name in begun_in if name not in stores}
+            done = _discard(workspace, key, {**stores, **others}, staged)
         workspace.history.record(workspace.project.name, done)
     return Result.ok(done)
 
@@ -40,9 +44,11 @@ def settle(command: PublishRun | DiscardRun, workspace: Workspace) -> Result[Any
 def _publish(workspace: Workspace, key: PipelineKey, stores: Mapping[str, Store], staged: Receipt) -> Receipt:
     """The authoritative store first, then the others; those that have it already are left alone."""
     emitter = Emitter(staged.run_id, staged.pipeline, workspace.listeners, workspace.clock)
-    done, commits = staged, dict[tuple[str, str], TableCommit]()
+    done = staged
     for place, store in enumerate(stores.values()):
-        if _landed(store, key, staged):
+        landed = store.published(key, staged.execution_id)
+        if landed is not None and landed.run_id == staged.run_id:
+            done = _told(done, store, Receipt.from_dict(landed.receipt).targets)
             continue
         claim = store.claim(key, staged.run_id, staged.execution_id)
         parked = store.resume(claim, staged.run_id, emitter, workspace.state / "work" / staged.run_id)
@@ -58,13 +64,35 @@ def _publish(workspace: Workspace, key: PipelineKey, stores: Mapping[str, Store]
         if place == 0:
             _check_current(workspace, store, record, staged)
         with emitter.during(Step.PUBLISH, store=store.name):
-            made = transaction.publish(replace(record, claim=claim))
-        commits |= {(store.name, commit.table): replace(commit, connection=store.name) for commit in made}
+            # others may have written since the run was parked; what the commit says of itself must be what it does
+            kept = _told(Receipt.from_dict(record.receipt), store, transaction.counts())
+            made = transaction.publish(replace(record, claim=claim, receipt=kept.as_dict()))
+        done = _told(done, store, made)
     landed = next(iter(stores.values())).published(key, staged.execution_id)
-    if landed is not None:
-        done = Receipt.from_dict(landed.receipt)
-    targets = tuple(commits.get((target.connection, target.table), target) for target in done.targets)
-    return done.with_(status=Status.SUCCESS, message="", targets=targets, published=True, ended_at=workspace.clock())
+    if landed is not None:  # its watermark is what the commit made of it
+        done = Receipt.from_dict(landed.receipt).with_(rows=done.rows, targets=done.targets)
+    return done.with_(status=Status.SUCCESS, message="", published=True, ended_at=workspace.clock())
+
+
+def _told(receipt: Receipt, store: Store, commits: Sequence[TableCommit]) -> Receipt:
+    """The receipt with what was really done to the tables of one store."""
+    made = {commit.table: commit for commit in commits if commit.connection in ("", store.name)}
+    targets = tuple(
+        replace(made[target.table], connection=store.name)
+        if target.connection == store.name and target.table in made
+        else target
+        for target in receipt.targets
+    )
+    change = max(target.rejected for target in targets) - max(target.rejected for target in receipt.targets)
+    rows = replace(
+        receipt.rows,
+        loaded=receipt.rows.loaded - change,
+        rejected=receipt.rows.rejected + change,
+        inserted=sum(target.inserted for target in targets),
+        updated=sum(target.updated for target in targets),
+        deleted=sum(target.deleted for target in targets),
+    )
+    return receipt.with_(rows=rows, targets=targets)
 
 
 def _discard(workspace: Workspace, key: PipelineKey, stores: Mapping[str, Store], staged: Receipt) -> Receipt:
@@ -99,6 +127,17 @@ def _check_current(workspace: Workspace, store: Store, record: LedgerRecord, sta
                 object=staged.run_id[:12],
                 hint=f"headgate discard {staged.run_id[:12]}, then run the pipeline again",
             )
+
+
+def _moved(staged: Receipt, begun_in: Iterable[str]) -> FatalError:
+    """What is staged where the pipeline has no target any more would be left behind, and told as published."""
+    return FatalError(
+        Code.CONFLICT,
+        f"the run is staged in {', '.join(begun_in)}, and the pipeline's targets are others since",
+        operation="publish",
+        object=staged.run_id[:12],
+        hint=f"put the targets back, or headgate discard {staged.run_id[:12]} and run the pipeline again",
+    )
 
 
 def _refused(command: PublishRun | DiscardRun, staged: Receipt, why: str) -> FatalError:
