@@ -89,3 +89,36 @@ def test_a_run_of_chosen_rows_is_neither_compared_nor_remembered(project: SmallP
         assert "is not compared with earlier ones" in check.observed
     check = project.run().checks[0]
     assert (check.passed, check.evaluated) == (True, True)
+
+
+def test_a_volume_is_judged_by_runs_that_read_alike(project: SmallProject) -> None:
+    """What is new since the run before; everything (first runs and full refreshes); intervals about as long."""
+    columns, rows = {"id": "INTEGER", "day": "DATE"}, [(number, "2023-12-31") for number in range(500)]
+    source = {
+        "connection": "shop",
+        "table": "orders",
+        "mode": "incremental",
+        "incremental": {"column": "day", "key": "id"},
+    }
+    target = {"table": "out", "mode": "upsert", "keys": ["id"]}
+    project.define(source=source, rules=[{"type": "volume", "min_runs": 2, "max_deviation": 9}], target=target)
+
+    def run(news: int, **options: Any) -> CheckResult:
+        day = f"2024-01-{run_days.pop(0):02}" if news else ""
+        rows.extend((len(rows), day) for _ in range(news))
+        project.table("orders", columns, rows)
+        receipt = project.attempt(**options).value
+        assert receipt is not None
+        return receipt.checks[0]
+
+    run_days = list(range(1, 32))
+    everything = run(0)
+    assert (everything.evaluated, everything.remembered["reads"]) == (False, "everything")
+    assert [run(news).evaluated for news in (5, 4)] == [False, False]
+    assert (run(5).passed, run(40).passed) == (True, False)
+    assert [run(0, full_refresh=True).evaluated, run(0, full_refresh=True).evaluated] == [False, True]
+    week, day = {"start": "2024-01-01", "end": "2024-01-08"}, {"date": "2024-01-02"}
+    assert [run(0, **given, force=True).evaluated for given in (week, day, week, day)] == [False] * 4
+    for given, rows_then in ((week, 54), (day, 4)):
+        assert run(0, **given, force=True).observed == f"{rows_then} rows, +0.0 deviations from {rows_then}"
+    assert (run(6).evaluated, run(6).passed) == (True, True)

@@ -220,7 +220,8 @@ class Results:
         found = iter(row[len(counted) :])
         for measure, values in zip(measures, asked, strict=True):
             measured = Measured(rows, nulls, tuple(next(found) for _ in values), self.run.started_at,
-                                self._remembered(measure))  # fmt: skip
+                                self._remembered(measure),
+                                self.run.reads if measure.rule.gate != "load" else "everything")  # fmt: skip
             self._verdict(measure, measured)
         for check in counts:
             failed = int(next(found))

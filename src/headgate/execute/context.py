@@ -14,6 +14,7 @@ from headgate.core.engines import EngineSession
 from headgate.core.events import Emitter
 from headgate.core.ledger import Claim, PipelineState, Watermark
 from headgate.core.runs import CheckResult, PipelineKey, Rows, StepCount, TableCommit
+from headgate.execute.intervals import seconds
 from headgate.execute.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -125,6 +126,14 @@ class Run:
     def plan(self) -> Plan:
         assert self.gathered is not None, "a plan is compiled before its stages run"
         return self.gathered.plan
+
+    @property
+    def reads(self) -> str | float:
+        """What kind of read its rows are of: everything, what is new, or an interval of so many seconds."""
+        if self.request.interval is not None:
+            return seconds(self.request.interval)
+        new = self.window is not None and self.window.since is not None and not (self.whole or self.reconciles)
+        return "news" if new and self.pipeline.sources[0].mode != "full" else "everything"
 
     @property
     def authority(self) -> Store:

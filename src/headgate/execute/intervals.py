@@ -81,6 +81,11 @@ def interval_of(date_: str | None, start: str | None, end: str | None) -> Interv
     return Interval(_text(low), _text(high))
 
 
+def seconds(interval: Interval) -> float:
+    """How long an interval is."""
+    return (parse_time(interval.end) - parse_time(interval.start)).total_seconds()
+
+
 def _text(value: datetime) -> str:
     return value.date().isoformat() if value.time() == datetime.min.time() else value.isoformat()
 

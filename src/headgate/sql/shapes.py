@@ -287,6 +287,7 @@ class Measured:
         values: the aggregates asked for.
         now: when the run began.
         past: what the rule remembered of earlier published runs, newest first.
+        reads: what the rows are of: everything, what is new since the run before, or an interval of so many seconds.
     """
 
     rows: int
@@ -294,6 +295,7 @@ class Measured:
     values: tuple[Any, ...]
     now: datetime
     past: Sequence[Mapping[str, Any]] = ()
+    reads: str | float = "everything"
 
 
 @dataclass(frozen=True)
