@@ -13,12 +13,11 @@ from headgate.core.engines import Column
 from headgate.io import delimited
 from headgate.io.embedded import file_list, parquet_rows
 from headgate.io.json_lines import LONGEST_LINE
+from headgate.sql.json_numbers import LONG_FRACTION
 from headgate.sql.literals import quote_name, quote_text
 
 LINE = "headgate_line"
 SEPARATOR = "\x01"  # no JSON text holds it, so a line that does is malformed anyway
-_EXACT = 15
-"""Digits of any decimal number that a double keeps."""
 NO_LINE = "\x02"  # read as NULL, which is malformed like the line itself
 
 
@@ -106,15 +105,6 @@ def why_not(options: Mapping[str, Any], line: str = LINE) -> str:
 
 _TEXT = r'"(?:[^"\\]|\\.)*"'
 _LONG = "[0-9.]{16}"
-_FRACTIONS = "|".join(
-    [
-        *(rf"[1-9][0-9]{{{before - 1}}}\.[0-9]{{{_EXACT - before},}}[1-9]" for before in range(1, _EXACT + 1)),
-        rf"[1-9][0-9]{{{_EXACT - 1},}}[1-9]0*[.eE]",
-        rf"[1-9][0-9]{{{_EXACT},}}\.[0-9]*[1-9]",
-        rf"\b0\.0*[1-9][0-9]{{{_EXACT - 1},}}[1-9]",
-    ]
-)
-"""Numbers with a fraction or an exponent that have more digits than a double is sure to keep."""
 
 
 def _rounded(options: Mapping[str, Any], line: str) -> str:
@@ -124,7 +114,7 @@ def _rounded(options: Mapping[str, Any], line: str) -> str:
     if floats:
         own = rf"({floats})\s*:\s*-?[0-9][0-9.eE+-]*"
         rest = f"regexp_replace({line}, {quote_text(own)}, '0', 'g')"
-    return f"regexp_matches(regexp_replace({rest}, {quote_text(_TEXT)}, '0', 'g'), {quote_text(_FRACTIONS)})"
+    return f"regexp_matches(regexp_replace({rest}, {quote_text(_TEXT)}, '0', 'g'), {quote_text(LONG_FRACTION)})"
 
 
 def filled(line: str = LINE) -> str:

@@ -13,15 +13,17 @@ from headgate.core.errors import Code, FatalError
 from headgate.core.models import Model, Names, StepOptions
 from headgate.sql.casts import exact_cast
 from headgate.sql.failures import attempt
+from headgate.sql.json_numbers import MOST_DIGITS, rounded
 from headgate.sql.naming import distinct
 from headgate.sql.nested import element_of, fields, is_struct, joined, json_path, split_path, type_tree
 from headgate.sql.scales import Scale, factor, scaled
 from headgate.sql.shapes import Branch, Flag, Project, Reshape, Shape, StepInput, column
 from headgate.sql.types import SqlType, parse_type
 
-ELEMENT = "_hg_element"
 FACTOR = "_hg_factor"
 _TEXT = SqlType("VARCHAR", "text")
+Taken = tuple[str, exp.Expr, tuple[Flag, ...]]
+"""A column of the result: its name, its value, and what may be wrong with it."""
 
 
 class Explode(Model):
@@ -73,25 +75,64 @@ def outputs(options: Options) -> list[str]:
 
 
 def shapes(options: Options, step: StepInput) -> list[Shape]:
-    """Branches for lists, then one projection, and one more for scales."""
+    """Branches for lists, then one projection, and one more for scales.
+
+    Rows that the step holds back have no part in the branches: a replay makes both, the row and those of its lists.
+    """
     lists = {step.resolve(name): one for name, one in options.explode.items()}
-    found: list[Shape] = [_branch(name, one, options, step) for name, one in lists.items()]
-    items, flags = [], []
+    items, flags = [], [flag for name, one in lists.items() for flag in _unlisted(name, one, step)]
     for item in step.columns:
         if item.name in lists:
             continue
-        for name, value, flag in _taken_apart(item, options, step):
+        for name, value, wrong in _taken_apart(item, options, step):
             items.append((name, value))
-            flags += [flag] if flag else []
+            flags += wrong
     distinct(name for name, _ in items)
-    if [name for name, _ in items] != step.names or flags:
+    branches = [_branch(name, one, options, step) for name, one in lists.items()]
+    names = [name for name, _ in items]
+    found: list[Shape] = []
+    if lists and flags:
+        asked = dict.fromkeys([*lists, *(step.resolve(key) for one in lists.values() for key in one.keys)])
+        beside = [(name, column(name)) for name in asked if name not in names]
+        distinct([*names, *(name for name, _ in beside)])
+        found = [Project((*items, *beside), tuple(flags)), *branches]
+        items, flags = [(name, column(name)) for name in names], []
+    else:
+        found += branches
+    if lists or names != step.names or flags:
         found.append(Project(tuple(items), tuple(flags)))
     if options.scale:
-        found += _scales(options, [name for name, _ in items], step)
+        found += _scales(options, names, step)
     return found
 
 
-def _taken_apart(item: Column, options: Options, step: StepInput) -> Iterator[tuple[str, exp.Expr, Flag | None]]:
+def _unlisted(name: str, one: Explode, step: StepInput) -> list[Flag]:
+    """Documents of which no rows can be made: they are no list, or the engine would round their numbers."""
+    if step.type_of(name) not in ("JSON", "VARCHAR"):
+        return []
+    kinds = [exp.Literal.string(kind) for kind in ("ARRAY", "NULL")]
+    listed = exp.In(this=attempt(exp.Anonymous(this="JSON_TYPE", expressions=[column(name)])), expressions=kinds)
+    given = exp.Not(this=exp.Is(this=column(name), expression=exp.null()))
+    other = exp.and_(given, exp.Not(this=exp.func("COALESCE", listed, exp.false())))
+    fields = [path for path, type_name in one.fields.items() if _exact(type_name)]
+    return [
+        Flag(f"normalize {name}", other, (name,), f"{name} is a JSON list"),
+        *(_rounding(name, rounded(column(name), split_path(path)[-1]), name, path) for path in fields),
+    ]
+
+
+def _rounding(called: str, condition: exp.Expr, document: str, path: str) -> Flag:
+    message = f"{path} in {document} keeps its digits: a fraction of more than {MOST_DIGITS} must be written as text"
+    return Flag(f"normalize {called}", condition, (document,), message)
+
+
+def _exact(type_name: str) -> bool:
+    """Whether a field of the type keeps every digit of a number; documents within documents are not looked at."""
+    type_ = parse_type(type_name)
+    return type_.family != "float" and type_.name != "JSON"
+
+
+def _taken_apart(item: Column, options: Options, step: StepInput) -> Iterator[Taken]:
     """The columns that one column gives: itself, or its fields."""
     documents = {step.resolve(name): paths for name, paths in options.fields.items()}
     flat = options.flatten if isinstance(options.flatten, bool) else [step.resolve(n) for n in options.flatten]
@@ -103,14 +144,14 @@ def _taken_apart(item: Column, options: Options, step: StepInput) -> Iterator[tu
             hint = "say its fields: fields: {…}" if item.type in ("JSON", "VARCHAR") else "leave it out of flatten"
             raise _refuse(item.name, f"{item.name} is {item.type}, not a struct", hint)
         for path, value, _ in fields(column(item.name), type_, options.depth):
-            yield joined((item.name, *path), options.separator), value, None
+            yield joined((item.name, *path), options.separator), value, ()
     else:
-        yield item.name, column(item.name), None
+        yield item.name, column(item.name), ()
 
 
 def _documented(
     item: Column, paths: dict[str, str], prefix: tuple[str, ...], separator: str, called: str
-) -> Iterator[tuple[str, exp.Expr, Flag | None]]:
+) -> Iterator[Taken]:
     """The fields of a JSON document, each exactly of its type; ``called``: what users know the document by."""
     if item.type not in ("JSON", "VARCHAR"):
         raise _refuse(called, f"{called} is {item.type}, not JSON", "say flatten for structs, explode for lists")
@@ -126,8 +167,17 @@ def _documented(
             [exp.Not(this=exp.Anonymous(this="JSON_VALID", expressions=[column(item.name)]))] if number == 0 else []
         )
         wrong += [cast.wrong] if cast.wrong is not None else []
-        flag = Flag(f"normalize {name}", exp.or_(*wrong), (item.name,), message) if wrong else None
-        yield name, cast.value, flag
+        flags = [Flag(f"normalize {name}", exp.or_(*wrong), (item.name,), message)] if wrong else []
+        if _exact(target.name):
+            flags.append(_rounding(name, _rounded(column(item.name), text), item.name, text))
+        yield name, cast.value, tuple(flags)
+
+
+def _rounded(document: exp.Expr, path: str) -> exp.Expr:
+    """Whether the engine would round the number at the path."""
+    found = exp.Anonymous(this="JSON_TYPE", expressions=[document, exp.Literal.string(json_path(path))])
+    fraction = exp.EQ(this=attempt(found), expression=exp.Literal.string("DOUBLE"))
+    return exp.and_(fraction, rounded(document, split_path(path)[-1]))
 
 
 def _branch(name: str, one: Explode, options: Options, step: StepInput) -> Branch:
@@ -146,32 +196,36 @@ def _branch(name: str, one: Explode, options: Options, step: StepInput) -> Branc
         one.position: exp.cast(
             exp.Anonymous(this="GENERATE_SUBSCRIPTS", expressions=[values.copy(), exp.Literal.number(1)]), exp.DType.INT
         ),
-        ELEMENT: exp.Anonymous(this="UNNEST", expressions=[values]),
+        _element(name, one): exp.Anonymous(this="UNNEST", expressions=[values]),
     }
     query = exp.select(
         *(column(key) for key in keys),
         *(exp.alias_(value, exp.to_identifier(new, quoted=True), quoted=True) for new, value in opened.items()),
     ).from_(exp.Table(this=exp.to_identifier("input")))
     kept: list[tuple[str, exp.Expr]] = [(key, column(key)) for key in (*keys, one.position)]
-    flags = []
-    for new, value, flag in _elements(name, inner, one, options):
+    flags: list[Flag] = []
+    for new, value, wrong in _elements(name, inner, one, options):
         kept.append((new, value))
-        flags += [flag] if flag else []
+        flags += wrong
     distinct(new for new, _ in kept)
     return Branch(one.name, (Reshape(query), Project(tuple(kept), tuple(flags))))
 
 
-def _elements(
-    name: str, inner: exp.DataType, one: Explode, options: Options
-) -> Iterator[tuple[str, exp.Expr, Flag | None]]:
+def _element(name: str, one: Explode) -> str:
+    """The column that holds an element while it is taken apart; rows that are held back show it."""
+    return name if name.lower() != one.position.lower() else f"{name}_{one.value}"
+
+
+def _elements(name: str, inner: exp.DataType, one: Explode, options: Options) -> Iterator[Taken]:
+    element = _element(name, one)
     if one.fields:
         type_ = "VARCHAR" if inner.this == exp.DType.TEXT else inner.sql("duckdb")
-        yield from _documented(Column(ELEMENT, type_), one.fields, (), options.separator, f"an element of {name}")
+        yield from _documented(Column(element, type_), one.fields, (), options.separator, f"an element of {name}")
     elif is_struct(inner):
-        for path, value, _ in fields(column(ELEMENT), inner, options.depth):
-            yield joined(path, options.separator), value, None
+        for path, value, _ in fields(column(element), inner, options.depth):
+            yield joined(path, options.separator), value, ()
     else:
-        yield one.value, column(ELEMENT), None
+        yield one.value, column(element), ()
 
 
 def _scales(options: Options, names: list[str], step: StepInput) -> list[Shape]:
