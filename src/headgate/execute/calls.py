@@ -10,6 +10,7 @@ from headgate.core.engines import Column, TypeBinder
 from headgate.core.errors import Code, FatalError
 from headgate.core.values import row_values
 from headgate.execute.hiding import shown
+from headgate.execute.returned import fit, known_types
 from headgate.plan.flags import NUMBER
 from headgate.sql.shapes import Call
 
@@ -55,7 +56,7 @@ def probe_call(call: Call, columns: Sequence[Column], binder: TypeBinder, root: 
         return tuple(Column(name, kind) for name, kind in call.columns.items()), digest
     empty = binder.arrow(columns).empty_table()
     result = _call(judge_of(call.function, root), empty, call.function, root)
-    return binder.columns(result.schema), digest
+    return binder.columns(known_types(result.schema, empty.schema)), digest
 
 
 def run_call(
@@ -80,11 +81,11 @@ def run_call(
     def batches() -> Iterator[pa.RecordBatch]:
         if call.scope == "table":
             made = _call(function, reader.read_all(), told, root, hidden)
-            yield from _fit(made, schema, told).to_batches()
+            yield from fit(made, schema, told).to_batches()
             return
         for batch in reader:
             table = pa.Table.from_batches([batch])
-            yield from _fit(_call(function, table, told, root, hidden), schema, told).to_batches()
+            yield from fit(_call(function, table, told, root, hidden), schema, told).to_batches()
 
     return pa.RecordBatchReader.from_batches(schema, batches())
 
@@ -141,8 +142,22 @@ def _given(function: Callable[..., Any], rows: pa.Table) -> Any:
 
         return polars.from_arrow(rows)
     if "pandas" in kind or kind.startswith("pd."):
-        return rows.to_pandas()
+        return _frame(rows)
     return rows
+
+
+def _frame(rows: pa.Table) -> Any:
+    """A pandas frame with whole numbers of its nullable types: beside NULL, NumPy's are doubles, and other numbers."""
+    import pandas  # type: ignore[import-untyped]
+    import pyarrow as pa
+
+    whole = {pa.int8(): "Int8", pa.int16(): "Int16", pa.int32(): "Int32", pa.int64(): "Int64"}
+    whole |= {pa.uint8(): "UInt8", pa.uint16(): "UInt16", pa.uint32(): "UInt32", pa.uint64(): "UInt64"}
+
+    def nullable(type_: pa.DataType) -> Any:
+        return pandas.api.types.pandas_dtype(whole[type_]) if type_ in whole else None
+
+    return rows.to_pandas(types_mapper=nullable, integer_object_nulls=True)
 
 
 def _annotation(function: Callable[..., Any]) -> str:
@@ -175,27 +190,6 @@ def _to_arrow(result: Any, reference: str) -> pa.Table:
         object=reference,
         hint="return a pyarrow table, or a Polars or pandas frame",
     )
-
-
-def _fit(table: pa.Table, schema: pa.Schema, reference: str) -> pa.Table:
-    """The rows in the planned schema; other columns or values that do not fit are an error."""
-    import pyarrow as pa
-
-    if set(table.column_names) != set(schema.names):
-        raise FatalError(
-            Code.TRANSFORMATION_FAILED,
-            f"it returned the columns {', '.join(table.column_names)}; planned were {', '.join(schema.names)}",
-            operation="transform",
-            object=reference,
-            hint="return the same columns for every batch, or declare columns:",
-        )
-    try:
-        return table.select(schema.names).cast(schema)
-    except pa.ArrowInvalid as error:
-        raise FatalError(
-            Code.TRANSFORMATION_FAILED, str(error), operation="transform", object=reference,
-            hint="declare the types with columns:",
-        ) from error  # fmt: skip
 
 
 def judge_rows(
