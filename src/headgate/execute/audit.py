@@ -87,11 +87,11 @@ def _pass_count(result: PassResult) -> tuple[StepCount, Counter[str]]:
         dropped["aggregated"] = max(rows_in - tally.seen, 0)
         expanded = max(tally.seen - rows_in, 0)
     counts = Counter({name: count for name, count in dropped.items() if count})
-    noted = {
-        _noted(note): tally.noted[note.bit] for note in transform.verdict.notes if note.erred or note.action == "count"
-    }
-    noted = {name: count for name, count in noted.items() if count}
-    step = StepCount(transform.relation, rows_in, tally.good, dict(counts), expanded, noted)
+    noted: Counter[str] = Counter()
+    for note in transform.verdict.notes:
+        if tally.noted[note.bit] and (note.erred or note.action == "count"):
+            noted[_noted(note)] += tally.noted[note.bit]
+    step = StepCount(transform.relation, rows_in, tally.good, dict(counts), expanded, dict(noted))
     return step, Counter({**counts, "expanded": expanded})
 
 

@@ -170,14 +170,15 @@ class PassBuilder:
         computed = {value: name for name, value in shape.columns if not isinstance(value, exp.Column)}
         holding: list[tuple[int, exp.Expr]] = []
         noting: list[tuple[int, exp.Expr]] = []
-        passed: dict[str, exp.Expr] = {name: column(name) for name, _ in shape.columns}
+        nulled: dict[str, list[exp.Expr]] = {name: [] for name, _ in shape.columns}
         for flag in shape.flags:
             condition, wanted = referring(flag.condition, computed, raw), flag.on_error or action
             if wanted in ("null", "log"):
                 bit, was = len(self.notes), held if wanted == "log" else ""
                 noting.append((bit, condition))
                 self.notes.append(NoteFlag(bit, f"{step}: {flag.name}", flag.message, wanted, was, step))
-                passed |= {name: unless(condition, name) for name in flag.columns if name in passed}
+                for name in nulled.keys() & set(flag.columns):
+                    nulled[name].append(condition)
             else:
                 number = len(self.holds)
                 holding.append((number, condition))
@@ -193,7 +194,9 @@ class PassBuilder:
         everything = [*masks, *notes, *(column(name) for name in others)]
         logged = [note.bit for note in self.notes if note.held == held]
         kept_raw = [column(name) for name in raw.values()] if holding or logged else []
-        selected = [named(value, name) for name, value in passed.items()]
+        selected = [
+            named(unless(exp.or_(*wrong), name) if wrong else column(name), name) for name, wrong in nulled.items()
+        ]
         self.push(step, exp.select(*selected, *everything, *kept_raw), columns, lineage)
         self.extra = [*(word.alias for word in (*masks, *notes)), *others]
         if not kept_raw:
@@ -201,7 +204,7 @@ class PassBuilder:
         asked = [any_bit(range(first, len(self.holds)))] if holding else []
         asked += [any_bit(logged, NOTES)] if logged else []
         kept_row = exp.Case().when(exp.or_(*asked), record(raw, before))
-        own = [column(name) for name in (*passed, *self.extra)]
+        own = [column(name) for name in (*nulled, *self.extra)]
         self.extra = [*self.extra, held]
         self.push(step, exp.select(*own, named(kept_row, held)), columns, lineage)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -115,7 +115,7 @@ def shapes(options: Options, step: StepInput) -> list[Shape]:
     cleaned = replace(step, columns=columns)
     if flags or any(value != column(name) for name, value in values.items()):
         found.append(Project(tuple(values.items()), tuple(flags)))
-    found += _fills(options, cleaned)
+    found += _fills(options, cleaned, {name for flag in flags for name in flag.columns})
     if options.remove_nulls:
         names = [cleaned.resolve(name) for name in options.remove_nulls]
         found.append(Drop(exp.and_(*(exp.Not(this=exp.Is(this=column(n), expression=exp.null())) for n in names))))
@@ -150,12 +150,20 @@ def _present(options: Options, step: StepInput) -> tuple[Options, list[str]]:
     return options.model_copy(update=changes), absent
 
 
-def _fills(options: Options, step: StepInput) -> list[Shape]:
-    """Fills by a strategy. Zeros come before those from other rows, which see them as they see any value."""
+def _fills(options: Options, step: StepInput, converted: Collection[str]) -> list[Shape]:
+    """Values for what ``converted`` may leave NULL, and fills by a strategy.
+
+    Zeros and values come before fills from other rows, which see them as they see any value.
+    """
     wanted = {step.resolve(name): fill for name, fill in options.fill.items() if fill.strategy is not None}
     zeros = {name: fill for name, fill in wanted.items() if fill.strategy == "zero"}
     others = {name: fill for name, fill in wanted.items() if name not in zeros}
-    return [shape for fills in (zeros, others) if fills for shape in _filled_at_once(fills, step)]
+    late = {step.resolve(name): fill.value for name, fill in options.fill.items() if fill.value is not None}
+    values = dict(step.keep_all())
+    for name in late.keys() & set(converted):
+        values[name] = _filled(name, column(name), parse_type(step.type_of(name)), late[name])
+    found: list[Shape] = [Project(tuple(values.items()))] if late.keys() & set(converted) else []
+    return [*found, *(shape for fills in (zeros, others) if fills for shape in _filled_at_once(fills, step))]
 
 
 def _filled_at_once(wanted: Mapping[str, Fill], step: StepInput) -> list[Shape]:
@@ -202,7 +210,8 @@ def _values(options: Options, step: StepInput) -> tuple[dict[str, exp.Expr], tup
                     Flag(f"clean {item.name}", cast.wrong, (item.name,), f"{item.name} is a value of {target.name}")
                 )
             value, type_ = cast.value, target
-        if (fill := fills.get(item.name)) is not None:
+        failing = bool(flags) and flags[-1].columns == (item.name,)
+        if (fill := fills.get(item.name)) is not None and not failing:
             value = _filled(item.name, value, type_, fill)
         values[item.name] = value
         columns.append(Column(item.name, type_.name if item.name in converts else item.type))

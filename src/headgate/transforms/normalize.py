@@ -121,9 +121,9 @@ def _unlisted(name: str, one: Explode, step: StepInput) -> list[Flag]:
     ]
 
 
-def _rounding(called: str, condition: exp.Expr, document: str, path: str) -> Flag:
+def _rounding(name: str, condition: exp.Expr, document: str, path: str) -> Flag:
     message = f"{path} in {document} keeps its digits: a fraction of more than {MOST_DIGITS} must be written as text"
-    return Flag(f"normalize {called}", condition, (document,), message)
+    return Flag(f"normalize {name}", condition, (name,), message)
 
 
 def _exact(type_name: str) -> bool:
@@ -167,9 +167,9 @@ def _documented(
             [exp.Not(this=exp.Anonymous(this="JSON_VALID", expressions=[column(item.name)]))] if number == 0 else []
         )
         wrong += [cast.wrong] if cast.wrong is not None else []
-        flags = [Flag(f"normalize {name}", exp.or_(*wrong), (item.name,), message)] if wrong else []
+        flags = [Flag(f"normalize {name}", exp.or_(*wrong), (name,), message)] if wrong else []
         if _exact(target.name):
-            flags.append(_rounding(name, _rounded(column(item.name), text), item.name, text))
+            flags.append(_rounding(name, _rounded(column(item.name), text), called, text))
         yield name, cast.value, tuple(flags)
 
 

@@ -45,7 +45,7 @@ class Options(StepOptions):
 
 
 def shapes(options: Options, step: StepInput) -> list[Shape]:
-    """A grouped select; without a function, then a row error for each row that has a crowded cell."""
+    """A grouped select; without a function, then a row error for each row that has a crowded cell, which is NULL."""
     keys = [step.resolve(name) for name in options.keys]
     name, cell = step.resolve(options.column), step.resolve(options.from_)
     distinct([*keys, *options.values])
@@ -62,7 +62,9 @@ def shapes(options: Options, step: StepInput) -> list[Shape]:
     query = exp.select(*(column(key) for key in keys)).from_(exp.Table(this=exp.to_identifier("input")))
     for new, condition in chosen.items():
         found = metric_of(options.function, cell, step) if options.function else exp.AnyValue(this=column(cell))
-        filtered = exp.Filter(this=found, expression=exp.Where(this=condition.copy()))
+        filtered: exp.Expr = exp.Filter(this=found, expression=exp.Where(this=condition.copy()))
+        if not options.function:
+            filtered = exp.Case().when(_several(condition), exp.null()).else_(filtered)
         query = query.select(exp.alias_(filtered, exp.to_identifier(new, quoted=True), quoted=True))
     query = query.group_by(*(column(key) for key in keys))
     if options.function:
