@@ -130,11 +130,9 @@ class Expected:
     held: set[int]
 
 
-def expected(rows: list[Row], chosen: Sequence[Rule]) -> Expected:
-    """Rules about single rows look at all rows; rules about all rows at those that no other holds back.
-
-    A ``unique`` that holds rows back compares the latter, too, and counts all rows as judged.
-    """
+def judgements(rows: list[Row], chosen: Sequence[Rule]) -> Expected:
+    """Rules about single rows look at all rows, a ``unique`` that holds rows back at those that none of them holds, and
+    other rules about all rows at those that nothing holds."""
 
     def by_rows(rule: Rule) -> set[int]:
         return rule.broken_by(rows)
@@ -159,9 +157,8 @@ def expected(rows: list[Row], chosen: Sequence[Rule]) -> Expected:
         elif not rule.of_all_rows:
             failed.append((by_rows(rule), len(rows)))
         else:
-            holds = rule.on_fail == "quarantine"
-            out = single_held if holds else held
-            failed.append((among(rule, out), len(rows) - (0 if holds else len(out))))
+            out = single_held if rule.on_fail == "quarantine" else held
+            failed.append((among(rule, out), len(rows) - len(out)))
     return Expected(failed, held)
 
 
@@ -188,7 +185,7 @@ def test_what_is_refused_held_and_counted_goes_by_how_many_rows_break_which_rule
 ) -> None:
     with tempfile.TemporaryDirectory(dir=tmp_path_factory.getbasetemp()) as root:
         result = judged(Path(root), way, rows, chosen)
-    receipt, wanted = result.value, expected(rows, chosen)
+    receipt, wanted = result.value, judgements(rows, chosen)
     assert receipt is not None, result.error
     quality = receipt.quality
     assert quality is not None

@@ -131,13 +131,15 @@ class Results:
         """Rules that were judged while the rows passed."""
         for done in self.run.passes:
             verdict, tally = done.transform.verdict, done.tally
-            failed = {flag.name: tally.broken[flag.bit] for flag in verdict.holds if flag.kind == "rule"}
-            failed |= {n.name: tally.noted[n.bit] for n in verdict.notes if not (n.erred or n.action == "count")}
-            errors = sum(tally.held[flag.bit] for flag in verdict.holds if flag.kind == "row_error")
+            failed = {flag.name: (tally.broken[flag.bit], flag.after) for flag in verdict.holds if flag.kind == "rule"}
+            failed |= {flag.name: (tally.noted[flag.bit], flag.after) for flag in verdict.notes if flag.of_rule}
+            dropped = sum(tally.dropped.values())
             for rule in done.check.rules:
                 if rule.name in failed:
-                    judged = tally.seen - errors - (0 if rule.gate == "extract" else sum(tally.dropped.values()))
-                    self.result(rule, failed[rule.name], judged, sample=tally.samples.get(rule.name, ()))
+                    broken, after = failed[rule.name]
+                    held = sum(rows for bit, rows in tally.held.items() if bit < after)
+                    judged = tally.seen - held - (0 if rule.gate == "extract" else dropped)
+                    self.result(rule, broken, judged, sample=tally.samples.get(rule.name, ()))
 
     def set(self, check: SetCheck) -> None:
         """A rule with a query of its own."""

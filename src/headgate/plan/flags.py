@@ -33,6 +33,7 @@ class HoldFlag:
     ``held``: the column that has the row as it was before the step; empty: the pass's own columns are it.
     ``applied``: how many of the pipeline's steps such a row has behind it, where a replay resumes.
     ``alone``: whether the row can be replayed by itself, as far as its own pass goes: nothing after it sees all rows.
+    ``after``: rows whose first flag has a smaller bit were held before, and not looked at.
     """
 
     bit: int
@@ -45,6 +46,7 @@ class HoldFlag:
     held: str = ""
     columns: tuple[str, ...] = ()
     alone: bool = True
+    after: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class NoteFlag:
     """Bit ``bit`` of the note words: a row rule that fails the run, warns or is only recorded.
 
     Steps note too: values that became NULL because they do not fit (null; log: and ``held``, the column that has the
-    row as it was, is kept beside), rows without a match (count).
+    row as it was, is kept beside), rows without a match (count). ``after``: as of hold flags.
     """
 
     bit: int
@@ -61,6 +63,7 @@ class NoteFlag:
     action: Action
     held: str = ""
     step: str = ""
+    after: int = 0
 
     @property
     def erred(self) -> bool:

@@ -28,10 +28,20 @@ def bind_rules(builder: PassBuilder, shapes: Sequence[RowRule]) -> None:
 
 
 def judge(builder: PassBuilder, rules: Iterable[tuple[Rule, RowRule]], step: str, *, within: bool = False) -> None:
-    """Judge the rows at the end of the pass, or ``within`` it, by row rules that were bound."""
-    first, held = len(builder.holds), f"{HELD}{len(builder.verdict.held_columns)}" if within else ""
+    """Judge the rows at the end of the pass, or ``within`` it, by row rules that were bound.
+
+    Rules that compare rows with each other come last: rows that others hold back are none of theirs.
+    """
     rules = list(rules)
     builder.ruled += rules
+    comparing = [(rule, shape) for rule, shape in rules if shape.holds.find(exp.Window)]
+    _judge(builder, [each for each in rules if each not in comparing], step, within=within)
+    _judge(builder, comparing, step, within=within)
+
+
+def _judge(builder: PassBuilder, rules: Sequence[tuple[Rule, RowRule]], step: str, *, within: bool) -> None:
+    """Judge the rows that are alive, each by itself or all among themselves."""
+    first, held = len(builder.holds), f"{HELD}{len(builder.verdict.held_columns)}" if within else ""
     holding: list[tuple[int, exp.Expr]] = []
     noting: list[tuple[int, exp.Expr]] = []
     alive = builder.alive()
@@ -46,11 +56,14 @@ def judge(builder: PassBuilder, rules: Iterable[tuple[Rule, RowRule]], step: str
         if rule.action == "quarantine":
             holding.append((len(builder.holds), broken))
             builder.holds.append(
-                HoldFlag(len(builder.holds), rule.name, "rule", step, rule.message, "quarantine", builder.applied, held)
-            )
+                HoldFlag(
+                    len(builder.holds), rule.name, "rule", step, rule.message, "quarantine", builder.applied, held,
+                    after=first,
+                )
+            )  # fmt: skip
         else:
             noting.append((len(builder.notes), broken))
-            builder.notes.append(NoteFlag(len(builder.notes), rule.name, rule.message, rule.action))
+            builder.notes.append(NoteFlag(len(builder.notes), rule.name, rule.message, rule.action, after=first))
     if not holding and not noting:
         return
     masks = flag_words(holding, MASK, builder.extra, alive, [none_of(holding)])
