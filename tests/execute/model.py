@@ -176,15 +176,18 @@ RULES: dict[str, tuple[dict[str, Any], Test]] = {
 
 
 def judge(outcome: Outcome, rules: Mapping[str, str]) -> None:
-    """Apply rules (name as written to kind) to the rows that are good now, all at once."""
-    rows = outcome.rows
+    """Apply rules (name as written to kind) to the rows that are good now, all at once; uniqueness to those that no
+    other rule holds back."""
     held: list[Row] = []
-    good: list[Row] = []
-    for row in rows:
-        broken = [name for name, kind in rules.items() if not RULES[kind][1](row, rows)]
-        for name in broken:
-            outcome.broken[name] += 1
-        (held if any(RULES[rules[name]][0]["on_fail"] == "quarantine" for name in broken) else good).append(row)
+    good = outcome.rows
+    for among in (False, True):
+        rows, good = good, []
+        for row in rows:
+            asked = [(name, *RULES[kind]) for name, kind in rules.items() if (kind == "alone") == among]
+            broken = [(name, options) for name, options, holds in asked if not holds(row, rows)]
+            for name, _ in broken:
+                outcome.broken[name] += 1
+            (held if any(options["on_fail"] == "quarantine" for _, options in broken) else good).append(row)
     outcome.counts["quarantined"] += len(held)
     outcome.held += held
     outcome.rows = good
