@@ -77,6 +77,58 @@ def test_a_row_that_a_rule_held_in_the_middle_goes_through_the_later_steps(proje
     assert project.out("SELECT id, more FROM early WHERE id = 4") == [(4, 104)]
 
 
+DOUBLED: dict[str, Any] = {"type": "calculate", "columns": {"total": "total * 2"}}
+NEGATIVE: dict[str, Any] = {"type": "range", "column": "total", "min": 0, "on_fail": "quarantine"}
+APPEND: dict[str, Any] = {"table": "out", "mode": "append"}
+
+
+def held_again(project: SmallProject, entry: str, **values: str) -> str:
+    with Workspace.load(project.root) as workspace:
+        return only_entry(handle(MendQuarantine(entry_id=entry, values=values), workspace).unwrap())
+
+
+@pytest.mark.parametrize("behind", [[DOUBLED], [DOUBLED, {"type": "filter", "condition": "id > 0"}]])
+def test_a_row_that_is_held_again_does_not_go_through_the_steps_behind_it_again(
+    project: SmallProject, behind: list[dict[str, Any]]
+) -> None:
+    entry = only_entry(project.define(steps=behind, rules=[NEGATIVE], target=APPEND).run())
+    for _ in range(2):
+        entry = held_again(project, entry, note="'looked at'")
+        assert [row["total"] for row in project.held(entry)] == [-10]
+    project.change(quality_rules=[])
+    project.replay(entry).unwrap()
+    assert project.out("SELECT total FROM out WHERE id = 5") == [(-10,)]
+
+
+def test_a_row_goes_on_at_its_step_wherever_that_stands_now(project: SmallProject) -> None:
+    named = {**DOUBLED, "name": "doubled"}
+    late = {"type": "calculate", "name": "late", "columns": {"total": "total + 1"}}
+    strict = {**NEGATIVE, "step": "doubled"}
+    entry = only_entry(project.define(steps=[named, late], rules=[strict], target=APPEND).run())
+    before = {"type": "clean", "trim": True}
+    project.define(steps=[before, named, late], target=APPEND).replay(entry).unwrap()
+    assert project.out("SELECT total FROM out WHERE id = 5") == [(-9,)]
+
+
+@pytest.mark.parametrize(
+    ("now", "why"),
+    [
+        ([{"type": "clean", "trim": True}, {**DOUBLED, "name": "other"}], "has no such step now"),
+        ([{"type": "calculate", "columns": {"city": "upper(city)"}}, DOUBLED], "several steps of that kind"),
+    ],
+)
+def test_a_row_whose_step_cannot_be_told_is_not_replayed(
+    project: SmallProject, now: list[dict[str, Any]], why: str
+) -> None:
+    """Where the place alone were counted, a step would be done twice, or left out."""
+    entry = only_entry(project.define(steps=[DOUBLED], rules=[NEGATIVE], target=APPEND).run())
+    refused = project.define(steps=now, target=APPEND).replay(entry)
+    assert refused.error_code is Code.PLAN_CHANGED
+    assert why in str(refused.error)
+    project.define(steps=[DOUBLED], target=APPEND).replay(entry).unwrap()
+    assert (-10,) in project.out("SELECT total FROM out")
+
+
 def test_a_row_is_not_written_again_where_it_was_before_it_was_held(project: SmallProject) -> None:
     targets = [{"table": "out"}, {"table": "early", "from": "first"}]
     first = {**RENAME, "name": "first"}

@@ -39,11 +39,15 @@ class _File:
 
 @dataclass
 class HeldRows:
-    """One Parquet file for each pass and first reason. ``take`` and ``take_rejected`` add rows."""
+    """One Parquet file for each pass and first reason. ``take`` and ``take_rejected`` add rows.
+
+    ``steps``: how many the pipeline has, so that a replay knows whether some came or went.
+    """
 
     run_id: str
     pipeline: str
     folder: Path
+    steps: int = 0
     _files: dict[tuple[str, str, str], _File] = field(default_factory=dict)
     _relations: list[str] = field(default_factory=list)
 
@@ -52,7 +56,10 @@ class HeldRows:
         flag = held.flag
         place = "rules" if flag.kind == "rule" else "step"
         key = (relation, flag.name, "held")
-        self._add(key, flag.bit, held.rows, f"{place}:{flag.step}", flag.applied, replayable=replayable)
+        at = f"{place}:{flag.step}"
+        if flag.applied >= 0:
+            at += f", {flag.applied} of {self.steps} steps"
+        self._add(key, flag.bit, held.rows, at, flag.applied, replayable=replayable)
 
     def note(self, relation: str, noted: Noted) -> None:
         """Keep some rows of a rule that fails the run, and all that went on with a NULL, as they were."""

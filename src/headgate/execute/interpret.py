@@ -67,7 +67,7 @@ class Interpreter:
     def interpret(self) -> None:
         """Run every stage. Raises the first error; the caller rolls back."""
         run = self.run
-        run.held = HeldRows(run.run_id, run.pipeline.name, run.workdir / "held")
+        run.held = HeldRows(run.run_id, run.pipeline.name, run.workdir / "held", len(run.pipeline.transformations))
         run.warnings += run.plan.warnings
         for stage in run.plan.stages:
             self._run(stage)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from headgate.core.engines import Column
 from headgate.core.errors import Code, FatalError
 from headgate.core.ledger import QuarantineEntry
@@ -10,6 +12,7 @@ from headgate.execute.gather import Gathered, gather, relations_of
 from headgate.execute.held import REJECTED, SURPLUS, held_batches
 from headgate.execute.mending import mending
 from headgate.execute.split import REASONS
+from headgate.plan.finish import unique_names
 from headgate.plan.inputs import Resume
 
 BESIDE = ("_file", "_line", "_raw", SURPLUS)
@@ -81,10 +84,44 @@ def gather_replay(run: Run) -> Gathered:
         read = [item.name for item in columns]
         mend_sql, held = mending(run.request.mend, held, binder, [item for item in columns if item.name in beside])
     casts = _casts(run, held) if entry.step < 0 else {}
-    resume = Resume(entry.step, entry.held_at.startswith("rules:"))
+    resume = _resume(run, entry)
     found = gather(run.workspace, run.pipeline, run.context, run.state, resume=resume, held=held, casts=casts)
     found.mending, found.held = mend_sql, tuple(read)
     return found
+
+
+def _resume(run: Run, entry: QuarantineEntry) -> Resume:
+    """Where the rows go on: at the step that held them, which may have another place by now.
+
+    Raises:
+        FatalError: PLAN_CHANGED when that step is not there, or cannot be told from others: one would be left out or
+            done twice.
+    """
+    said = re.fullmatch(r"(rules|step):(.*?)(?:, -?\d+ of (\d+) steps)?", entry.held_at, re.DOTALL)
+    at_rules = said is not None and said[1] == "rules"
+    at = entry.step - 1 if at_rules else entry.step
+    if said is None or at < 0:
+        return Resume(entry.step, at_rules)
+    steps, name = run.pipeline.transformations, said[2]
+    taken = {relation.name for relation in relations_of(run.workspace, run.pipeline)}
+    names = unique_names([step.name or step.type for step in steps], taken)
+    as_many = said[3] in (None, str(len(steps)))
+    if name in names:
+        found = names.index(name)
+        alike = [step for step in steps if (step.name or step.type) == (steps[found].name or steps[found].type)]
+        if len(alike) == 1 or as_many:
+            return Resume(found + 1 if at_rules else found, at_rules)
+    elif as_many:  # another step took its place
+        return Resume(entry.step, at_rules)
+    raise FatalError(
+        Code.PLAN_CHANGED,
+        f'the rows were held at the step "{name}", and the pipeline has '
+        + ("several steps of that kind, and more or fewer steps than then" if name in names else "no such step now"),
+        operation="replay",
+        object=entry.id,
+        hint="put the steps back for the replay, or discard the entry and read the rows again with --full-refresh;"
+        " steps that have a name: are found wherever they stand",
+    )
 
 
 def _casts(run: Run, held: tuple[Column, ...]) -> dict[str, str]:

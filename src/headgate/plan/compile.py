@@ -106,7 +106,7 @@ class _Compiler:
     def plan(self) -> Plan:
         refuse_windows_beside(self.pipeline)
         resume = self.inputs.resume
-        start = 0 if resume is None else max(resume.applied, 0)
+        start = self.builder.applied = 0 if resume is None else max(resume.applied, 0)
         if (resume is None or resume.applied < 0) and self.inputs.casts:
             self._cast_source()
         if resume is None and followed(self.pipeline):
