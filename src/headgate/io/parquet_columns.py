@@ -7,8 +7,6 @@ are now. That costs a fraction of writing a wide file anew.
 from __future__ import annotations
 
 import io
-import os
-import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,17 +16,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from headgate.io import files, thrift
+from headgate.io import parquet_footers as footers
 from headgate.io.thrift import Field, Struct
 
-MAGIC = b"PAR1"
 _COPIED = 8 << 20
-
-# Numbers of fields in parquet.thrift.
-_SCHEMA, _ROW_GROUPS, _ENCRYPTION, _SIGNATURE = 2, 4, 8, 9  # FileMetaData
-_ELEMENT_NAME, _CHILDREN = 4, 5  # SchemaElement
-_CHUNKS, _GROUP_BYTES, _GROUP_START, _GROUP_COMPRESSED = 1, 2, 5, 6  # RowGroup
-_CHUNK_FILE, _CHUNK_OFFSET, _CHUNK_META = 1, 2, 3  # ColumnChunk; from 4 on: indexes of pages, encryption
-_PATH, _UNCOMPRESSED, _COMPRESSED, _DATA, _INDEX, _DICTIONARY, _BLOOM = 3, 6, 7, 9, 10, 11, 14  # ColumnMetaData
 
 
 class FixedError(Exception):
@@ -67,46 +58,31 @@ def replace_values(source: Path, target: Path, values: pa.Table) -> None:
 
 
 def _footer(file: Any) -> Struct:
-    end = file.seek(0, os.SEEK_END)
-    file.seek(max(0, end - 8))
-    tail = file.read(8)
-    length = int.from_bytes(tail[:4], "little")
-    if tail[4:] != MAGIC or length > end - 8:
-        raise FixedError("the file does not end as a Parquet file that is not encrypted")
-    file.seek(end - 8 - length)
     try:
-        footer = thrift.read(file.read(length))
-    except thrift.MalformedError as error:
-        raise FixedError(f"its footer cannot be read: {error}") from error
-    if not {_SCHEMA, _ROW_GROUPS} <= footer.keys() or {_ENCRYPTION, _SIGNATURE} & footer.keys():
-        raise FixedError("it is signed or encrypted, or has no rows")
-    return footer
-
-
-def _groups(footer: Struct) -> list[Struct]:
-    groups: list[Struct] = footer[_ROW_GROUPS].value.values
-    return groups
-
-
-def _chunks(group: Struct) -> list[Struct]:
-    chunks: list[Struct] = group[_CHUNKS].value.values
-    return chunks
+        return footers.read(file)[0]
+    except footers.FooterError as error:
+        raise FixedError(str(error)) from error
 
 
 def _name(chunk: Struct) -> str:
     """The name of a top-level column that is not nested; empty for others."""
-    path = chunk[_CHUNK_META].value[_PATH].value.values
+    path = chunk[footers.CHUNK_META].value[footers.PATH].value.values
     return path[0].decode() if len(path) == 1 else ""
 
 
 def _places(footer: Struct, columns: Sequence[str]) -> dict[int, int]:
     """Which chunk of a row group holds which of the columns, the same in all row groups."""
     places: dict[int, int] = {}
-    for group in _groups(footer):
+    for group in footers.groups(footer):
         found = {}
-        for place, chunk in enumerate(_chunks(group)):
-            meta = chunk.get(_CHUNK_META)
-            if meta is None or _CHUNK_FILE in chunk or max(chunk) > _CHUNK_META or {_INDEX, _BLOOM} & meta.value.keys():
+        for place, chunk in enumerate(footers.chunks(group)):
+            meta = chunk.get(footers.CHUNK_META)
+            if (
+                meta is None
+                or footers.CHUNK_FILE in chunk
+                or max(chunk) > footers.CHUNK_META
+                or {footers.INDEX, footers.BLOOM} & meta.value.keys()
+            ):
                 raise FixedError("it has indexes of pages, Bloom filters, or columns in other files")
             if _name(chunk) in columns:
                 found[place] = columns.index(_name(chunk))
@@ -160,7 +136,7 @@ def _check_alike(before: Struct, after: Struct, columns: Sequence[str]) -> None:
     for name in columns:
         if old[name] != new[name]:
             raise FixedError(f"its column {name} is stored in another form than it would be now")
-    if len(_groups(before)) != len(_groups(after)):
+    if len(footers.groups(before)) != len(footers.groups(after)):
         raise FixedError("it has other row groups than it would have now")
 
 
@@ -168,41 +144,39 @@ def _elements(footer: Struct) -> dict[str, Struct]:
     """How each top-level column is stored."""
     found: dict[str, Struct] = {}
     below = 0  # elements that belong to the last top-level one
-    for element in footer[_SCHEMA].value.values[1:]:
+    for element in footer[footers.SCHEMA].value.values[1:]:
         if below:
             below -= 1
         else:
-            found[element[_ELEMENT_NAME].value.decode()] = element
-        if _CHILDREN in element:
-            below += element[_CHILDREN].value
+            found[element[footers.ELEMENT_NAME].value.decode()] = element
+        if footers.CHILDREN in element:
+            below += element[footers.CHILDREN].value
     return found
 
 
 def _assemble(
     file: files.DurableFile, old: Any, new: io.BytesIO, before: Struct, after: Struct, places: dict[int, int]
 ) -> None:
-    file.write(MAGIC)
-    for mine, theirs in zip(_groups(before), _groups(after), strict=True):
-        chunks, fresh = _chunks(mine), _chunks(theirs)
+    file.write(footers.MAGIC)
+    for mine, theirs in zip(footers.groups(before), footers.groups(after), strict=True):
+        chunks, fresh = footers.chunks(mine), footers.chunks(theirs)
         for place, number in places.items():
             chunks[place] = fresh[number]
         start = file.tell()
         for place, chunk in enumerate(chunks):
             _copy(file, new if place in places else old, chunk)
-        metas = [chunk[_CHUNK_META].value for chunk in chunks]
-        mine[_GROUP_BYTES] = Field(thrift.I64, sum(meta[_UNCOMPRESSED].value for meta in metas))
-        mine[_GROUP_START] = Field(thrift.I64, start)
-        mine[_GROUP_COMPRESSED] = Field(thrift.I64, sum(meta[_COMPRESSED].value for meta in metas))
-    footer = thrift.write(before)
-    file.write(footer + struct.pack("<I", len(footer)) + MAGIC)
+        metas = [chunk[footers.CHUNK_META].value for chunk in chunks]
+        mine[footers.GROUP_BYTES] = Field(thrift.I64, sum(meta[footers.UNCOMPRESSED].value for meta in metas))
+        mine[footers.GROUP_START] = Field(thrift.I64, start)
+        mine[footers.GROUP_COMPRESSED] = Field(thrift.I64, sum(meta[footers.COMPRESSED].value for meta in metas))
+    file.write(footers.ending(before))
 
 
 def _copy(file: files.DurableFile, source: Any, chunk: Struct) -> None:
     """The pages of a chunk, which is told where they are now."""
-    meta: Struct = chunk[_CHUNK_META].value
-    first = min(meta[field].value for field in (_DATA, _DICTIONARY) if field in meta)
-    shift = file.tell() - first
-    left: int = meta[_COMPRESSED].value
+    first = footers.first_page(chunk)
+    footers.move(chunk, file.tell() - first)
+    left: int = chunk[footers.CHUNK_META].value[footers.COMPRESSED].value
     source.seek(first)
     while left:
         piece = source.read(min(left, _COPIED))
@@ -210,7 +184,3 @@ def _copy(file: files.DurableFile, source: Any, chunk: Struct) -> None:
             raise OSError(5, "the file ends within its pages")
         file.write(piece)
         left -= len(piece)
-    for field in (_DATA, _DICTIONARY):
-        if field in meta:
-            meta[field].value += shift
-    chunk[_CHUNK_OFFSET] = Field(thrift.I64, 0)  # long obsolete, and wrong elsewhere

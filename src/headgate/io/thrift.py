@@ -30,7 +30,10 @@ class Field:
 
 @dataclass(slots=True)
 class Items:
-    """A list or set of values of one type; booleans are the ints that stand for them."""
+    """A list or set of values of one type; booleans are the ints that stand for them.
+
+    A structure among them may be its bytes, as :func:`write` gave them: many of those take less memory.
+    """
 
     type: int
     values: list[Any]
@@ -143,6 +146,8 @@ def _write_value(out: bytearray, type_: int, value: Any) -> None:
             _write_signed(out, value)
         case 8:
             _write_varint(out, len(value))
+            out += value
+        case 12 if isinstance(value, bytes):
             out += value
         case 12:
             _write_struct(out, value)
