@@ -28,8 +28,9 @@ DICTIONARY_BYTES = 65_536
 """Columns with more distinct values give up their dictionary early: a quarter less CPU and smaller files (measured)."""
 SAMPLE_ROWS = 10_000
 ENCODERS = min(4, os.cpu_count() or 1)
-ENCODED_BYTES = 2 * ROW_GROUP_BYTES
-"""Row groups that are encoded at once, and bytes of their values in memory: beyond, the next rows wait."""
+ENCODED_BYTES = 48 * 1024**2
+"""Row groups that are encoded at once, and bytes of their values in memory: beyond, the next rows wait. Those of wide
+rows are larger than that, so that they are encoded one after the other."""
 Compression = Literal["gzip", "brotli", "lz4", "zstd", "snappy", "none"]
 
 
@@ -70,6 +71,14 @@ class ParquetFile:
     def pending(self) -> int:
         """Rows that wait in memory for their row group to be full."""
         return self._pending_rows
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file, as far as rows were encoded; row groups on their way count as those that are there."""
+        written = self._file.tell()
+        if self._joined is None:
+            return written + sum(held for held, _ in self._encoding)
+        return written + written * len(self._encoding) // self._joined.files
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Add rows; they reach the disk a row group at a time."""

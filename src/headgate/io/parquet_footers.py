@@ -81,12 +81,13 @@ class Joined:
     def __init__(self) -> None:
         self._footer: Struct = {}
         self._groups: list[bytes] = []
-        self._rows = 0
+        self._rows = self.files = 0
 
     def add(self, footer: Struct, shift: int) -> None:
         """A file's row groups, whose pages lie so many bytes behind where they were."""
         self._footer = self._footer or footer
         self._rows += footer[ROWS].value
+        self.files += 1
         for group in groups(footer):
             for chunk in chunks(group):
                 move(chunk, shift)

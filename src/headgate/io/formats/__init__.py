@@ -28,6 +28,10 @@ class RowFile(Protocol):
     def pending(self) -> int:
         """Rows that wait in memory."""
 
+    @property
+    def size(self) -> int:
+        """Bytes of the file so far."""
+
     def write(self, batch: pa.RecordBatch) -> None: ...
 
     def close(self) -> None: ...

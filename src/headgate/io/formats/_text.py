@@ -54,6 +54,10 @@ class TextFile:
             self.sink = pa.CompressedOutputStream(self.sink, cast("_Codec", compression))
 
     @property
+    def size(self) -> int:
+        return self.path.stat().st_size
+
+    @property
     def pending(self) -> int:
         return 0
 

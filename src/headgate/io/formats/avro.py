@@ -72,6 +72,10 @@ class _AvroFile:
         self._writer = library.write.Writer(self._buffer, _schema(schema), codec=codec, sync_interval=256_000)
 
     @property
+    def size(self) -> int:
+        return self.path.stat().st_size
+
+    @property
     def pending(self) -> int:
         return 0
 

@@ -47,7 +47,7 @@ class RollingFile:
         if self._file is None:
             self._file = ParquetFile(self._next(), self._schema)
         self._file.write(batch)
-        if self._file.rows >= FILE_ROWS or self._file.path.stat().st_size >= FILE_BYTES:
+        if self._file.rows >= FILE_ROWS or self._file.size >= FILE_BYTES:
             self._finish()
 
     def _next(self) -> Path:

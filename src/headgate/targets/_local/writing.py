@@ -136,7 +136,7 @@ class TableWriter:
         self._open[part] = file  # the last one written to is the last to be closed
         file.write(rows)
         full = file.rows == self._shape.file_rows
-        if full or file.path.stat().st_size >= self._shape.file_size:
+        if full or file.size >= self._shape.file_size:
             self._close(part)
         while len(self._open) > 1 and (
             len(self._open) > OPEN_FILES or sum(one.pending for one in self._open.values()) > OPEN_ROWS
