@@ -17,6 +17,7 @@ from sqlglot.tokenizer_core import TokenType
 
 from headgate.core.errors import Code, FatalError, nearest
 from headgate.sql.functions import AGGREGATES, SCALARS, WINDOWS
+from headgate.sql.patterns import checked_pattern
 from headgate.sql.types import parse_type
 
 DIALECT = "duckdb"
@@ -28,6 +29,10 @@ _GAPS = {
     (TokenType.COMMA, TokenType.COMMA),
     (TokenType.COMMA, TokenType.R_PAREN),
 }
+_MOMENTS = ("DATE", "TIME", "TIMETZ", "TIMESTAMP", "TIMESTAMPTZ", "DATETIME", "ZONE")
+"""Words before a text that make it a moment; the last of TIMESTAMP WITH TIME ZONE."""
+_PATTERNS: tuple[type[exp.Expr], ...] = (exp.RegexpReplace, exp.RegexpExtract, exp.RegexpExtractAll)
+"""Calls whose pattern the engine compiles when it meets a row."""
 _UNPARSABLE = (sqlglot_errors.ParseError, sqlglot_errors.TokenError, RecursionError, TypeError)
 """The parser's compiled parts raise TypeError for an operator without an operand."""
 
@@ -239,12 +244,30 @@ def _check_node(node: exp.Expr, text: str) -> None:
     """The parser lets an operator without its operand pass, and types that it does not know."""
     if problems := node.error_messages():
         raise _refuse(text, f"it does not parse: {problems[0].partition(' for ')[0]}", "write one whole expression")
+    if isinstance(node, _PATTERNS):
+        _check_pattern(node, text)
     if isinstance(node, exp.DataType) and not isinstance(node.parent, exp.DataType | exp.Interval):
         parse_type(node.sql(DIALECT))
 
 
+def _check_pattern(node: exp.Expr, text: str) -> None:
+    pattern, options = node.args.get("expression"), node.args.get("modifiers") or node.args.get("parameters")
+    if options is not None and (not isinstance(options, exp.Literal) or "l" in options.name):
+        # the parser would leave them out
+        why = f"the option {options.sql(DIALECT)} of a regular expression is not known here"
+        raise _refuse(text, why, "write the letters g, i, c, s, m, and REGEXP_ESCAPE(…) for a text as it stands")
+    if isinstance(pattern, exp.Literal) and pattern.is_string:
+        try:
+            checked_pattern(pattern.name)
+        except ValueError as error:
+            raise _refuse(text, str(error), "write a regular expression of RE2") from None
+
+
 def _statements(sql: str, text: str) -> list[exp.Expr | None]:
-    """Parse, but for what the parser silently reads as something else: ``> >`` as a shift, ``f(, a)`` as ``f(a)``."""
+    """Parse, but for what the parser silently reads as something else.
+
+    These are ``> >`` (a shift), ``f(, a)`` (``f(a)``) and ``DATE '2024-01-31'::VARCHAR`` (a date of the text).
+    """
     dialect = Dialect.get_or_raise(DIALECT)
     tokens = dialect.tokenize(sql)
     for one, next_ in pairwise(tokens):
@@ -254,6 +277,11 @@ def _statements(sql: str, text: str) -> list[exp.Expr | None]:
         if pair in _GAPS:
             why = f"it does not parse: nothing stands between {one.text} and {next_.text}"
             raise _refuse(text, why, "drop the comma")
+    for one, next_, last in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        literal = one.text.upper() in _MOMENTS and next_.token_type is TokenType.STRING
+        if literal and last.token_type is TokenType.DCOLON:
+            written = f"{one.text} '{next_.text}'"
+            raise _refuse(text, f"{written}:: means two things", f"write CAST({written} AS …)")
     return dialect.parser().parse(tokens, sql)
 
 
