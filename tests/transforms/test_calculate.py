@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 from tests.often import few
+from tests.plan.projects import SmallProject
 
 from headgate.core.errors import FatalError
 from headgate.sql.failures import can_fail
@@ -170,3 +171,16 @@ def test_a_chain_that_doubles_at_each_link_is_refused(given: Any) -> None:
 def test_only_expressions_that_can_raise_are_watched(given: Any, text: str, fails: bool) -> None:
     step = given({**AB, "d": "DOUBLE", "t": "VARCHAR", "p": "DECIMAL(15, 2)", "wide": "DECIMAL(38, 0)"})
     assert can_fail(step.expression(text), step.columns) is fails
+
+
+def test_where_the_condition_is_not_met_a_number_is_not_rounded_to_a_double(project: SmallProject) -> None:
+    large = 2**53 + 1
+    project.table("orders", {"id": "INTEGER", "half": "INTEGER"}, [(large, 0), (4, 1)])
+    step: dict[str, Any] = {"type": "calculate", "columns": {"id": "id / 2"}, "condition": "half = 1"}
+    with pytest.raises(
+        FatalError, match="id is BIGINT, and id / 2 is DOUBLE, which does not hold every value"
+    ) as refused:
+        project.define(steps=[step]).plan()
+    assert "CAST(id / 2 AS BIGINT)" in refused.value.hint
+    project.define(steps=[{**step, "columns": {"id": "CAST(id / 2 AS BIGINT)", "x": "id / 2"}}]).run()
+    assert project.out() == [(2, 1, 1.0), (large, 0, None)]

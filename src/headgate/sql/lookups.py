@@ -11,10 +11,11 @@ from sqlglot import exp
 
 from headgate.core.engines import Column
 from headgate.core.errors import Code, FatalError
+from headgate.sql.casts import fits
 from headgate.sql.shapes import SideRead, StepInput, column, missing_column
 from headgate.sql.types import SqlType
 
-_NUMBERS = ("integer", "decimal", "float")
+_NUMBERS = {"integer", "decimal", "float"}
 
 
 def side_read(
@@ -62,10 +63,22 @@ def resolve(name: str, columns: Sequence[Column]) -> Column:
     raise missing_column(name, [item.name for item in columns])
 
 
+def alike(mine: SqlType, theirs: SqlType) -> bool:
+    """Whether values of the types are compared as what they are.
+
+    Whole numbers and decimals are not, beside doubles that do not hold them: 2 ** 53 + 1 would be 2 ** 53.
+    """
+    families = {mine.family, theirs.family}
+    if len(families) == 1:
+        return mine == theirs or mine.family != "other"
+    if not families <= _NUMBERS:
+        return False
+    return "float" not in families or fits(mine, theirs) or fits(theirs, mine)
+
+
 def comparable(left: str, mine: SqlType, right: str, theirs: SqlType, path: str | None) -> None:
     """Refuse keys of different families: they would be converted row by row, and raise or match by accident."""
-    numbers = mine.family in _NUMBERS and theirs.family in _NUMBERS
-    if numbers or mine == theirs or (mine.family == theirs.family != "other"):
+    if alike(mine, theirs):
         return
     raise FatalError(
         Code.PLAN_INVALID,

@@ -10,11 +10,13 @@ from sqlglot import exp
 from headgate.core.errors import Code, FatalError
 from headgate.core.models import StepOptions
 from headgate.sql import expressions
+from headgate.sql.casts import fits
 from headgate.sql.comparisons import refuse_impossible
 from headgate.sql.failures import attempt, can_fail, failed, there
 from headgate.sql.naming import distinct
 from headgate.sql.shapes import Flag, Project, Shape, StepInput, column, missing_column
 from headgate.sql.templates import render_sql
+from headgate.sql.types import parse_type
 
 MAX_NODES = 5_000
 """Nodes of one expression after the names of earlier ones were put in; a chain of them doubles quickly."""
@@ -48,7 +50,10 @@ def shapes(options: Options, step: StepInput) -> list[Shape]:
                 column(spelling[wanted.lower()]) if wanted.lower() in spelling else None
             )
             met = exp.paren(step.condition(options.condition))
-            parsed = exp.Case().when(met, parsed).else_(before.copy() if before else exp.null())
+            chosen = exp.Case().when(met, parsed).else_(before.copy() if before else exp.null())
+            if before is not None:
+                _refuse_rounding(wanted, text, before, chosen, step)
+            parsed = chosen
         if can_fail(parsed, step.columns):
             message, computed = f"{wanted} can be computed: {text}", attempt(parsed)
             flags.append(Flag(f"calculate {wanted}", failed(parsed), (wanted,), message, there(computed)))
@@ -78,6 +83,21 @@ def _parse(text: str, step: StepInput, names: list[str], earlier: dict[str, exp.
             hint="split the step in two",
         )
     return whole
+
+
+def _refuse_rounding(name: str, text: str, before: exp.Expr, chosen: exp.Expr, step: StepInput) -> None:
+    """Where the condition is not met a column keeps its value; as a double it might be another one."""
+    if step.expression_type is None:
+        return
+    old, new = (parse_type(step.expression_type(one, step.columns)) for one in (before, chosen))
+    if old.family in ("integer", "decimal") and new.family == "float" and not fits(old, new):
+        raise FatalError(
+            Code.PLAN_INVALID,
+            f"{name} is {old.name}, and {text} is {new.name}, which does not hold every value of it",
+            operation="plan",
+            object=name,
+            hint=f"write CAST({text} AS {old.name}), or cast {name} in a step before",
+        )
 
 
 def _unknown(name: str, names: list[str], step: StepInput, earlier: dict[str, exp.Expr]) -> FatalError:

@@ -13,13 +13,12 @@ from headgate.core.engines import Column
 from headgate.core.errors import Code, FatalError
 from headgate.core.models import Names, StepOptions
 from headgate.sql.failures import attempt, can_fail, failed, there
-from headgate.sql.lookups import or_types, refuse_types_of_tables, side_read
+from headgate.sql.lookups import alike, or_types, refuse_types_of_tables, side_read
 from headgate.sql.naming import distinct
 from headgate.sql.shapes import Drop, Flag, Lookup, Project, Reshape, Shape, SideRead, StepInput, column, missing_column
 from headgate.sql.types import SqlType, parse_type
 
 _HIDDEN = "_join_key_"
-_NUMBERS = ("integer", "decimal", "float")
 
 
 def _as_mapping(value: object) -> object:
@@ -170,8 +169,7 @@ def _keys(options: Options, other: Sequence[Column], step: StepInput) -> tuple[t
 
 def _comparable(left: str, mine: SqlType, right: str, theirs: SqlType, path: str | None) -> None:
     """Keys of different families would be converted row by row, and raise or match by accident."""
-    numbers = mine.family in _NUMBERS and theirs.family in _NUMBERS
-    if numbers or mine == theirs or (mine.family == theirs.family != "other"):
+    if alike(mine, theirs):
         return
     said = left.removeprefix(_HIDDEN)
     raise FatalError(
