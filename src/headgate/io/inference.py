@@ -232,9 +232,29 @@ def _parquet_columns(states: tuple[tuple[Path, tuple[int, ...]], ...]) -> dict[P
                     text = re.sub(r"^[A-Za-z ]+Error: ", "", str(error).splitlines()[0])
                     raise _unreadable(path, text, "the file may be cut off or no Parquet at all") from None
                 found[path] = [Column(row[0], row[1]) for row in described]
+                _refuse_renamed(connection, path, [column.name for column in found[path]])
             return found
         finally:
             connection.close()
+
+
+def _refuse_renamed(connection: duckdb.DuckDBPyConnection, path: Path, names: Sequence[str]) -> None:
+    """Of two names that differ in case only the engine makes ``k`` and ``K_1``, so that K would mean the other one."""
+    known = {name.lower() for name in names}
+    if not any((cut := re.fullmatch(r"(.+)_\d+", name.lower())) and cut[1] in known for name in names):
+        return
+    nodes = connection.execute("SELECT name, num_children FROM parquet_schema(?)", [str(path)]).fetchall()
+    own, place = [], 1
+    while place < len(nodes):
+        own.append(nodes[place][0])
+        below = 1
+        while below:
+            below += (nodes[place][1] or 0) - 1
+            place += 1
+    lowered = [name.lower() for name in own]
+    if repeated := sorted(name for name in own if lowered.count(name.lower()) > 1):
+        what = f"the columns {repeated[0]!r} and {repeated[1]!r} differ in case only"
+        raise _unreadable(path, what, "names are compared without case: write the file with other ones")
 
 
 def arrow_schema(columns: Sequence[Column]) -> pa.Schema:

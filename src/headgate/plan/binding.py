@@ -37,8 +37,17 @@ def bound(
 
 
 def checked(columns: tuple[Column, ...]) -> tuple[Column, ...]:
-    """The columns, none of which has a name that passes need themselves."""
+    """The columns, none of which has a name that passes need themselves, or that means another one, too."""
+    seen: dict[str, str] = {}
     for item in columns:
+        if (other := seen.setdefault(item.name.lower(), item.name)) != item.name:
+            raise FatalError(
+                Code.PLAN_INVALID,
+                f'the columns "{other}" and "{item.name}" differ in case only',
+                operation="plan",
+                object=item.name,
+                hint="names are compared without case; rename one of them where it is read",
+            )
         if item.name.lower().startswith(INTERNAL):
             raise FatalError(
                 Code.PLAN_INVALID,

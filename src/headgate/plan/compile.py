@@ -99,7 +99,13 @@ class _Compiler:
             self.regrouping = Regrouping(plain)
         self.groups = groups
         self.hiding = Hiding(pipeline.header.sensitive)
-        self.builder = PassBuilder(inputs.main.relation, checked(inputs.main.columns), self._bind)
+        self.builder = PassBuilder(inputs.main.relation, self._source_columns(), self._bind)
+
+    def _source_columns(self) -> tuple[Column, ...]:
+        try:
+            return checked(self.inputs.main.columns)
+        except HeadgateError as error:
+            raise located(error, self.pipeline, ("source",)) from None
 
     # --------------------------------------------------------------------------------------------- the walk
 
