@@ -179,3 +179,22 @@ def test_a_moment_with_a_zone_is_that_moment(database: Any, given: Any) -> None:
 def test_a_format_where_there_is_no_date_is_refused(given: Any, columns: dict[str, Any], message: str) -> None:
     with pytest.raises(FatalError, match=message):
         cast.shapes(cast.Options(type="cast", columns=columns), given({"n": "INTEGER", "t": "VARCHAR"}))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "moment"),
+    [
+        ("%d.%m.%Y %H:%M:%S.%f", "1.2.24 10:00:00.123456", None),
+        ("%d.%m.%Y %H:%M:%S.%f", "1.2.2024 10:00:00.123456", "2024-02-01 10:00:00.123456"),
+        ("DD.MM.YYYY HH24MI", "01.02.24 1234", None),
+        ("DD.MM.YYYY HH24MI", "01.02.2024 1234", "2024-02-01 12:34:00"),
+        ("DD.MM.YYYY", "01.02.0024", "0024-02-01 00:00:00"),
+        ("DD.MM.YYYY", "infinity", None),
+    ],
+)
+def test_digits_beside_a_short_year_do_not_make_it_a_long_one(
+    execute: Any, pattern: str, text: str, moment: str | None
+) -> None:
+    outcome = execute(cast, {"columns": {"x": {"type": "TIMESTAMP", "format": pattern}}}, {"x": "VARCHAR"}, [(text,)])
+    assert [str(row[0]) for row in outcome.rows] == ([moment] if moment else [])
+    assert len(outcome.held) == (0 if moment else 1)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from tests.plan.projects import SmallProject
 
 from headgate.core.errors import Code, FatalError
@@ -117,3 +118,9 @@ def test_what_makes_no_cells_is_refused(given: Any, options: dict[str, Any], mes
     asked = {"keys": ["k"], "column": "m", "values": [1], "from": "v", **options}
     with pytest.raises(FatalError, match=message):
         pivot.shapes(pivot.Options(type="pivot", **asked), given(COLUMNS))
+
+
+@pytest.mark.parametrize("values", [["a", "a"], [None, "None"], [1, "1"], [True, "True"]])
+def test_values_of_one_name_are_refused_and_not_made_one(values: list[Any]) -> None:
+    with pytest.raises(ValidationError, match="two values would make the column"):
+        pivot.Options.model_validate({"type": "pivot", "keys": "k", "column": "c", "values": values, "from": "v"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from math import inf
 
 from headgate.config.record_spellings import canonical_record
 from headgate.config.renames import as_items, flatten, rename, replace, section_of
@@ -300,8 +301,8 @@ def business_steps(rules: Section, report: Report, path: Path) -> list[Section]:
 
 
 def _categories(value: Value, report: Report, path: Path) -> list[Section]:
-    """``{income: {Low: {min: 0, max: 30000}, Medium: {min: 30001}}}``: bands that were written as closed become half
-    open, and reach to the next where less than 1 lies between."""
+    """``{income: {Low: {min: 0, max: 30000}, Medium: {min: 30001}}}``: bands that are written as closed become half
+    open where they reach to the next one, no more than 1 above; elsewhere their end lies inside."""
     if not isinstance(value, Section):
         report.note("expected: {COLUMN: {CATEGORY: {min, max}, a list of values, or a condition}}", path, "")
         return []
@@ -320,17 +321,26 @@ def _categories(value: Value, report: Report, path: Path) -> list[Section]:
                 case _:
                     one.put("condition", what, where)
             found.add(one, where)
-        _meet([one for one in found if "min" in one or "below" in one])
+        _meet(column, [one for one in found if "min" in one or "below" in one])
         steps.append(section_of([("type", "categorize"), ("column", column), ("categories", found)], value.file, line))
     return steps
 
 
-def _meet(bands: list[Section]) -> None:
+def _meet(column: str, bands: list[Section]) -> None:
     numbers = [one for one in bands if isinstance(one.get("min"), int | float)]
     starts = sorted(one["min"] for one in numbers)
     for one in bands:
         end = one.get("below")
-        if isinstance(end, int | float):
-            following = [start for start in starts if end <= start <= end + 1]
-            if following:
-                one["below"] = following[0]
+        following = [start for start in starts if end <= start <= end + 1] if isinstance(end, int | float) else []
+        if following:
+            one["below"] = following[0]
+        elif end is not None and end != inf:
+            _close(column, one)
+
+
+def _close(column: str, band: Section) -> None:
+    """A band with its end inside, as a condition."""
+    quoted, line = '"' + column.replace('"', '""') + '"', band.line_of("below")
+    edges = [(sign, band.take(key)) for key, sign in (("min", ">="), ("below", "<=")) if key in band]
+    texts = [(sign, value if isinstance(value, int | float) else f"'{value}'") for sign, value in edges]
+    band.put("condition", " AND ".join(f"{quoted} {sign} {value}" for sign, value in texts), line)

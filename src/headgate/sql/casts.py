@@ -343,18 +343,24 @@ def _try(value: exp.Expr, target: SqlType) -> exp.Expr:
     return exp.TryCast(this=value.copy(), to=_built(target))
 
 
+def _whole_year(value: exp.Expr, read: exp.Expr) -> exp.Expr:
+    """The year stands in the text with four digits; other digits in a row, such as those of a fraction, are none."""
+    year = exp.Anonymous(this="YEAR", expressions=[read.copy()])
+    digits = exp.Anonymous(this="PRINTF", expressions=[exp.Literal.string("%04d"), year.copy()])
+    written = exp.Anonymous(this="CONTAINS", expressions=[value.copy(), digits])
+    return exp.or_(exp.GTE(this=year, expression=exp.Literal.number(1000)), written)
+
+
 def formatted_cast(value: exp.Expr, target: SqlType, pattern: str, *, rounded: bool = False) -> Cast:
     """Cast a text that is written as ``pattern`` says (strptime) to a date or time; white space around is fine.
 
     A year has four digits: 1.1.24 would be in the first century.
     """
-    trimmed: exp.Expr = exp.Anonymous(this="TRIM", expressions=[value.copy()])
+    trimmed = exp.Anonymous(this="TRIM", expressions=[value.copy()])
+    word = exp.Case().when(exp.Not(this=_matches(value, _WORD)), trimmed)
+    read: exp.Expr = exp.Anonymous(this="TRY_STRPTIME", expressions=[word, exp.Literal.string(pattern)])
     if "%Y" in pattern:
-        year = exp.Anonymous(this="REGEXP_MATCHES", expressions=[value.copy(), exp.Literal.string("[0-9]{4}")])
-        trimmed = exp.Case().when(year, trimmed)
-    else:
-        trimmed = exp.Case().when(exp.Not(this=_matches(value, _WORD)), trimmed)
-    read = exp.Anonymous(this="TRY_STRPTIME", expressions=[trimmed, exp.Literal.string(pattern)])
+        read = exp.Case().when(_whole_year(value, read), read)
     moment = SqlType("TIMESTAMP", "timestamp")
     if target.family == "timestamptz":
         zone = exp.DataType.build("TIMESTAMPTZ", dialect=DIALECT)

@@ -21,7 +21,12 @@ CROWDED = "_hg_crowded"
 def _as_mapping(value: object) -> object:
     """A list of values stands for columns that are called like them."""
     if isinstance(value, list | tuple):
-        return {str(item): item for item in value}
+        named = {str(item): item for item in value}
+        if len(named) != len(value):
+            names = [str(item) for item in value]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f'two values would make the column "{twice}"; write a mapping of new column to value')
+        return named
     return value
 
 
