@@ -9,6 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from headgate.core.engines import Column
+from headgate.core.errors import FatalError
 from headgate.sql.failures import attempt, can_fail, failed
 from headgate.sql.shapes import StepInput
 
@@ -87,7 +88,10 @@ def database() -> Any:
 @for_all(EXPRESSIONS, EXPRESSIONS)
 def test_errors_are_found_row_by_row_whatever_else_is_computed(database: Any, first: str, second: str) -> None:
     """The oracle computes each row alone; the expressions stand together, and repeat one another."""
-    parsed = [STEP.expression(text) for text in (first, second, f"({first}) = ({first})")]
+    try:
+        parsed = [STEP.expression(text) for text in (first, second, f"({first}) = ({first})")]
+    except FatalError:
+        return  # the plan refuses it: a number beside a text that is none
     tried = ", ".join(f"{attempt(text).sql('duckdb')}, {failed(text).sql('duckdb')}" for text in parsed)
     expected = []
     for text in parsed:
