@@ -92,6 +92,27 @@ def test_a_file_that_is_given_up_while_row_groups_are_encoded_leaves_nothing(tmp
 
 
 @pytest.mark.usefixtures("small_groups")
+def test_files_that_are_written_at_once_share_the_memory_and_give_it_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, "ENCODED_BYTES", 3 * 10 * 8)
+    opened = [ParquetFile(tmp_path / f"{number}.parquet", ROWS.schema) for number in range(12)]
+    for start in range(0, 80, 10):
+        for number, file in enumerate(opened):
+            file.write(ROWS.slice(number * 1000 + start, 10))
+    for number, file in enumerate(opened):
+        if number % 3:
+            file.close()
+            rows = pq.read_table(file.path)["n"].to_pylist()
+            assert rows == [*range(number * 1000, number * 1000 + 80)]
+        else:
+            file.abort()
+    room = parquet._room
+    assert room.take(3 * 10 * 8)
+    room.give(3 * 10 * 8)
+
+
+@pytest.mark.usefixtures("small_groups")
 def test_what_cannot_be_encoded_is_told_where_the_rows_are_written(tmp_path: Path) -> None:
     times = pa.array([(1, 2, 3)] * 100, pa.month_day_nano_interval())
     batch = pa.RecordBatch.from_arrays([times], ["takes"])

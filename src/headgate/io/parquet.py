@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -29,9 +30,31 @@ DICTIONARY_BYTES = 65_536
 SAMPLE_ROWS = 10_000
 ENCODERS = min(4, os.cpu_count() or 1)
 ENCODED_BYTES = 48 * 1024**2
-"""Row groups that are encoded at once, and bytes of their values in memory: beyond, the next rows wait. Those of wide
-rows are larger than that, so that they are encoded one after the other."""
+"""Bytes of the values of all row groups, of any file, that threads encode or have encoded. Row groups of wide rows are
+larger: they are encoded where they are written."""
 Compression = Literal["gzip", "brotli", "lz4", "zstd", "snappy", "none"]
+
+
+class _Room:
+    """Memory that all files of the process share."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._taken = 0
+
+    def take(self, size: int) -> bool:
+        """Whether there was room for so many bytes, which are taken then."""
+        with self._lock:
+            fits = self._taken + size <= ENCODED_BYTES
+            self._taken += size if fits else 0
+            return fits
+
+    def give(self, size: int) -> None:
+        with self._lock:
+            self._taken -= size
+
+
+_room = _Room()
 
 
 class ParquetFile:
@@ -92,15 +115,20 @@ class ParquetFile:
             self._encode()
 
     def _encode(self) -> None:
-        """Have the row group encoded in a thread, beside the one before and what gives the next rows."""
+        """Have the row group encoded in a thread, beside those before it and what gives the next rows."""
         from concurrent.futures import ThreadPoolExecutor
 
+        size, table = self._pending_bytes, self._table()
+        while self._encoding and (self._encoding[0][1].done() or len(self._encoding) >= ENCODERS):
+            self._append_next()
+        while not _room.take(size):
+            if not self._encoding:
+                self._append(_encoded(table, self._stored, self._options))
+                return
+            self._append_next()
         if self._encoders is None:
             self._encoders = ThreadPoolExecutor(ENCODERS, "headgate-encode")
-        size, table = self._pending_bytes, self._table()
         self._encoding.append((size, self._encoders.submit(_encoded, table, self._stored, self._options)))
-        while len(self._encoding) > ENCODERS or sum(held for held, _ in self._encoding) > ENCODED_BYTES:
-            self._append()
 
     def _table(self) -> pa.Table:
         """The rows that wait; the first ones decide which columns get dictionaries."""
@@ -112,15 +140,20 @@ class ParquetFile:
             self._options["use_dictionary"] = _repetitive(table)
         return table
 
-    def _append(self) -> None:
-        """The pages of the next row group to the end of the file."""
+    def _append_next(self) -> None:
+        size, encoding = self._encoding.popleft()
+        try:
+            self._append(encoding.result())
+        finally:
+            _room.give(size)
+
+    def _append(self, written: pa.Buffer) -> None:
+        """The pages of a file in memory to the end of this one."""
         import pyarrow as pa
 
         from headgate.io import parquet_footers as footers
 
         with files.told("write", self.path):
-            _, encoding = self._encoding.popleft()
-            written = encoding.result()
             if self._joined is None:
                 self._joined = footers.Joined()
                 self._file.write(footers.MAGIC)
@@ -131,30 +164,37 @@ class ParquetFile:
     def close(self) -> None:
         if self._file.closed:
             return
-        if self._encoders is None:
-            import pyarrow as pa
-
-            sink: Any = pa.PythonFile(cast("Any", self._file), mode="w")
-            with files.told("write", self.path):
-                _write(sink, self._table(), self._stored, self._options)
-                self._file.commit()
-            return
-        if self._pending:
+        if self._pending and (self._joined is not None or self._encoding):
             self._encode()
         while self._encoding:
-            self._append()
-        self._encoders.shutdown()
-        assert self._joined is not None
+            self._append_next()
         with files.told("write", self.path):
-            self._file.write(self._joined.ending())
+            if self._joined is None:
+                self._write_whole()
+            else:
+                self._file.write(self._joined.ending())
             self._file.commit()
+        self._end()
+
+    def _write_whole(self) -> None:
+        """The only row group, straight into the file."""
+        import pyarrow as pa
+
+        sink: Any = pa.PythonFile(cast("Any", self._file), mode="w")
+        _write(sink, self._table(), self._stored, self._options)
 
     def abort(self) -> None:
         self._pending = []
-        if self._encoders is not None:
-            self._encoders.shutdown(cancel_futures=True)
+        self._end()
         self._file.close()
         self.path.unlink(missing_ok=True)
+
+    def _end(self) -> None:
+        """No thread works on any longer, and nothing is held."""
+        if self._encoders is not None:
+            self._encoders.shutdown(cancel_futures=True)
+        while self._encoding:
+            _room.give(self._encoding.popleft()[0])
 
 
 def _encoded(table: pa.Table, schema: pa.Schema, options: dict[str, Any]) -> pa.Buffer:
