@@ -70,6 +70,16 @@ def test_an_age_is_told_in_plain_numbers(judge: Any, age: timedelta, told: str) 
     assert found.observed.endswith(f", {told} old")
 
 
+@pytest.mark.parametrize(
+    ("kind", "value"), [("TIMESTAMP", LAST), ("DATE", date(9999, 12, 31)), ("DATE", date(2024, 3, 2))]
+)
+def test_a_value_in_the_future_passes_and_is_told(judge: Any, kind: str, value: date) -> None:
+    """An open end among the values would make a table fresh for ever, unseen."""
+    found = judged(judge, 1, kind, [value])
+    assert (found.failed, found.observed.rpartition(", ")[2]) == (0, "in the future")
+    assert judged(judge, 1, "DATE", [NOW.date()]).observed == "2024-03-01, 0s old"
+
+
 @pytest.mark.parametrize("kind", ["DATE", "TIMESTAMP", "TIMESTAMPTZ"])
 @pytest.mark.parametrize("text", BEYOND)
 def test_what_python_lacks_is_new_or_old(judge: Any, kind: str, text: str) -> None:

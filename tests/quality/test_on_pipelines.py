@@ -87,6 +87,13 @@ def test_conditions_about_all_rows_and_about_groups(project: SmallProject) -> No
     assert second.sample == ({"city": "Jena", 'SUM("total")': "-5"},)
 
 
+def test_an_aggregate_of_nothing_is_told_as_null(project: SmallProject) -> None:
+    (check,) = checks(
+        project, {"type": "aggregate", "condition": "MAX(note) < 'a' AND COUNT(note) = 3 OR MIN(id + NULL) > 1"}
+    )
+    assert check.observed == "NULL, x, 4"
+
+
 def test_a_comparison_finds_rows_that_are_missing_and_values_that_differ(project: SmallProject) -> None:
     same = {"type": "compare", "connection": "shop", "table": "orders", **WARN}
     assert checks(project, same)[0].passed

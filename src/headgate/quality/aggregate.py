@@ -62,7 +62,7 @@ def values(options: Options, step: StepInput, past: object) -> tuple[exp.Expr, .
 def verdict(options: Options, measured: Measured) -> Judgement:  # noqa: ARG001 - the signature of measures
     """NULL passes."""
     holds, *found = measured.values
-    observed = ", ".join(str(value) for value in found)
+    observed = ", ".join("NULL" if value is None else str(value) for value in found)
     return Judgement(int(holds is False), observed)
 
 

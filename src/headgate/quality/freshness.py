@@ -15,7 +15,8 @@ from headgate.sql.shapes import Judgement, Measure, Measured, StepInput, column
 
 
 class Options(RuleOptions):
-    """The newest value of a column is not older than this when the run begins. Without values it fails."""
+    """The newest value of a column is not older than this when the run begins; one in the future is told, and passes.
+    Without values it fails."""
 
     type: Literal["freshness"]
     column: str = Field(description="A date or timestamp; times without a zone are taken as UTC.")
@@ -57,6 +58,8 @@ def verdict(options: Options, measured: Measured) -> Judgement:
     newest = _moment(measured.values[0])
     if newest is None:
         return Judgement(1, "no value", score=0.0)
+    if newest > measured.now and not _is_today(measured):
+        return Judgement(0, f"{measured.values[0]}, in the future", score=1.0)
     age = max(measured.now - newest, timedelta(0))
     score = 1.0 if age <= options.max_age else options.max_age / age
     return Judgement(int(age > options.max_age), f"{measured.values[0]}, {_words(age)} old", score=score)
@@ -72,6 +75,12 @@ def _moment(value: Any) -> datetime | None:
             return datetime.max.replace(tzinfo=UTC)
         case _:
             return None
+
+
+def _is_today(measured: Measured) -> bool:
+    """Whether the newest value is the day on which the run began, whose end is still to come."""
+    newest = measured.values[0]
+    return not isinstance(newest, datetime) and newest == measured.now.date()
 
 
 def _words(age: timedelta) -> str:
