@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.mariadb import MariaServer
 from tests.plan.projects import NAME, SmallProject
 
 from headgate.core.errors import Code
@@ -139,3 +140,25 @@ def test_a_target_of_ones_own_that_cannot_show_its_table_is_refused_by_check(tmp
     assert "cannot show its table" in problem["message"]
     assert problem["path"] == "pipelines.small.quality_rules.0"
     assert not (tmp_path / "goal.db").exists()
+
+
+@pytest.mark.parametrize("mode", ["append", "upsert"])
+def test_texts_are_unique_in_a_table_as_they_are_in_a_run_whatever_its_collation(
+    tmp_path: Path, mariadb_server: MariaServer, mariadb_name: str, mode: str
+) -> None:
+    """``unique`` with ``scope: table`` is counted by the server, which may take ``a`` for ``Ä``."""
+    mariadb_server.execute(
+        mariadb_name, "CREATE TABLE `out` (id BIGINT, city VARCHAR(20) COLLATE utf8mb4_general_ci, total BIGINT)",
+        "INSERT INTO `out` VALUES (9, 'A', 1)",
+    )  # fmt: skip
+    goal = {"type": "mysql", "url": mariadb_server.url(mariadb_name)}
+    project = SmallProject(tmp_path, connections={"goal": goal}).table("orders", KEYED, [(1, "a", 2), (2, "Ä", 3)])
+    rules = [{"type": "unique", "columns": ["city"], "scope": "table"}]
+    target = {"table": "out", "mode": mode, **MODES[mode][0]}
+    receipt = project.define(rules=rules, target=target).run()
+    assert [(check.failed_rows, check.judged) for check in receipt.checks] == [(0, 3)]
+    project.table("orders", KEYED, [(3, "a", 2), (4, "b", 3)])
+    refused = project.define(rules=rules, target=target).attempt()
+    assert refused.error_code is Code.QUALITY_CHECK_FAILED
+    assert refused.value is not None
+    assert refused.value.checks[0].failed_rows == 2

@@ -33,6 +33,10 @@ class Standard:
     def distinct(self, left: str, right: str, *, text: bool = False) -> str:  # noqa: ARG002
         return f"{left} IS DISTINCT FROM {right}"
 
+    def exact(self, text: str) -> str:
+        """A text by which rows can be grouped, so that texts that are not the same are told apart."""
+        return text
+
     def holds(self, value: str) -> str:
         """The condition that a boolean value is true."""
         return value
@@ -80,6 +84,9 @@ class MySql(Standard):
 
     def distinct(self, left: str, right: str, *, text: bool = False) -> str:
         return f"NOT {self.equal(left, right, text=text)}"
+
+    def exact(self, text: str) -> str:
+        return _bytes(text)
 
     def update(self, target: str, changes: Mapping[str, str], where: str, source: str = "") -> str:
         listed = ", ".join(f"t.{quote_name(name)} = {value}" for name, value in changes.items())

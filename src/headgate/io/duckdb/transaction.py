@@ -155,15 +155,13 @@ class DuckdbTransaction:
             session.commit()
 
     def duplicates(self, table: str, columns: Sequence[str]) -> Repeats:
+        staged = next(staged for staged, _ in self._tables if staged.load.table == table)
         if self._tried:
             with self._trial() as session:
                 self._merged(session)
-                return merging.duplicates_in(DIALECT, session, table, columns)
+                return merging.repeated(DIALECT, session, staged, session.need(table, "audit"), columns)
         with self.opened("audit") as session:
-            for staged, _ in self._tables:
-                if staged.load.table == table:
-                    return merging.duplicates(DIALECT, session, staged, columns)
-            return merging.duplicates_in(DIALECT, session, table, columns)
+            return merging.duplicates(DIALECT, session, staged, columns)
 
     def preview(self, table: str, columns: Sequence[str]) -> Scan:
         staged = next(staged for staged, _ in self._tables if staged.load.table == table)

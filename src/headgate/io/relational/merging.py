@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import astuple
 from typing import Any
 
@@ -71,15 +71,19 @@ def expected(backend: Spelling[Any], session: Session, staged: StagedTable, stor
 
 
 def duplicates(backend: Spelling[Any], session: Session, staged: StagedTable, columns: Sequence[str]) -> Repeats:
-    """Rows, of the table as it will be, whose ``columns`` occur more than once and are not NULL."""
+    """Rows, of the table as it will be, whose ``columns`` occur more than once and are not NULL.
+
+    Texts are the same if they are so byte by byte, as to every rule, whatever the collation of their column says.
+    """
     _, stage = _places(backend, session, staged)
-    parts = [f"SELECT {_listed(backend, columns, staged.names)} FROM {stage} incoming"]
+    texts = _texts(staged)
+    parts = [f"SELECT {_listed(backend, columns, staged.names, texts)} FROM {stage} incoming"]
     there = session.find(staged.load.table)
     if there is not None and not staged.load.whole:
         known = [column.name for column in session.table_columns(there)]
         staying = stays(backend, staged)
         where = f" WHERE {staying}" if staying else ""
-        parts.append(f"SELECT {_listed(backend, columns, known)} FROM {backend.quoted(there)} kept{where}")
+        parts.append(f"SELECT {_listed(backend, columns, known, texts)} FROM {backend.quoted(there)} kept{where}")
     return _repeated(session, f"({' UNION ALL '.join(parts)}) every_row", len(columns))
 
 
@@ -93,15 +97,11 @@ def stays(backend: Spelling[Any], staged: StagedTable) -> str:
     return ""
 
 
-def duplicates_in(backend: Spelling[Any], session: Session, table: str, columns: Sequence[str]) -> Repeats:
-    """The same of a table that this run does not touch."""
-    there = session.find(table)
-    return repeated(backend, session, there, columns) if there else Repeats(0, 0)
-
-
-def repeated(backend: Spelling[Any], session: Session, there: Place, columns: Sequence[str]) -> Repeats:
-    """The same of a table as it is."""
-    listed = ", ".join(f"{backend.quote(name)} AS c{place}" for place, name in enumerate(columns))
+def repeated(
+    backend: Spelling[Any], session: Session, staged: StagedTable, there: Place, columns: Sequence[str]
+) -> Repeats:
+    """The same of the table as it is, merged already or in a copy that is."""
+    listed = _listed(backend, columns, columns, _texts(staged))
     return _repeated(session, f"(SELECT {listed} FROM {backend.quoted(there)}) every_row", len(columns))
 
 
@@ -125,10 +125,26 @@ def _repeated(session: Session, rows: str, columns: int) -> Repeats:
     return Repeats(int(repeated), int(every))
 
 
-def _listed(backend: Spelling[Any], columns: Sequence[str], known: Sequence[str]) -> str:
+def _texts(staged: StagedTable) -> frozenset[str]:
+    """The columns that hold text, in lower case."""
+    import pyarrow as pa
+
+    return frozenset(
+        field.name.lower()
+        for field in staged.load.schema
+        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
+    )
+
+
+def _listed(backend: Spelling[Any], columns: Sequence[str], known: Sequence[str], texts: Collection[str] = ()) -> str:
     named = {name.lower(): name for name in known} | {name: name for name in known}
-    found = [named.get(name) or named.get(name.lower()) for name in columns]
-    return ", ".join(f"{backend.quote(name) if name else 'NULL'} AS c{place}" for place, name in enumerate(found))
+
+    def value(name: str) -> str:
+        found = named.get(name) or named.get(name.lower())
+        quoted = backend.quote(found) if found else "NULL"
+        return backend.dialect.exact(quoted) if found and name.lower() in texts else quoted
+
+    return ", ".join(f"{value(name)} AS c{place}" for place, name in enumerate(columns))
 
 
 def _places(backend: Spelling[Any], session: Session, staged: StagedTable) -> tuple[str, str]:

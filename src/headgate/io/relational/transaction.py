@@ -115,16 +115,14 @@ class RelationalTransaction:
                 raise
 
     def duplicates(self, table: str, columns: Sequence[str]) -> Repeats:
+        staged = next(staged for staged in self._tables if staged.load.table == table)
         if self._merge_if_in_place() is not None:
-            return merging.duplicates_in(self._backend, self._session, table, columns)
-        for staged in self._tables:
-            if staged.load.table != table:
-                continue
-            if not trials.needed(staged.load):
-                return merging.duplicates(self._backend, self._session, staged, columns)
-            with trials.trial(self._backend, self._session, staged, self._claim, self._store) as (place, _):
-                return merging.repeated(self._backend, self._session, place, columns)
-        return merging.duplicates_in(self._backend, self._session, table, columns)
+            there = self._session.need(table, "audit")
+            return merging.repeated(self._backend, self._session, staged, there, columns)
+        if not trials.needed(staged.load):
+            return merging.duplicates(self._backend, self._session, staged, columns)
+        with trials.trial(self._backend, self._session, staged, self._claim, self._store) as (place, _):
+            return merging.repeated(self._backend, self._session, staged, place, columns)
 
     def preview(self, table: str, columns: Sequence[str]) -> Scan:
         import pyarrow as pa
