@@ -161,6 +161,11 @@ class RuleOptions(Model):
             )
         return self
 
+    def refuse_max_failed(self, instead: str) -> None:
+        """Rows that may break a rule say nothing where it gives one answer about all of them: it could never fail."""
+        if self.max_failed is not None:
+            raise ValueError(f"max_failed counts rows that break a rule, and this one holds or does not; {instead}")
+
     @property
     def tolerance(self) -> Tolerance:
         """How many rows may break the rule."""

@@ -24,6 +24,12 @@ class Options(RuleOptions):
 
     @model_validator(mode="after")
     def _about_all(self) -> Options:
+        if not self.group_by:
+            self.refuse_max_failed("put the limit into the condition")
+        elif self.tolerance.percent is not None:
+            raise ValueError(
+                "groups that break the condition are counted: say as a number how many may, not as a share"
+            )
         if self.on_fail == "quarantine":
             raise ValueError("a condition about all rows cannot hold single rows back; use fail, warn or record")
         return self

@@ -36,6 +36,7 @@ class Options(RuleOptions):
         if (self.table is None) == (self.path is None):
             raise ValueError("compare needs either table or path")
         refuse_types_of_tables(self.table, self.types)
+        self.refuse_max_failed("method: count has allowed_difference")
         if self.on_fail == "quarantine":
             raise ValueError("a comparison of all rows cannot hold single rows back; use fail, warn or record")
         if self.allowed_difference is not None:

@@ -19,6 +19,7 @@ class Options(RuleOptions):
 
     @model_validator(mode="after")
     def _about_all(self) -> Options:
+        self.refuse_max_failed("threshold says how many values may be missing")
         if self.on_fail == "quarantine":
             raise ValueError("a share of rows cannot hold single rows back; use not_null for that")
         return self

@@ -76,6 +76,7 @@ class Options(RuleOptions):
 
     @model_validator(mode="after")
     def _about_all(self) -> Options:
+        self.refuse_max_failed("threshold is its limit")
         if self.on_fail == "quarantine":
             raise ValueError("a distribution cannot hold single rows back; use fail, warn or record")
         if self.method == "chi2" and self.threshold is not None:

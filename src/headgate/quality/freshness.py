@@ -24,6 +24,7 @@ class Options(RuleOptions):
 
     @model_validator(mode="after")
     def _about_all(self) -> Options:
+        self.refuse_max_failed("max_age is its limit")
         if self.on_fail == "quarantine":
             raise ValueError("freshness is about all rows, and cannot hold single rows back; use date_range for that")
         return self

@@ -33,6 +33,7 @@ class Options(RuleOptions):
             tolerance(self.allowed_difference)
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"min {self.min} is above max {self.max}, so no run could pass")
+        self.refuse_max_failed("say it with min, max or allowed_difference")
         if self.on_fail == "quarantine":
             raise ValueError("a count of rows cannot hold single rows back; use fail, warn or record")
         return self

@@ -31,6 +31,7 @@ class Options(RuleOptions):
 
     @model_validator(mode="after")
     def _about_all(self) -> Options:
+        self.refuse_max_failed("max_deviation is its limit")
         if self.on_fail == "quarantine":
             raise ValueError("a count of rows cannot hold single rows back; use fail, warn or record")
         if self.min_runs > self.runs:
