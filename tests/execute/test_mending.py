@@ -67,6 +67,12 @@ def test_a_query_over_the_rows_mends_them_too(held: SmallProject) -> None:
     assert held.out("SELECT id FROM out") == [(1,), (12,), (13,), (4,)]
 
 
+def test_a_query_may_look_at_the_rows_more_than_once(held: SmallProject) -> None:
+    most = "SELECT * REPLACE ((SELECT CAST(max(id) AS TEXT) FROM input) AS amount) FROM input"
+    assert mend(held, sql=most).unwrap().rows.loaded == 2
+    assert held.out("SELECT id, CAST(amount AS INTEGER) FROM out WHERE id IN (2, 3)") == [(2, 3), (3, 3)]
+
+
 @pytest.mark.parametrize(
     ("values", "sql", "said"),
     [

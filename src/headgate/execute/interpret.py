@@ -283,7 +283,10 @@ class Interpreter:
             return
         reader, cancel = opened.batches, opened.cancel
         if run.gathered is not None and run.gathered.mending:
-            run.session.register(HELD, opened)
+            if run.request.mend is not None and run.request.mend.sql:
+                run.session.materialise(HELD, opened)  # a query may look at the rows more than once
+            else:
+                run.session.register(HELD, opened)
             reader = run.session.stream(run.gathered.mending, ENGINE_ROWS)
             opened = OpenScan(SourceSchema(reader.schema))
         if stage.mode == "cdc" and not opened.distinct:
