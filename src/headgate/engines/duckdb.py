@@ -48,6 +48,8 @@ class DuckdbSession:
         self._connection = connect(workdir, memory, threads, paths)
         self._readers: dict[str, pa.RecordBatchReader] = {}
         self._files: list[FileScan] = []
+        self._made: dict[str, str] = {}
+        """Whether a name is a VIEW or a TABLE."""
         self._cancels: list[Callable[[], None]] = []
         self._open: dict[duckdb.DuckDBPyConnection, pa.RecordBatchReader | None] = {}
         self._guard = threading.RLock()
@@ -65,26 +67,25 @@ class DuckdbSession:
             self._forget(name)
             if scan.files is not None:
                 select = self._select(scan.files, scan.schema.raw)
-                self._connection.execute(f"CREATE VIEW {quote_name(name)} AS {select}")
+                self._make(self._connection, "VIEW", name, select)
             elif scan.batches is not None:
                 self._readers[name] = self._stoppable(scan)
 
     def define(self, name: str, sql: str) -> None:
         with self._failing("define", name):
             self._forget(name)
-            self._connection.execute(f"CREATE VIEW {quote_name(name)} AS {sql}")
+            self._make(self._connection, "VIEW", name, sql)
 
     def materialise(self, name: str, scan: Scan) -> None:
         with self._failing("materialise", name), self._cursor() as cursor:
             self._forget(name)
             if scan.files is not None:
                 select = self._select(scan.files, scan.schema.raw)
-                heard(lambda: cursor.execute(f"CREATE TABLE {quote_name(name)} AS {select}"), self.interrupt)
+                heard(lambda: self._make(cursor, "TABLE", name, select), self.interrupt)
                 self._keep_rejects(cursor)
             elif scan.batches is not None:
                 cursor.register("headgate_incoming", self._stoppable(scan))
-                create = f"CREATE TABLE {quote_name(name)} AS SELECT * FROM headgate_incoming"
-                heard(lambda: cursor.execute(create), self.interrupt)
+                heard(lambda: self._make(cursor, "TABLE", name, "SELECT * FROM headgate_incoming"), self.interrupt)
                 cursor.unregister("headgate_incoming")
 
     def _stoppable(self, scan: Scan) -> pa.RecordBatchReader:
@@ -125,11 +126,12 @@ class DuckdbSession:
 
     def _forget(self, name: str) -> None:
         self._readers.pop(name, None)
-        kinds = self._connection.execute(
-            "SELECT table_type FROM information_schema.tables WHERE table_name = ?", [name]
-        ).fetchall()
-        for (kind,) in kinds:
-            self._connection.execute(f"DROP {'VIEW' if kind == 'VIEW' else 'TABLE'} {quote_name(name)}")
+        if name in self._made:
+            self._connection.execute(f"DROP {self._made.pop(name)} {quote_name(name)}")
+
+    def _make(self, connection: duckdb.DuckDBPyConnection, kind: str, name: str, select: str) -> None:
+        connection.execute(f"CREATE {kind} {quote_name(name)} AS {select}")
+        self._made[name] = kind
 
     # ------------------------------------------------------------------------------------------- statements
 

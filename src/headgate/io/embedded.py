@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +42,35 @@ def connect(
         connection.execute("SET GLOBAL parquet_metadata_cache = true")
     connection.execute(f"SET GLOBAL allowed_directories = [{', '.join(map(quote_text, folders))}]")
     connection.execute(f"SET GLOBAL allowed_paths = [{', '.join(map(quote_text, single))}]")
+    seal(connection)
+    return connection
+
+
+def bare() -> duckdb.DuckDBPyConnection:
+    """A connection of one's own to a database that holds nothing and reaches nothing; to be closed.
+
+    It tells types, and what statements over temporary tables give: those are its own. The process keeps the database,
+    because opening one takes longer than most of what is asked of it.
+    """
+    return _bare(os.getpid()).cursor()
+
+
+@contextmanager
+def undone(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Whatever is made meanwhile is not there afterwards."""
+    connection.begin()
+    try:
+        yield
+    finally:
+        connection.rollback()
+
+
+@lru_cache(maxsize=1)
+def _bare(process: int) -> duckdb.DuckDBPyConnection:  # noqa: ARG001 - a forked process opens its own
+    import duckdb
+
+    connection = duckdb.connect(":memory:", config={"threads": 1})
+    settings(connection)
     seal(connection)
     return connection
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 from collections.abc import Iterator, Sequence
@@ -143,6 +144,18 @@ class EngineContract:
         assert "amount" in caught.value.candidates
         assert "LINE" not in caught.value.message
         binder.close()
+
+    def test_binding_leaves_nothing_behind(self, engine: Engine) -> None:
+        """Binders of a process may share what is dear to open."""
+        one, other = engine.binder(), engine.binder()
+        for statement in ("CREATE TABLE kept AS SELECT 1 AS a", "CREATE MACRO twice(x) AS x"):
+            with contextlib.suppress(BindingError):
+                one.bind(statement, {"t": [Column("a", "INTEGER")]})
+        for query in ("SELECT * FROM kept", "SELECT twice(1)", "SELECT * FROM t"):
+            with pytest.raises(BindingError):
+                other.bind(query, {})
+        one.close()
+        assert other.bind("SELECT a FROM t", {"t": [Column("a", "DATE")]}) == (Column("a", "DATE"),)
 
     def test_binding_finds_types_without_rows(self, engine: Engine) -> None:
         binder = engine.binder()
