@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -53,7 +54,15 @@ SOURCE_TEXT, STEP_TEXT, RULE_TEXT = PAGES["sources"], PAGES["transformations"], 
 TARGET_TEXT, MONITORING_TEXT = PAGES["targets"], PAGES["monitoring"]
 CLI_TEXT, ERROR_TEXT = PAGES["cli"], PAGES["errors"]
 BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
-WORDS = {str: "text", int: "number", float: "number", bool: "true or false", timedelta: "duration", Secret: "secret"}
+WORDS = {
+    str: "text",
+    int: "number",
+    float: "number",
+    Decimal: "number",
+    bool: "true or false",
+    timedelta: "duration",
+    Secret: "secret",
+}
 
 
 def pages() -> dict[str, str]:

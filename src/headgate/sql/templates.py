@@ -29,6 +29,18 @@ def names(text: str) -> set[str]:
     return {found[1] for found in _NAME.finditer(text)}
 
 
+def refuse_in_value(value: Any) -> None:
+    """Raise FatalError for a text with a variable where a value is taken as it stands: it would stay that text."""
+    if isinstance(value, str) and (found := _NAME.search(value)):
+        raise FatalError(
+            Code.PLAN_INVALID,
+            f"{found[0]} stands in a value, which is taken as it is written",
+            operation="template",
+            object=value[:200],
+            hint=f"write a condition or an expression instead, such as day = {found[0]}",
+        )
+
+
 def render_sql(text: str, variables: Mapping[str, Any]) -> str:
     """SQL with each ``{{ name }}`` as a typed literal; inside a string literal as escaped text.
 

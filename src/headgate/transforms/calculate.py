@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Literal
 
 from pydantic import Field
@@ -26,7 +27,7 @@ class Options(StepOptions):
     """Add columns, or replace them, by expressions; each may use the columns before it, in the order written."""
 
     type: Literal["calculate"]
-    columns: dict[str, str | int | float | bool] = Field(
+    columns: dict[str, str | int | float | Decimal | bool] = Field(
         min_length=1, description="Column to SQL expression. An expression that raises makes its row a row error."
     )
     condition: str | None = Field(

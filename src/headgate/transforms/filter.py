@@ -13,6 +13,7 @@ from headgate.sql.bounds import bounded
 from headgate.sql.conditions import above, among, below, equals, keep, type_of
 from headgate.sql.patterns import checked_pattern
 from headgate.sql.shapes import Shape, StepInput, column
+from headgate.sql.templates import refuse_in_value
 
 Operator = Literal[
     "eq", "ne", "gt", "gte", "lt", "lte", "in", "not_in", "between", "not_between", "like", "not_like", "ilike",
@@ -98,6 +99,7 @@ def _comparison(name: str, operator: Operator, value: Any, step: StepInput) -> e
         case _:
             if type_.family != "text" or not isinstance(value, str):
                 raise _not_text(name, operator, type_.name)
+            refuse_in_value(value)
             return _text(here, operator, exp.Literal.string(value))
 
 

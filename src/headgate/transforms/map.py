@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from decimal import Decimal
+from typing import Any, Literal
 
 import sqlglot
 from pydantic import Field, model_validator
@@ -17,9 +18,10 @@ from headgate.sql.failures import attempt, can_fail, failed, there
 from headgate.sql.literals import literal
 from headgate.sql.naming import distinct
 from headgate.sql.shapes import Flag, Project, Shape, StepInput, column
+from headgate.sql.templates import refuse_in_value
 from headgate.sql.types import SqlType, parse_type
 
-Value = bool | int | float | date | datetime | str
+Value = bool | int | float | Decimal | date | datetime | str
 
 
 class Choice(Model):
@@ -40,7 +42,8 @@ class Choice(Model):
             told = " and ".join(f"{value!r} is a {kind}" for kind, value in kinds.items())
             raise ValueError(f"the new values are of several kinds: {told}; quote them to make all of them texts")
         if any(isinstance(value, float) for value in values):
-            inexact = [value for value in values if isinstance(value, int) and int(float(value)) != value]
+            exact = [value for value in values if isinstance(value, int | Decimal)]
+            inexact = [value for value in exact if Decimal(repr(float(value))) != value]
             if inexact:
                 raise ValueError(
                     f"{inexact[0]} cannot stand among fractions exactly; quote them, and cast in a step after"
@@ -52,7 +55,7 @@ def _kind(value: Value) -> str:
     match value:
         case bool():
             return "truth value"
-        case int() | float():
+        case int() | float() | Decimal():
             return "number"
         case datetime():
             return "time"
@@ -70,7 +73,7 @@ class Options(StepOptions):
     """
 
     type: Literal["map"]
-    columns: dict[str, Annotated[Choice | str | int | float | bool, Field(union_mode="left_to_right")]] = Field(
+    columns: dict[str, Choice | str | int | float | Decimal | bool] = Field(
         min_length=1, description="New column to expression, or to {from, values, else, nulls}."
     )
     rest: Literal["drop", "keep"] = Field(default="drop", description="What becomes of the columns not named as new.")
@@ -125,6 +128,7 @@ def _typed(text: str, type_: SqlType) -> Any:
 
 
 def _value(value: Value | None) -> exp.Expr:
+    refuse_in_value(value)
     return sqlglot.parse_one(literal(value), dialect="duckdb")
 
 
