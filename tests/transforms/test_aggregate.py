@@ -259,3 +259,31 @@ def test_a_sum_that_no_number_holds_is_told_with_its_step_and_what_to_do(
     project.define(source=source, steps=steps).run()
     [(total,)] = project.out("SELECT total FROM out")
     assert total == pytest.approx(float(largest) * (2 if metric.startswith("SUM") else 1))
+
+
+def test_a_median_of_decimals_lies_between_them(project: SmallProject) -> None:
+    project.table("orders", {"p": "TEXT"}, [("1.00",), ("1.01",), ("-3.00",), ("-3.01",), (None,)])
+    cast: dict[str, Any] = {"type": "cast", "columns": {"p": "DECIMAL(10, 2)"}}
+    metrics = {
+        "m": "MEDIAN(p) FILTER (WHERE p > 0)",
+        "n": "MEDIAN(p * -1) FILTER (WHERE p < 0)",
+        "q": "QUANTILE_CONT(p, 0.5) FILTER (WHERE p > 0)",
+        "w": "PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY p)",
+        "d": "QUANTILE_DISC(p, 0.5)",
+    }
+    step = {
+        "type": "aggregate",
+        "metrics": metrics,
+        "aggregations": {"p": ["median", "p75"]},
+        "having": "MEDIAN(p) < -0.99",
+    }
+    project.define(steps=[cast, step]).run()
+    assert project.out("SELECT m, n, q, w, p_median, p_p75 FROM out") == [(1.005, 3.005, 1.005, -1.0, -1.0, 1.0025)]
+    assert project.out("SELECT d FROM out") == [(-3,)]
+    window: dict[str, Any] = {"type": "window", "columns": {"m": "MEDIAN(p)"}}
+    pivot = {"type": "pivot", "keys": ["k"], "column": "c", "values": [1], "from": "p", "function": "median"}
+    keyed = {"type": "calculate", "columns": {"k": "1", "c": "1"}}
+    steps: list[dict[str, Any]]
+    for steps, name in (([cast, window], "m"), ([cast, keyed, pivot], "1")):
+        project.define(steps=steps, target={"table": "out", "mode": "overwrite"}).run()
+        assert set(project.out(f'SELECT "{name}" FROM out')) == {(-1.0,)}

@@ -18,6 +18,7 @@ from headgate.core.errors import Code, FatalError, nearest
 from headgate.core.secrets import Secret
 from headgate.sql import expressions
 from headgate.sql.comparisons import refuse_impossible
+from headgate.sql.medians import in_doubles
 from headgate.sql.templates import render_sql
 from headgate.sql.truth import TypeOf, refuse_no_condition
 
@@ -195,7 +196,7 @@ class StepInput:
         parsed = expressions.parse(render_sql(text, self.variables), aggregates=aggregates, windows=windows)
         known = {name: column(self.resolve(name)) for name in expressions.columns(parsed)}
         refuse_impossible(parsed, self.columns)
-        return expressions.rename_columns(parsed, known)
+        return in_doubles(expressions.rename_columns(parsed, known), self.columns, self.expression_type)
 
     def condition(self, text: str, *, aggregates: bool = False) -> exp.Expr:
         """The same of a text that must be a truth value."""

@@ -12,6 +12,7 @@ from headgate.core.errors import Code, FatalError
 from headgate.core.models import Names, StepOptions
 from headgate.sql import expressions
 from headgate.sql.expressions import is_aggregate
+from headgate.sql.medians import in_doubles
 from headgate.sql.metrics import inside_aggregate, metric_text, ordered, outside_aggregates, refuse_unordered
 from headgate.sql.naming import distinct
 from headgate.sql.ordering import directed
@@ -112,7 +113,8 @@ def _having(text: str, groups: list[str], metrics: dict[str, str], options: Opti
         meant = column(step.resolve(found.name)) if metric is None else step.expression(metric, aggregates=True)
         found.replace(meant if metric is None else exp.paren(meant))
     refuse_no_condition(parsed, text, step.columns, step.expression_type)
-    return _checked("having", text, parsed, groups, options, step)
+    asked = in_doubles(parsed, step.columns, step.expression_type)
+    return _checked("having", text, asked, groups, options, step)
 
 
 def _refuse(name: str, why: str, hint: str) -> FatalError:
