@@ -372,6 +372,7 @@ RECORDS = [
         ({"cleaning_rules": "{null_handling: {a: forward_fill}}"}, "forward_fill needs an order"),
         ({"cleaning_rules": "{null_handling: {a: fill_meen}}"}, '"fill_meen" is no strategy'),
         ({"cleaning_rules": "{string_operations: {a: rot13}}"}, '"rot13" is not known'),
+        ({"cleaning_rules": "{string_operations: {a: [upper, lower]}}"}, '"lower" undoes "upper"'),
         ({"business_rules": "{bands: {}}"}, 'unknown key "bands"'),
         ({"business_rules": "5"}, "expected: a mapping of rules"),
     ],

@@ -362,6 +362,13 @@ def test_an_absent_column_is_an_error_or_a_warning(execute: Any, given: Any) -> 
         clean.shapes(clean.Options(type="clean", **{**options, "missing": "error"}), given({"t": "VARCHAR"}))
 
 
+def test_without_one_of_its_keys_nothing_is_deduplicated(execute: Any) -> None:
+    options = {"deduplicate": ["k", "gone"], "order_by": "v", "missing": "warn"}
+    outcome = execute(clean, options, {"k": "INTEGER", "v": "INTEGER"}, [(1, 1), (1, 2)])
+    assert outcome.rows == [(1, 1), (1, 2)]
+    assert outcome.notes == ['there is no column "gone", so rows are not deduplicated']
+
+
 @pytest.mark.parametrize(
     "fill",
     [

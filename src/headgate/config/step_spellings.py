@@ -264,6 +264,8 @@ def _strings(step: Section, value: Section, report: Report, path: Path) -> None:
             match operation:
                 case "strip" | "trim":
                     trim.add(column, line)
+                case "lower" | "upper" | "title" if case.get(column, operation) != operation:
+                    report.note(f'"{operation}" undoes "{case[column]}"', (*path, column), "keep one", line=line)
                 case "lower" | "upper" | "title":
                     case.put(column, operation, line)
                 case "remove_special_chars" | "remove_special":

@@ -109,8 +109,10 @@ def shapes(options: Options, step: StepInput) -> list[Shape]:
     """Projections, then at most one drop and one deduplication."""
     found: list[Shape] = []
     if options.missing == "warn":
+        keys = options.deduplicate if isinstance(options.deduplicate, tuple) else ()
         options, absent = _present(options, step)
-        found += [Note(f'there is no column "{name}", so it is not cleaned') for name in absent]
+        told = {True: "rows are not deduplicated", False: "it is not cleaned"}
+        found += [Note(f'there is no column "{name}", so {told[name in keys]}') for name in absent]
     values, columns, flags = _values(options, step)
     cleaned = replace(step, columns=columns)
     if flags or any(value != column(name) for name, value in values.items()):
@@ -142,9 +144,10 @@ def _present(options: Options, step: StepInput) -> tuple[Options, list[str]]:
             case dict() as chosen:
                 changes[key] = {name: value for name, value in chosen.items() if there(name)}
             case tuple() as names:
-                changes[key] = tuple(name for name in names if there(name)) or (
-                    False if key != "remove_nulls" else None
-                )
+                left = tuple(name for name in names if there(name))
+                if key == "deduplicate" and left != names:
+                    left = ()  # rows with the same values of fewer keys are no repetitions
+                changes[key] = left or (False if key != "remove_nulls" else None)
             case _:
                 pass
     return options.model_copy(update=changes), absent
