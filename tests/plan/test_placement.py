@@ -56,6 +56,8 @@ EXPRESSIONS = (
         "t IN ('a', 'B')",
         "t LIKE 'a%'",
         "t LIKE '%_\\'",
+        "t NOT LIKE 'a%'",
+        "NOT (t LIKE 'a%')",
         "t || u",
         "t || '!'",
         "length(t)",
@@ -63,6 +65,7 @@ EXPRESSIONS = (
     *("y < '2024-01-31'", "y - y", "y + 1", "y - i", "y <= DATE '2000-01-01'", "m > y", "CAST(m AS DATE)"),
     *("CAST(y AS TIMESTAMP)", "m >= '2024-01-01 10:00:00'", "date_trunc('month', m)", "date_trunc('hour', m)"),
     *("date_trunc('quarter', y)", "x AND i > 0", "x OR NULL", "NOT x", "x IS TRUE", "i IS NULL", "t IS NOT NULL"),
+    *("x IS NOT TRUE", "x IS FALSE", "x IS NOT FALSE", "i NOT IN (1, 2, NULL)", "i NOT BETWEEN s AND 5"),
     *(
         "CASE WHEN x THEN i ELSE s END",
         "CASE WHEN i > 0 THEN 'a' WHEN i < 0 THEN t END",

@@ -281,7 +281,8 @@ class Translator:
             case exp.DPipe() if {self.type_of(node.this).family, self.type_of(node.expression).family} == {"text"}:
                 return f"({self.sql(node.this)} || {self.sql(node.expression)})"
             case exp.Like() if _is_text_literal(node.expression) and self.type_of(node.this).family == "text":
-                return f"({self._exact(node.this)} LIKE {self.sql(node.expression)} ESCAPE '')"
+                like = "NOT LIKE" if node.args.get("negate") else "LIKE"
+                return f"({self._exact(node.this)} {like} {self.sql(node.expression)} ESCAPE '')"
             case exp.DateTrunc() | exp.TimestampTrunc() if self._moment(node.this):
                 unit = node.args.get("unit")
                 if unit is not None and str(unit.name).upper() in _TRUNCATED:
