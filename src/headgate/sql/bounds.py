@@ -10,7 +10,6 @@ from typing import Any, Literal
 from sqlglot import exp
 
 from headgate.core.errors import Code, FatalError
-from headgate.sql.templates import refuse_in_value
 from headgate.sql.types import DIALECT, SqlType
 
 Side = Literal["min", "max"]
@@ -39,7 +38,6 @@ def matching(name: str, type_: SqlType, value: Any) -> exp.Expr | None:
     Raises:
         FatalError: PLAN_INVALID if the value is of another family than the column.
     """
-    refuse_in_value(value)
     match type_.family:
         case "integer" | "decimal":
             number = _decimal(name, type_, value)
@@ -56,7 +54,6 @@ def matching(name: str, type_: SqlType, value: Any) -> exp.Expr | None:
 
 
 def _limit(column: exp.Expr, name: str, type_: SqlType, value: Any, side: Side) -> exp.Expr:
-    refuse_in_value(value)
     limit = _nearest(name, type_, value, side)
     if isinstance(limit, bool):
         # The bound lies outside the type. The comparison keeps NULLs NULL.

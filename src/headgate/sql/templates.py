@@ -30,15 +30,16 @@ def names(text: str) -> set[str]:
 
 
 def refuse_in_value(value: Any) -> None:
-    """Raise FatalError for a text with a variable where a value is taken as it stands: it would stay that text."""
-    if isinstance(value, str) and (found := _NAME.search(value)):
-        raise FatalError(
-            Code.PLAN_INVALID,
-            f"{found[0]} stands in a value, which is taken as it is written",
-            operation="template",
-            object=value[:200],
-            hint=f"write a condition or an expression instead, such as day = {found[0]}",
-        )
+    """Raise FatalError for a text, or one of a list, with a variable where values are taken as they are written."""
+    for one in value if isinstance(value, list | tuple) else (value,):
+        if isinstance(one, str) and (found := _NAME.search(one)):
+            raise FatalError(
+                Code.PLAN_INVALID,
+                f"{found[0]} stands in a value, which is taken as it is written",
+                operation="template",
+                object=one[:200],
+                hint=f"write a condition or an expression instead, such as day = {found[0]}",
+            )
 
 
 def render_sql(text: str, variables: Mapping[str, Any]) -> str:

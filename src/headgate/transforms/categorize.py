@@ -20,6 +20,7 @@ from headgate.sql.failures import attempt, can_fail, failed
 from headgate.sql.naming import distinct
 from headgate.sql.orders import refuse_empty, refuse_unordered
 from headgate.sql.shapes import Flag, Project, Shape, StepInput, column
+from headgate.sql.templates import refuse_in_value
 from headgate.sql.types import SqlType
 from headgate.sql.windows import over
 
@@ -131,6 +132,7 @@ def _fits(category: Category, name: str | None, edges: dict[float, tuple[str, ex
         return exp.paren(step.condition(category.condition))
     assert name is not None
     type_ = type_of(name, step)
+    refuse_in_value([category.min, category.below, *(category.values or ())])
     if category.values is not None:
         return among(name, type_, category.values)
     parts = []

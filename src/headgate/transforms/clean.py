@@ -19,6 +19,7 @@ from headgate.sql.casts import exact_cast
 from headgate.sql.fills import Strategy, filled, known_first
 from headgate.sql.ordering import deduplicated
 from headgate.sql.shapes import Drop, Flag, Note, Project, Shape, StepInput, column
+from headgate.sql.templates import refuse_in_value
 from headgate.sql.types import SqlType, parse_type
 from headgate.sql.words import changed_case, trimmed, without_specials
 
@@ -227,6 +228,7 @@ def _without_spellings(value: exp.Expr, spellings: tuple[str, ...]) -> exp.Expr:
 
 
 def _filled(name: str, value: exp.Expr, type_: SqlType, fill: Value) -> exp.Expr:
+    refuse_in_value(fill)
     literal = matching(name, type_, fill)
     if literal is None:
         raise FatalError(

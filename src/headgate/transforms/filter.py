@@ -71,6 +71,7 @@ def shapes(options: Options, step: StepInput) -> list[Shape]:
 
 def _comparison(name: str, operator: Operator, value: Any, step: StepInput) -> exp.Expr:  # noqa: C901 - one branch an operator
     here, type_ = column(name), type_of(name, step)
+    refuse_in_value(value)
     match operator:
         case "is_null":
             return exp.Is(this=here, expression=exp.null())
@@ -99,7 +100,6 @@ def _comparison(name: str, operator: Operator, value: Any, step: StepInput) -> e
         case _:
             if type_.family != "text" or not isinstance(value, str):
                 raise _not_text(name, operator, type_.name)
-            refuse_in_value(value)
             return _text(here, operator, exp.Literal.string(value))
 
 

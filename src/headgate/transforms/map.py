@@ -115,6 +115,7 @@ def _chosen(name: str, choice: Choice, step: StepInput) -> exp.Expr:
         _require_same(name, type_, [*choice.values.values(), choice.nulls])
     nothing = exp.Is(this=column(source), expression=exp.null())
     case = exp.Case().when(nothing, _value(choice.nulls))
+    refuse_in_value(list(choice.values))
     for value, meaning in choice.values.items():
         case = case.when(equals(source, type_, _typed(value, type_)), _value(meaning))
     return case.else_(fallback)

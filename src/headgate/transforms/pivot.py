@@ -13,6 +13,7 @@ from headgate.sql.conditions import equals
 from headgate.sql.metrics import metric_of
 from headgate.sql.naming import distinct
 from headgate.sql.shapes import Flag, Project, Reshape, Shape, StepInput, column
+from headgate.sql.templates import refuse_in_value
 from headgate.sql.types import parse_type
 
 CROWDED = "_hg_crowded"
@@ -85,6 +86,7 @@ def shapes(options: Options, step: StepInput) -> list[Shape]:
 def _is(name: str, type_: Any, value: Any) -> exp.Expr:
     if value is None:
         return exp.Is(this=column(name), expression=exp.null())
+    refuse_in_value(value)
     return equals(name, type_, value)
 
 
