@@ -129,6 +129,15 @@ def test_python_judges_rows_and_null_passes(project: SmallProject, body: str) ->
     assert check.sample[0]["id"] == 3
 
 
+def test_a_function_that_refuses_an_empty_table_fails_no_row(project: SmallProject) -> None:
+    (project.root / "checks.py").write_text("def ok(rows):\n    return len(rows) > 0\n")
+    rule = {"type": "python", "function": "checks:ok", "scope": "table", **WARN}
+    receipt = project.define(rules=[rule], steps=[{"type": "filter", "condition": "id > 9"}]).run()
+    assert (receipt.checks[0].passed, receipt.checks[0].failed_rows) == (False, 1)
+    assert receipt.quality is not None
+    assert [receipt.quality[name] for name in ("total_records", "passed_records", "failed_records")] == [0, 0, 0]
+
+
 def test_a_rule_that_cannot_be_evaluated_is_an_error_whatever_its_severity(project: SmallProject) -> None:
     (project.root / "checks.py").write_text("def ok(rows):\n    raise KeyError('oh')\n")
     receipt = refused(project, {"type": "python", "function": "checks:ok", **WARN}, NO_TOTAL | WARN)

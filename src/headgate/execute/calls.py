@@ -223,7 +223,7 @@ def judge_rows(
             ) from error
         if isinstance(holds, bool):
             failed += 0 if holds else max(rows.num_rows, 1)
-            if numbers is not None and not holds:
+            if numbers is not None and not holds and rows.num_rows:
                 failing.add(numbers)
             continue
         hit = pc.equal(holds, pa.scalar(value=False))

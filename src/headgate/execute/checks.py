@@ -165,7 +165,7 @@ class Results:
         )
         wrong = FailingRows(self.run.workdir / f"rule_{check.rule.place}.parquet")
         failed, judged, sample = judge_rows(check, rows, self.run.workspace.project.root, SAMPLE, wrong)
-        if numbers and failed:
+        if numbers and failed and judged:  # one "no" about no rows at all is no row that fails
             relation = f"{check.spool}_{check.rule.place}"
             self.session.register(relation, wrong.scan)
             of = f"SELECT {NUMBER} FROM {quote_name(relation)}"
