@@ -128,3 +128,45 @@ def test_a_run_that_fails_names_rule_or_step_line_and_first_rows(small: SmallPro
     assert shown(small) == before
     assert [entry for entry in small.entries() if entry["status"] != "evidence"] == []
     small.change(transformations=[], quality_rules=[]).run(force=True)
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({"type": "not_null", "columns": ["totl"]}, 'did you mean "total"'),
+        ({"type": "expression", "condition": "total >"}, "does not parse"),
+        ({"type": "regex", "column": "city", "pattern": "("}, "not a regular expression"),
+        ({"type": "schema", "required": ["mail"]}, 'column "mail" not found'),
+        ({"type": "python", "function": "nothing:there"}, "there is no nothing.py"),
+        ({"type": "sql", "query": "SELECT * FROM elsewhere"}, "elsewhere"),
+        ({"type": "aggregate", "condition": "total > 1"}, "no aggregate"),
+        ({"type": "nul", "columns": ["id"]}, 'unknown rule "nul"'),
+        ({"type": "not_null", "columns": ["id"], "severity": "bad"}, "error"),
+        ({"type": "not_null", "columns": ["id"], "max_failed": "lots"}, "no number of rows"),
+        ({"type": "not_null", "columns": ["id"], "max_failed": 0.5}, "expected: a whole number or a text, got 0.5"),
+        ({"type": "row_count", "min": 9, "max_failed": 1}, "allowed_difference"),
+        ({"type": "aggregate", "condition": "SUM(id) > 99", "max_failed": 1}, "the limit into the condition"),
+        ({"type": "aggregate", "condition": "SUM(id) > 9", "group_by": ["city"], "max_failed": "50%"}, "as a number"),
+        ({"type": "freshness", "column": "day", "max_age": "1d", "max_failed": "50%"}, "max_age is its limit"),
+        ({"type": "completeness", "columns": ["id"], "max_failed": 3}, "threshold says"),
+        ({"type": "volume", "max_failed": 1}, "max_deviation is its limit"),
+        ({"type": "drift", "column": "id", "max_failed": 1}, "threshold is its limit"),
+        ({"type": "compare", "connection": "shop", "table": "keys", "max_failed": 1}, "allowed_difference"),
+        ({"type": "not_null", "columns": []}, "expected: at least 1 entry"),
+        ({"type": "range", "column": "id", "min": 5, "max": 1}, "no value lies between min 5 and max 1"),
+        ({"type": "range", "column": "id", "min": float("nan")}, "NaN is no limit"),
+        ({"type": "schema", "properties": {"id": {"minimum": 5, "exclusiveMaximum": 5}}}, "no value lies between"),
+        ({"type": "schema", "properties": {"name": {"minLength": 5, "maxLength": 1}}}, "no value lies between"),
+        ({"type": "expression", "condition": "id > 'many'"}, "'many' cannot be compared with id"),
+        ({"type": "date_range", "column": "day", "min": "2024-01-01", "slack": "5m"}, "neither min nor max is now"),
+    ],
+)
+def test_what_cannot_be_checked_is_found_by_check_with_its_line(tmp_path: Path, rule: Any, said: str) -> None:
+    project = with_orders(tmp_path).table("keys", {"id": "INTEGER"}, [(1,)])
+    project.define(rules=[rule])
+    report = plans.check(lambda: Workspace.load(project.root, set_aside=True))
+    (problem,) = report.problems
+    assert said in f"{problem.message} {problem.hint}"
+    assert problem.file == "headgate.yml"
+    assert problem.line >= 15
+    assert "quality_rules.0" in problem.path

@@ -66,7 +66,7 @@ def _undeliverable(name: str, type_: Any, cast: str) -> FatalError:
 
 
 class DuckdbBinder:
-    """Binds statements over empty tables in a database that can reach nothing."""
+    """Binds statements over empty tables in a database of its own, which can reach nothing."""
 
     def __init__(self) -> None:
         self._connection = embedded.bare()
@@ -78,21 +78,22 @@ class DuckdbBinder:
     def bind(self, sql: str, relations: Mapping[str, Sequence[Column]]) -> tuple[Column, ...]:
         import duckdb
 
-        with self._connection.cursor() as cursor:
-            try:
-                with embedded.undone(cursor):
-                    for name, columns in relations.items():
-                        body = ", ".join(f"{quote_name(column.name)} {column.type}" for column in columns)
-                        cursor.execute(f"CREATE TEMP TABLE {quote_name(name)} ({body})")
-                    relation = cursor.sql(sql)
-                    if relation is None:
-                        raise BindingError("the statement gives no rows; write one SELECT")
-                    return tuple(
-                        Column(name, "INTEGER" if type_.id == "null" else str(type_))
-                        for name, type_ in zip(relation.columns, relation.types, strict=True)
-                    )
-            except duckdb.Error as error:
-                raise duckdb_errors.binding(error) from None
+        cursor = self._connection.cursor()
+        try:
+            for name, columns in relations.items():
+                body = ", ".join(f"{quote_name(column.name)} {column.type}" for column in columns)
+                cursor.execute(f"CREATE TEMP TABLE {quote_name(name)} ({body})")
+            relation = cursor.sql(sql)
+            if relation is None:
+                raise BindingError("the statement gives no rows; write one SELECT")
+            return tuple(
+                Column(name, "INTEGER" if type_.id == "null" else str(type_))
+                for name, type_ in zip(relation.columns, relation.types, strict=True)
+            )
+        except duckdb.Error as error:
+            raise duckdb_errors.binding(error) from None
+        finally:
+            cursor.close()
 
     def arrow(self, columns: Sequence[Column]) -> pa.Schema:
         body = ", ".join(f"CAST(NULL AS {column.type}) AS {quote_name(column.name)}" for column in columns)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import lru_cache
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,26 +44,10 @@ def connect(
 
 
 def bare() -> duckdb.DuckDBPyConnection:
-    """A connection of one's own to a database that holds nothing and reaches nothing; to be closed.
+    """A database that holds nothing and reaches nothing: it tells types, and what statements over empty tables give.
 
-    It tells types, and what statements over temporary tables give: those are its own. The process keeps the database,
-    because opening one takes longer than most of what is asked of it.
+    Each time a new one: a forked process that let go of one that it inherited would wait for threads it does not have.
     """
-    return _bare(os.getpid()).cursor()
-
-
-@contextmanager
-def undone(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Whatever is made meanwhile is not there afterwards."""
-    connection.begin()
-    try:
-        yield
-    finally:
-        connection.rollback()
-
-
-@lru_cache(maxsize=1)
-def _bare(process: int) -> duckdb.DuckDBPyConnection:  # noqa: ARG001 - a forked process opens its own
     import duckdb
 
     connection = duckdb.connect(":memory:", config={"threads": 1})

@@ -276,7 +276,7 @@ def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
 
 @lru_cache(maxsize=64)
 def _arrow_types(types: tuple[str, ...]) -> tuple[Any, ...]:
-    """The Arrow type of each SQL type, or what is wrong with it."""
+    """The Arrow type of each SQL type, or what is wrong with it. Asked once: a database is opened for it."""
     import duckdb
 
     connection = embedded.bare()
@@ -284,9 +284,8 @@ def _arrow_types(types: tuple[str, ...]) -> tuple[Any, ...]:
         known: dict[str, Any] = {}
         for type_ in dict.fromkeys(types):
             try:
-                with embedded.undone(connection):
-                    relation = connection.sql(f"SELECT CAST(NULL AS {type_}) AS x")
-                    known[type_] = relation.to_arrow_table().schema.field(0).type
+                relation = connection.sql(f"SELECT CAST(NULL AS {type_}) AS x")
+                known[type_] = relation.to_arrow_table().schema.field(0).type
             except duckdb.Error as error:
                 known[type_] = str(error).splitlines()[0]
         return tuple(known[type_] for type_ in types)

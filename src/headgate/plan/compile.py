@@ -63,11 +63,6 @@ def compile_plan(
     return _Compiler(project, pipeline, inputs, registry, binder, probe, regrouping.chosen).plan()
 
 
-def _judging(function: str) -> Call:
-    """A Python rule as a call, as far as its fingerprint goes."""
-    return Call(function, columns={"holds": "BOOLEAN"})
-
-
 class _Compiler:
     def __init__(
         self,
@@ -86,7 +81,10 @@ class _Compiler:
         self.names = unique_names(
             [step.name or step.type for step in self.steps], {scan.relation for scan in inputs.scans}
         )
-        self.rules = RuleBook(pipeline, registry, self._target_step, lambda name, rows: probe(_judging(name), rows)[1])
+        judge = {"holds": "BOOLEAN"}  # a Python rule as a call, as far as its fingerprint goes
+        self.rules = RuleBook(
+            pipeline, registry, self._target_step, lambda name, rows: probe(Call(name, columns=judge), rows)[1]
+        )
         self.targets = Targets(pipeline, inputs.stores, inputs.tables)
         self.gated: tuple[Rule, ...] = ()
         self.wanted = wanted_steps(pipeline, self.names, registry)

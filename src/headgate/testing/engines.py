@@ -146,7 +146,6 @@ class EngineContract:
         binder.close()
 
     def test_binding_leaves_nothing_behind(self, engine: Engine) -> None:
-        """Binders of a process may share what is dear to open."""
         one, other = engine.binder(), engine.binder()
         for statement in ("CREATE TABLE kept AS SELECT 1 AS a", "CREATE MACRO twice(x) AS x"):
             with contextlib.suppress(BindingError):
