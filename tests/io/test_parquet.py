@@ -16,10 +16,12 @@ import pytest
 from tests.tables import arrow
 
 from headgate.core.errors import Code, FatalError
-from headgate.io import files, parquet
-from headgate.io.parquet import ROW_GROUP_BYTES, ROW_GROUP_ROWS, Compression, ParquetFile
+from headgate.io import files
+from headgate.io.parquet import ROW_GROUP_BYTES, ROW_GROUP_ROWS, Compression, ParquetFile, Room
 
 ROWS = pa.RecordBatch.from_pydict({"n": list(range(ROW_GROUP_ROWS))})
+FEW = 10
+"""Rows of a row group."""
 
 
 def test_a_closed_file_holds_its_rows(tmp_path: Path) -> None:
@@ -49,12 +51,6 @@ def write_all(file: ParquetFile, batch: pa.RecordBatch) -> None:
         file.write(batch.slice(start, 10))
 
 
-@pytest.fixture
-def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet, "ROW_GROUP_ROWS", 10)
-
-
-@pytest.mark.usefixtures("small_groups")
 @pytest.mark.parametrize("compression", ["zstd", "lz4", "snappy", "none"])
 def test_row_groups_that_were_encoded_side_by_side_are_one_file_in_their_order(
     tmp_path: Path, compression: Compression
@@ -65,7 +61,7 @@ def test_row_groups_that_were_encoded_side_by_side_are_one_file_in_their_order(
     rows = [[*range(95)], [n / 3 for n in range(95)], [str(n % 7) for n in range(95)], [None] * 95, [None] * 95]
     nested = [None if n % 5 == 0 else {"list": [*range(n % 4)], "text": str(n)} for n in range(95)]
     table = pa.table([*rows, nested], schema=schema)
-    file = ParquetFile(path, schema, compression=compression, metadata={"note": "of the run"})
+    file = ParquetFile(path, schema, compression=compression, metadata={"note": "of the run"}, group_rows=FEW)
     for batch in table.to_batches(max_chunksize=7):
         file.write(batch)
     file.close()
@@ -82,21 +78,19 @@ def test_row_groups_that_were_encoded_side_by_side_are_one_file_in_their_order(
     assert footer.num_rows == file.rows == 95
 
 
-@pytest.mark.usefixtures("small_groups")
 def test_a_file_that_is_given_up_while_row_groups_are_encoded_leaves_nothing(tmp_path: Path) -> None:
-    file = ParquetFile(tmp_path / "a.parquet", ROWS.schema)
+    file = ParquetFile(tmp_path / "a.parquet", ROWS.schema, group_rows=FEW)
     write_all(file, ROWS.slice(0, 50))
     file.abort()
     assert list(tmp_path.iterdir()) == []
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("headgate-encode")]
 
 
-@pytest.mark.usefixtures("small_groups")
-def test_files_that_are_written_at_once_share_the_memory_and_give_it_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(parquet, "ENCODED_BYTES", 3 * 10 * 8)
-    opened = [ParquetFile(tmp_path / f"{number}.parquet", ROWS.schema) for number in range(12)]
+def test_files_that_are_written_at_once_share_the_memory_and_give_it_back(tmp_path: Path) -> None:
+    room = Room(3 * FEW * 8)
+    opened = [
+        ParquetFile(tmp_path / f"{number}.parquet", ROWS.schema, group_rows=FEW, room=room) for number in range(12)
+    ]
     for start in range(0, 80, 10):
         for number, file in enumerate(opened):
             file.write(ROWS.slice(number * 1000 + start, 10))
@@ -107,25 +101,22 @@ def test_files_that_are_written_at_once_share_the_memory_and_give_it_back(
             assert rows == [*range(number * 1000, number * 1000 + 80)]
         else:
             file.abort()
-    room = parquet._room
-    assert room.take(3 * 10 * 8)
-    room.give(3 * 10 * 8)
+    assert room.take(3 * FEW * 8)
+    assert not room.take(1)
 
 
-@pytest.mark.usefixtures("small_groups")
 def test_what_cannot_be_encoded_is_told_where_the_rows_are_written(tmp_path: Path) -> None:
     times = pa.array([(1, 2, 3)] * 100, pa.month_day_nano_interval())
     batch = pa.RecordBatch.from_arrays([times], ["takes"])
-    file = ParquetFile(tmp_path / "a.parquet", batch.schema)
+    file = ParquetFile(tmp_path / "a.parquet", batch.schema, group_rows=FEW)
     with pytest.raises(pa.ArrowNotImplementedError, match="interval"):
         write_all(file, batch)
     file.abort()
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.usefixtures("small_groups")
 def test_a_full_disk_is_told_with_the_file(tmp_path: Path) -> None:
-    file = ParquetFile(tmp_path / "a.parquet", ROWS.schema)
+    file = ParquetFile(tmp_path / "a.parquet", ROWS.schema, group_rows=FEW)
 
     def full(operation: str, _: Path) -> None:
         if operation == "write":

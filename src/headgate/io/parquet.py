@@ -29,32 +29,31 @@ DICTIONARY_BYTES = 65_536
 """Columns with more distinct values give up their dictionary early: a quarter less CPU and smaller files (measured)."""
 SAMPLE_ROWS = 10_000
 ENCODERS = min(4, os.cpu_count() or 1)
-ENCODED_BYTES = 48 * 1024**2
-"""Bytes of the values of all row groups, of any file, that threads encode or have encoded. Row groups of wide rows are
-larger: they are encoded where they are written."""
 Compression = Literal["gzip", "brotli", "lz4", "zstd", "snappy", "none"]
 
 
-class _Room:
-    """Memory that all files of the process share."""
+class Room:
+    """So many bytes of memory, that several files share."""
 
-    def __init__(self) -> None:
+    def __init__(self, size: int) -> None:
         self._lock = threading.Lock()
-        self._taken = 0
+        self._free = size
 
     def take(self, size: int) -> bool:
         """Whether there was room for so many bytes, which are taken then."""
         with self._lock:
-            fits = self._taken + size <= ENCODED_BYTES
-            self._taken += size if fits else 0
+            fits = size <= self._free
+            self._free -= size if fits else 0
             return fits
 
     def give(self, size: int) -> None:
         with self._lock:
-            self._taken -= size
+            self._free += size
 
 
-_room = _Room()
+ENCODED = Room(48 * 1024**2)
+"""For the values of all row groups, of any file, that threads encode or have encoded. Row groups of wide rows are
+larger: they are encoded where they are written."""
 
 
 class ParquetFile:
@@ -64,6 +63,8 @@ class ParquetFile:
         path: must not exist.
         schema: of all batches.
         metadata: key-value pairs for the footer.
+        group_rows: a row group ends with so many rows, or before, by its bytes.
+        room: memory for row groups on their way to the file.
     """
 
     def __init__(
@@ -73,8 +74,11 @@ class ParquetFile:
         *,
         compression: Compression = "zstd",
         metadata: dict[str, str] | None = None,
+        group_rows: int = ROW_GROUP_ROWS,
+        room: Room = ENCODED,
     ) -> None:
         self.path, self.schema, self.rows = path, schema, 0
+        self._group_rows, self._room = group_rows, room
         self._options: dict[str, Any] = {
             "compression": compression,
             "dictionary_pagesize_limit": DICTIONARY_BYTES,
@@ -111,7 +115,7 @@ class ParquetFile:
         self._pending_rows += batch.num_rows
         self._pending_bytes += batch.nbytes
         self.rows += batch.num_rows
-        if self._pending_rows >= ROW_GROUP_ROWS or self._pending_bytes >= ROW_GROUP_BYTES:
+        if self._pending_rows >= self._group_rows or self._pending_bytes >= ROW_GROUP_BYTES:
             self._encode()
 
     def _encode(self) -> None:
@@ -121,7 +125,7 @@ class ParquetFile:
         size, table = self._pending_bytes, self._table()
         while self._encoding and (self._encoding[0][1].done() or len(self._encoding) >= ENCODERS):
             self._append_next()
-        while not _room.take(size):
+        while not self._room.take(size):
             if not self._encoding:
                 self._append(_encoded(table, self._stored, self._options))
                 return
@@ -145,7 +149,7 @@ class ParquetFile:
         try:
             self._append(encoding.result())
         finally:
-            _room.give(size)
+            self._room.give(size)
 
     def _append(self, written: pa.Buffer) -> None:
         """The pages of a file in memory to the end of this one."""
@@ -194,7 +198,7 @@ class ParquetFile:
         if self._encoders is not None:
             self._encoders.shutdown(cancel_futures=True)
         while self._encoding:
-            _room.give(self._encoding.popleft()[0])
+            self._room.give(self._encoding.popleft()[0])
 
 
 def _encoded(table: pa.Table, schema: pa.Schema, options: dict[str, Any]) -> pa.Buffer:

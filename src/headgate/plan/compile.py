@@ -20,30 +20,22 @@ from headgate.plan.hiding import Hiding
 from headgate.plan.inputs import Inputs, Probe
 from headgate.plan.partial import refuse_partial_groups, refuse_windows_beside
 from headgate.plan.passes import PassBuilder, narrowed
-from headgate.plan.placement import place
 from headgate.plan.places import located
 from headgate.plan.prepare import prepared
-from headgate.plan.reading import narrowed_scan
 from headgate.plan.rules import RuleBook, alone
-from headgate.plan.sifting import sifted_scan
 from headgate.plan.stages import (
     KEY_COLUMNS,
-    Acknowledge,
     Check,
-    Claim,
-    Clean,
     Counted,
     Keep,
-    Move,
-    Placement,
     Plan,
-    Publish,
     Stage,
     Transform,
 )
 from headgate.plan.targets import Targets
 from headgate.plan.trail import Trail
 from headgate.plan.trees import named, table
+from headgate.plan.whole import whole_run
 from headgate.sql.shapes import Branch, Call, Note, Reshape, Shape, StepInput
 
 
@@ -360,28 +352,10 @@ class _Compiler:
     def _assemble(self, last: str) -> Plan:
         self.rules.refuse_unplaced()
         self.rules.refuse_remembering(self.hiding.names)
-        stores = tuple(dict.fromkeys(self.inputs.stores))
         affected = self.regrouping.affected(self.pipeline) if self.regrouping is not None else None
-        latest = self.inputs.keys if self.inputs.resume is None and followed(self.pipeline) else ()
-        main = replace(self.inputs.main, affected=affected, latest=latest)
-        work: tuple[Stage, ...] = (main, *self.inputs.scans[1:], *with_replayability(self.stages))
-        audit = self.rules.audits.stage(self.pipeline.error_handling.max_error_percentage)
-        wanted = self.pipeline.engine if self.inputs.resume is None else "duckdb"
-        if affected is None and self.inputs.resume is None:
-            work = narrowed_scan(work, audit, self.pipeline.sources[0], self._bind)
-        placement, move = place(work, audit, self.trails, self.inputs.sites, wanted, self._bind)
-        if move is not None and affected is not None:
-            placement, move = Placement("duckdb", "groups are read again, which only the engine does"), None
-        if not isinstance(move, Move) and affected is None and self.inputs.resume is None:
-            work = sifted_scan(work, self.trails, self.inputs.sites.ground, self._bind)
-        stages: tuple[Stage, ...] = (
-            Claim(self.pipeline.name, stores[0]),
-            *([move] if move else []),
-            *work,
-            audit,
-            Publish(stores[0], stores[1:]),
-            Acknowledge(tuple(scan.source for scan in self.inputs.scans if scan.source is not None)),
-            Clean(stores),
+        compiled = with_replayability(self.stages)
+        placement, stages = whole_run(
+            self.pipeline, self.inputs, compiled, self.rules, self.trails, affected, self._bind
         )
         columns = next(s.columns for s in stages if isinstance(s, Transform) and s.relation == last)
         lineage = {name: tuple(sorted(origin)) for name, origin in self.builder.lineage.items()}
