@@ -165,10 +165,12 @@ class Copying:
             import pgpq
         except ImportError as error:
             raise missing("pgpq", error) from None
+        from headgate.targets.postgres.ending import Ending
+
         self._encoder = pgpq.ArrowToPostgresBinaryEncoder(destination.schema)
         with explained("stage", destination.table):
             self._cursor = self._connection.cursor()
-            self._context = self._cursor.copy(destination.statement)
+            self._context = self._cursor.copy(destination.statement, writer=Ending(self._cursor))
             self._copy = self._context.__enter__()
             self._destination = destination
         self._sent = Sent()
