@@ -122,3 +122,30 @@ def test_a_volume_is_judged_by_runs_that_read_alike(project: SmallProject) -> No
     for given, rows_then in ((week, 54), (day, 4)):
         assert run(0, **given, force=True).observed == f"{rows_then} rows, +0.0 deviations from {rows_then}"
     assert (run(6).evaluated, run(6).passed) == (True, True)
+
+
+def test_a_distribution_is_compared_with_those_of_runs_that_read_alike(project: SmallProject) -> None:
+    """A day's orders need not be spread as those of all days are."""
+    columns, rows = {"id": "INTEGER", "day": "DATE"}, [(number, "2023-12-31") for number in range(100)]
+    incremental = {"column": "day", "key": "id"}
+    source = {"connection": "shop", "table": "orders", "mode": "incremental", "incremental": incremental}
+    target = {"table": "out", "mode": "upsert", "keys": ["id"]}
+    project.define(source=source, rules=[{"type": "drift", "column": "id", "bins": 4, **WARN}], target=target)
+
+    def run(day: str, **options: Any) -> CheckResult:
+        rows.extend((len(rows), day) for _ in range(20) if day)
+        project.table("orders", columns, rows)
+        return project.run(**options).checks[0]
+
+    assert [run("", full_refresh=True).evaluated for _ in range(3)] == [False, False, True]
+    assert [run(f"2024-01-0{day}").evaluated for day in (1, 2, 3)] == [False, False, True]
+    assert run("", full_refresh=True).evaluated
+
+
+def test_a_rule_about_another_column_begins_anew(project: SmallProject) -> None:
+    """Rules without a name are called by their kind and place."""
+    project.table("orders", {"a": "INTEGER", "b": "INTEGER"}, [(number, number * 1000) for number in range(50)])
+    target = {"table": "out", "mode": "overwrite"}
+    rule = {"type": "drift", "bins": 4}
+    assert [checks(project, {**rule, "column": "a"}, target=target)[0].evaluated for _ in range(3)] == [0, 0, 1]
+    assert [checks(project, {**rule, "column": "b"}, target=target)[0].evaluated for _ in range(3)] == [0, 0, 1]

@@ -37,6 +37,8 @@ class Outcome:
     nulled: Counter[str] = field(default_factory=Counter)
     branches: dict[str, Outcome] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    told: Counter[str] = field(default_factory=Counter)
+    """How many rows a step tells something of that is no error."""
     stale: bool = False
     """The table of the database has the rows as they were before the last shape."""
 
@@ -125,6 +127,8 @@ def _project(connection: duckdb.DuckDBPyConnection, shape: Project, outcome: Out
     good = []
     for old, (*row, _) in zip(before, in_order(found.fetchall()), strict=True):
         hits = [flag for flag, hit in zip(shape.flags, row[len(values) :], strict=True) if hit]
+        outcome.told.update(flag.message for flag in hits if flag.on_error == "count")
+        hits = [flag for flag in hits if flag.on_error != "count"]
         wrong = tuple(flag.name for flag in hits if flag.on_error != "null")
         if wrong:
             outcome.held.append((old, wrong))

@@ -147,6 +147,21 @@ def test_what_cannot_be_computed_is_refused(given: Any, columns: dict[str, str],
         calculate.shapes(calculate.Options(type="calculate", columns=columns), given({"amount": "INTEGER"}))
 
 
+def test_a_text_in_double_quotes_is_told_to_be_a_name(given: Any) -> None:
+    """As another language, or a person, would write ``status == "active"``."""
+    step = given({"status": "VARCHAR"})
+    for asked in (
+        lambda: step.condition('status == "active"'),
+        lambda: calculate.shapes(calculate.Options(type="calculate", columns={"x": 'status = "active"'}), step),
+    ):
+        with pytest.raises(FatalError, match='column "active" not found') as raised:
+            asked()
+        assert raised.value.hint.startswith("a text stands in single quotes: 'active'")
+    with pytest.raises(FatalError) as raised:
+        step.condition("status = active")
+    assert "quotes" not in raised.value.hint
+
+
 def test_a_chain_that_doubles_at_each_link_is_refused(given: Any) -> None:
     columns = {"c0": "a + a"} | {f"c{n}": f"c{n - 1} + c{n - 1}" for n in range(1, 30)}
     with pytest.raises(FatalError, match="too large"):

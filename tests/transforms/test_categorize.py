@@ -193,6 +193,24 @@ def test_a_condition_that_raises_is_a_row_error(execute: Any) -> None:
     assert [flags for _, flags in outcome.held] == [("categorize even",)]
 
 
+def test_a_condition_behind_the_category_that_fits_is_not_asked(execute: Any) -> None:
+    """Nor one of a row without a value: it is called as ``nulls`` says."""
+    categories = [
+        {"name": "none", "condition": "id = 0"},
+        {"name": "even", "condition": "10 % id = 0"},
+        {"name": "odd", "condition": "100 % (id - 1) > 0"},
+        {"name": "one", "values": [1.0]},
+    ]
+    rows = [(0, 1.0, None), (5, 1.0, None), (1, None, None), (1, 2.0, None), (7, 1.0, None)]
+    outcome = execute(categorize, {"column": "x", "into": "c", "categories": categories, "nulls": "?"}, COLUMNS, rows)
+    assert [row[3] for row in outcome.rows] == ["none", "even", "?", "even", "odd"]
+    outcome = execute(
+        categorize, {"into": "c", "categories": categories[1:3]}, COLUMNS, [(0, 1.0, None), (3, 1.0, None)]
+    )
+    assert [row[3] for row in outcome.rows] == ["Other"]
+    assert [flags for _, flags in outcome.held] == [("categorize even",)]
+
+
 def test_quantiles_see_only_rows_that_are_still_good(project: SmallProject) -> None:
     project.define(
         steps=[

@@ -47,6 +47,7 @@ def test_many_matches_give_many_rows_and_null_matches_nothing(
     assert sorted(outcome.rows, key=repr) == sorted(expected, key=repr)
     unmatched = sum(not matches(row, right, keys) for row in left)
     assert outcome.dropped["unmatched"] == (unmatched if how == "inner" else 0)
+    assert outcome.told["no match"] == (unmatched if how == "left" else 0)
 
 
 @for_all(LEFT_ROWS, st.dictionaries(st.integers(0, 2), st.sampled_from("xyz")), st.sampled_from(["left", "inner"]))
@@ -210,6 +211,16 @@ def test_repeated_keys_of_the_other_side_are_refused_before_a_row_is_read(projec
     assert "rows would multiply" in str(failed.failure)
     many = {**step, "how": "inner", "many": True}
     assert project.define(steps=[many]).run().rows.expanded == 2
+
+
+def test_a_left_join_with_many_matches_tells_how_many_rows_found_none(project: SmallProject) -> None:
+    """Also by a key that is an expression, and whatever becomes of the rows afterwards."""
+    project.table("towns", {"town": "TEXT", "land": "TEXT"}, [("BONN", "b"), ("BONN", None)])
+    step = {"type": "join", "table": "towns", "connection": "shop", "on": {"UPPER(city)": "town"}, "many": True}
+    receipt = project.define(steps=[step, {"type": "filter", "condition": "id <> 5"}]).run()
+    assert receipt.warnings == ("join: no match in 3 rows",)
+    assert (receipt.rows.expanded, receipt.rows.filtered, receipt.rows.loaded) == (2, 1, 6)
+    assert project.out("SELECT id, land FROM out WHERE id IN (1, 3)") == [(1, "b"), (1, None), (3, None)]
 
 
 def test_every_column_but_the_keys_is_added_unless_said(execute: Any) -> None:

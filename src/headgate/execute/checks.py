@@ -16,6 +16,7 @@ from headgate.core.values import plain, row_values
 from headgate.execute.context import PassResult, Run
 from headgate.execute.distinct import Broken, FailingRows, failing
 from headgate.execute.hiding import HIDDEN, shown
+from headgate.execute.remembered import comparable, remembered
 from headgate.execute.split import SAMPLE
 from headgate.execute.unrepeated import unrepeated
 from headgate.plan.checks import CallCheck, CountCheck, MeasureCheck, Preview, Rule, SetCheck, TableCheck
@@ -222,8 +223,7 @@ class Results:
         found = iter(row[len(counted) :])
         for measure, values in zip(measures, asked, strict=True):
             measured = Measured(rows, nulls, tuple(next(found) for _ in values), self.run.started_at,
-                                self._remembered(measure),
-                                self.run.reads if measure.rule.gate != "load" else "everything")  # fmt: skip
+                                self._remembered(measure), self._reads(measure.rule))  # fmt: skip
             self._verdict(measure, measured)
         for check in counts:
             failed = int(next(found))
@@ -234,7 +234,8 @@ class Results:
         rule = check.rule
         judged: Judgement = self._module(rule).verdict(self.options(rule), measured)
         failed = self._missing(check, judged) if judged.missing and check.relation else judged.failed
-        self.result(rule, failed, measured.rows, judged.observed, remembered=dict(judged.remember),
+        kept = remembered(judged.remember, self._about(check), measured.reads)
+        self.result(rule, failed, measured.rows, judged.observed, remembered=kept,
                     evaluated=judged.evaluated,
                     score=float(not judged.failed) if judged.score is None else judged.score)  # fmt: skip
 
@@ -253,14 +254,24 @@ class Results:
         return failed
 
     def _remembered(self, check: MeasureCheck) -> tuple[Mapping[str, Any], ...]:
-        """What the rule told to remember of earlier published runs, newest first."""
+        """What the rule told to remember of earlier published runs that can be compared with this, newest first."""
         if not check.remembers:
             return ()
         if self._past is None:
             run = self.run
             receipts = run.workspace.history.runs(run.key.project, [run.key.pipeline], HISTORY)
             self._past = [done for receipt in receipts if receipt.published for done in receipt.checks]
-        return tuple(done.remembered for done in self._past if done.rule == check.rule.name and done.remembered)
+        past = (done.remembered for done in self._past if done.rule == check.rule.name and done.remembered)
+        return comparable(past, self._about(check), self._reads(check.rule))
+
+    def _about(self, check: MeasureCheck) -> str:
+        """Which rows and columns the rule is about, as far as its own words say it."""
+        names = [item.name.lower() for item in check.columns]
+        return " ".join([check.rule.kind, check.rule.gate, self.options(check.rule).step or "", *names])
+
+    def _reads(self, rule: Rule) -> str | float:
+        """What the rows are of: a table as it will be is always all of it."""
+        return self.run.reads if rule.gate != "load" else "everything"
 
     def _module(self, rule: Rule) -> Any:
         return self.run.workspace.registry.module("quality", rule.kind)

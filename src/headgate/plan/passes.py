@@ -173,7 +173,10 @@ class PassBuilder:
         nulled: dict[str, list[exp.Expr]] = {name: [] for name, _ in shape.columns}
         for flag in shape.flags:
             condition, wanted = referring(flag.condition, computed, raw), flag.on_error or action
-            if wanted in ("null", "log"):
+            if wanted == "count":
+                noting.append((len(self.notes), condition))
+                self.notes.append(NoteFlag(len(self.notes), step, flag.message, wanted))
+            elif wanted in ("null", "log"):
                 bit, was = len(self.notes), held if wanted == "log" else ""
                 noting.append((bit, condition))
                 self.notes.append(NoteFlag(bit, f"{step}: {flag.name}", flag.message, wanted, was, step))

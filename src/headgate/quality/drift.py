@@ -48,7 +48,7 @@ class Given(Model):
 
 
 class Options(RuleOptions):
-    """The distribution of a column is that of an earlier published run, within a limit.
+    """The distribution of a column is that of an earlier published run that read alike (see volume), within a limit.
 
     Numbers fall into bins that hold equal shares of the first run's values; texts and truth values into their most
     frequent ones and the rest. NULLs are not looked at. The first two runs make and fill the bins, unless the

@@ -15,9 +15,6 @@ _NORMAL = 1.4826
 _LEAST = 0.01
 """Runs that are all alike still vary by this share: a scale of zero would find every other number odd."""
 
-_LENGTHS = (0.8, 1.25)
-"""Intervals whose lengths differ by no more are alike, as months are, and days when clocks change."""
-
 
 class Options(RuleOptions):
     """The number of rows is within a robust z-score of the numbers of published runs before that read as much: all rows
@@ -51,8 +48,8 @@ def values(options: Options, step: StepInput, past: object) -> tuple[()]:  # noq
 
 def verdict(options: Options, measured: Measured) -> Judgement:
     """Compare with the median of earlier published runs, which outliers among them hardly move."""
-    rows, remember = measured.rows, {"rows": measured.rows, "reads": measured.reads}
-    past = [int(one["rows"]) for one in measured.past if _alike(one.get("reads"), measured.reads)][: options.runs]
+    rows, remember = measured.rows, {"rows": measured.rows}
+    past = [int(one["rows"]) for one in measured.past][: options.runs]
     if len(past) < options.min_runs:
         return Judgement(
             0, f"{rows} rows; {len(past)} of {options.min_runs} earlier runs{_told(measured.reads)}", remember,
@@ -63,13 +60,6 @@ def verdict(options: Options, measured: Measured) -> Judgement:
     deviation = (rows - middle) / scale
     observed = f"{rows} rows, {deviation:+.1f} deviations from " + f"{middle:.1f}".removesuffix(".0")
     return Judgement(int(abs(deviation) > options.max_deviation), observed, remember)
-
-
-def _alike(one: object, other: str | float) -> bool:
-    """Whether as many rows are to be expected of two reads."""
-    if isinstance(one, str) or isinstance(other, str) or not isinstance(one, int | float):
-        return one == other
-    return _LENGTHS[0] <= one / other <= _LENGTHS[1]
 
 
 def _told(reads: str | float) -> str:

@@ -175,6 +175,11 @@ def columns(expression: exp.Expr) -> list[str]:
     return list(dict.fromkeys(column.name for column in expression.find_all(exp.Column)))
 
 
+def quoted(expression: exp.Expr) -> set[str]:
+    """Names that stand in double quotes."""
+    return {found.name for found in expression.find_all(exp.Column) if found.this.args.get("quoted")}
+
+
 def rename_columns(expression: exp.Expr, mapping: dict[str, exp.Expr]) -> exp.Expr:
     """A copy in which each named column (compared without case) is replaced by an expression."""
     lowered = {name.lower(): replacement for name, replacement in mapping.items()}

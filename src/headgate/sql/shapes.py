@@ -6,7 +6,7 @@ follow each other; each sees the columns that the one before gives.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -59,7 +59,7 @@ class Flag:
     ``clear``: cheap, and never true where ``condition`` is; rows for which all flags of a step are clear are not
     looked at further. ``plain`` is the same for values of the commonest form, cheaper still, and asked first.
     ``on_error``: what becomes of such a row, when the step says so itself; null: ``columns`` are NULL in it, which is
-    counted, and it stays.
+    counted, and it stays; count: it is no error, and ``message`` is told with how many there are.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Flag:
     columns: tuple[str, ...] = ()
     message: str = ""
     clear: exp.Expr | None = None
-    on_error: OnError | None = None
+    on_error: OnError | Literal["count"] | None = None
     plain: exp.Expr | None = None
 
 
@@ -186,15 +186,19 @@ class StepInput:
 
     def resolve(self, name: str) -> str:
         """The column's own spelling; names are compared without case, as SQL does."""
+        return self._resolve(name, ())
+
+    def _resolve(self, name: str, quoted: Collection[str]) -> str:
         for column in self.columns:
             if column.name.lower() == name.lower():
                 return column.name
-        raise missing_column(name, self.names)
+        raise missing_column(name, self.names, quoted=name in quoted)
 
     def expression(self, text: str, *, aggregates: bool = False, windows: bool = False) -> exp.Expr:
         """The user's text as a checked expression over known columns, in their own spelling and quoted."""
         parsed = expressions.parse(render_sql(text, self.variables), aggregates=aggregates, windows=windows)
-        known = {name: column(self.resolve(name)) for name in expressions.columns(parsed)}
+        quoted = expressions.quoted(parsed)
+        known = {name: column(self._resolve(name, quoted)) for name in expressions.columns(parsed)}
         refuse_impossible(parsed, self.columns)
         return in_doubles(expressions.rename_columns(parsed, known), self.columns, self.expression_type)
 
@@ -214,14 +218,16 @@ def column(name: str, table: str | None = None) -> exp.Expr:
     return exp.column(exp.to_identifier(name, quoted=True), table=table)
 
 
-def missing_column(name: str, known: Iterable[str]) -> FatalError:
+def missing_column(name: str, known: Iterable[str], *, quoted: bool = False) -> FatalError:
+    """``quoted``: it stands in double quotes, which other languages put around texts."""
     known = list(known)
+    text = "a text stands in single quotes: '" + name.replace("'", "''") + "'; "
     return FatalError(
         Code.PLAN_INVALID,
         f'column "{name}" not found; {nearest(name, known)}',
         operation="plan",
         object=name,
-        hint="existing columns: " + ", ".join(known),
+        hint=(text if quoted else "") + "existing columns: " + ", ".join(known),
     )
 
 
@@ -287,7 +293,7 @@ class Measured:
         nulls: how many of them have NULL in a column, where that was counted.
         values: the aggregates asked for.
         now: when the run began.
-        past: what the rule remembered of earlier published runs, newest first.
+        past: what the rule remembered of earlier published runs that read alike, newest first.
         reads: what the rows are of: everything, what is new since the run before, or an interval of so many seconds.
     """
 

@@ -70,9 +70,10 @@ def shapes(options: Options, step: StepInput) -> list[Shape]:
 def _parse(text: str, step: StepInput, names: list[str], earlier: dict[str, exp.Expr]) -> exp.Expr:
     parsed = expressions.parse(render_sql(text, step.variables))
     known = {name.lower() for name in step.names} | set(earlier)
+    quoted = expressions.quoted(parsed)
     for name in expressions.columns(parsed):
         if name.lower() not in known:
-            raise _unknown(name, names, step, earlier)
+            raise _unknown(name, names, [*step.names, *earlier], quoted=name in quoted)
     refuse_impossible(parsed, [known for known in step.columns if known.name.lower() not in earlier])
     whole = expressions.rename_columns(parsed, {name.lower(): column(name) for name in step.names} | earlier)
     if sum(1 for _ in whole.walk()) > MAX_NODES:
@@ -101,7 +102,7 @@ def _refuse_rounding(name: str, text: str, before: exp.Expr, chosen: exp.Expr, s
         )
 
 
-def _unknown(name: str, names: list[str], step: StepInput, earlier: dict[str, exp.Expr]) -> FatalError:
+def _unknown(name: str, names: list[str], known: list[str], *, quoted: bool) -> FatalError:
     if name.lower() in {other.lower() for other in names}:
         return FatalError(
             Code.PLAN_INVALID,
@@ -110,7 +111,7 @@ def _unknown(name: str, names: list[str], step: StepInput, earlier: dict[str, ex
             object=name,
             hint="expressions are computed in the order written; move it up",
         )
-    return missing_column(name, [*step.names, *earlier])
+    return missing_column(name, known, quoted=quoted)
 
 
 def _respelled(values: dict[str, exp.Expr], names: list[str]) -> dict[str, exp.Expr]:

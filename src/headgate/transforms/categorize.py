@@ -55,7 +55,7 @@ class Category(Model):
 
 
 class Options(StepOptions):
-    """Name a category for each row: the first whose band, list or condition fits.
+    """Name a category for each row: the first whose band, list or condition fits. Those behind it are not asked.
 
     Bands are half open: ``min`` lies inside, ``below`` does not, so bands that meet leave no gap. Quantiles are those
     of the column over all rows of the run that are still good, interpolated; NULLs do not count.
@@ -100,22 +100,29 @@ def shapes(options: Options, step: StepInput) -> list[Shape]:
     if edges:
         found.append(Project((*step.keep_all(), *edges.values())))
     case, flags = exp.Case(), []
+    decided: list[exp.Expr] = []
     if name is not None:
-        case = case.when(exp.Is(this=column(name), expression=exp.null()), _text(options.nulls))
+        decided.append(exp.Is(this=column(name), expression=exp.null()))
+        case = case.when(decided[0].copy(), _text(options.nulls))
     for category in _categories(options):
         fits = _fits(category, name, edges, step)
         if can_fail(fits, [*step.columns, *(Column(alias, "DOUBLE") for alias, _ in edges.values())]):
-            flags.append(
-                Flag(f"categorize {category.name}", failed(fits), (into,), f"it can be told: {category.condition}")
-            )
+            wrong = exp.and_(*(_untrue(one) for one in decided), failed(fits))
+            flags.append(Flag(f"categorize {category.name}", wrong, (into,), f"it can be told: {category.condition}"))
             fits = attempt(fits)
-        case = case.when(fits, exp.Literal.string(category.name))
+        decided.append(fits)
+        case = case.when(fits.copy(), exp.Literal.string(category.name))
     spelling = {other.lower(): other for other in step.names}
     old = spelling.get(into.lower(), into)
     values = {into if other == old else other: value for other, value in step.keep_all()}
     values[into] = exp.cast(case.else_(_text(None if options.no_else else options.else_)), exp.DType.TEXT)
     distinct(values)
     return [*found, Project(tuple(values.items()), tuple(flags))]
+
+
+def _untrue(decided: exp.Expr) -> exp.Expr:
+    """It is false or NULL: a category behind one that fits is not asked, as if it were not there."""
+    return exp.func("COALESCE", exp.Not(this=exp.paren(decided.copy())), exp.true())
 
 
 def _categories(options: Options) -> Iterator[Category]:

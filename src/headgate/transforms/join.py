@@ -19,6 +19,8 @@ from headgate.sql.shapes import Drop, Flag, Lookup, Project, Reshape, Shape, Sid
 from headgate.sql.types import SqlType, parse_type
 
 _HIDDEN = "_join_key_"
+_ALONE = "_join_alone"
+"""Whether a row found no match, as long as that is to be counted."""
 
 
 def _as_mapping(value: object) -> object:
@@ -142,7 +144,12 @@ def _shapes(options: Options, step: StepInput) -> list[Shape]:
         case "left" | "inner" if not options.many:
             return [Lookup(name, on, _added(options, other, on, step), options.how == "left")]
         case how:
-            joined = Reshape(_joined(name, on, _added(options, other, on, step), step, how), relations=(name,))
+            added = _added(options, other, on, step)
+            joined = Reshape(_joined(name, on, added, step, how), relations=(name,))
+            if how == "left":
+                names = [*step.names, *(new for _, new in added)]
+                alone = Flag(_ALONE, column(_ALONE), message="no match", on_error="count")
+                return [joined, Project(tuple((one, column(one)) for one in names), (alone,))]
             return [matched, joined] if how in ("inner", "right") else [joined]
 
 
@@ -239,6 +246,10 @@ def _joined(
     theirs = [exp.alias_(column(old, "r"), exp.to_identifier(new, quoted=True), quoted=True) for old, new in added]
     condition = exp.and_(*(exp.EQ(this=column(a, "l"), expression=column(b, "r")) for a, b in on))
     kind = {"outer": "full"}.get(how, how)
+    if how == "left":
+        # keys that are equal are not NULL, so NULL there says that nothing was
+        alone = exp.Is(this=column(on[0][1], "r"), expression=exp.null())
+        theirs.append(exp.alias_(alone, exp.to_identifier(_ALONE, quoted=True), quoted=True))
     return exp.select(*own, *theirs).from_(_table("input", "l")).join(_table(name, "r"), on=condition, join_type=kind)
 
 
