@@ -35,7 +35,7 @@ def profile(
         face.document(found.as_dict())
         return
     face.line(f"{found.table}: {found.rows:,} rows, {len(found.columns)} columns", "cyan")
-    columns = ("column", "type", "null %", "distinct", "min", "max", "mean", "spread or frequent")
+    columns = ("column", "type", "null %", "distinct ~", "min", "max", "mean", "spread or frequent")
     face.table(columns, [_row(column) for column in found.as_dict()["columns"]])
     if html is not None:
         face.note(f"written: {html}")
