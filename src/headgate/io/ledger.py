@@ -73,6 +73,20 @@ def fenced(claimed: Claim) -> FatalError:
     )
 
 
+def check_once(connection: Statements, entry: LedgerRecord) -> None:
+    """Raise CONFLICT if the execution was published, unless by the run that this one replaces."""
+    key = entry.claim.key
+    earlier = published(connection, key, entry.claim.execution_id)
+    if earlier is not None and earlier.run_id != entry.replaces:
+        raise FatalError(
+            Code.CONFLICT,
+            f"this execution was published before, by the run {earlier.run_id}",
+            operation="publish",
+            object=str(key),
+            hint="nothing is left to do; to do it again: --force",
+        )
+
+
 def record(connection: Statements, entry: LedgerRecord) -> None:
     """Check the epoch, then write run, watermarks and quarantine, in the caller's transaction."""
     key = entry.claim.key

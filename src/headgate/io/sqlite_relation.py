@@ -12,6 +12,7 @@ from headgate.core.contracts import ReadContext
 from headgate.core.errors import Code, FatalError, nearest
 from headgate.core.models import ReadOptions
 from headgate.io import sqlite
+from headgate.io.asked import check
 from headgate.io.sqlite import TableColumn
 from headgate.sql.literals import quote_name
 from headgate.sql.templates import render_sql
@@ -67,22 +68,16 @@ class Bound:
 
 def find_relation(connection: sqlite3.Connection, read: ReadOptions, context: ReadContext) -> Relation:
     """What a read names, with the run's variables bound in it."""
+    check("SQLite", read)
     variables = {name: _as_text(value) for name, value in context.variables.items()}
     where = render_sql(read.where, variables) if read.where else ""
     if read.query is not None:
         query = render_sql(read.query, variables).strip().rstrip(";")
         columns = _query_columns(connection, query, read.parameters)
         relation = Relation(f"({query}\n)", columns, read.parameters)
-    elif read.table is not None:
-        columns = sqlite.known_columns(connection, read.table, "schema")
-        relation = Relation(quote_name(read.table), columns, read.parameters)
     else:
-        raise FatalError(
-            Code.CONFIG_INVALID,
-            "a SQLite source needs a table or a query",
-            operation="configuration",
-            hint="write table: NAME, or query: SELECT …",
-        )
+        columns = sqlite.known_columns(connection, read.table or "", "schema")
+        relation = Relation(quote_name(read.table or ""), columns, read.parameters)
     return replace(relation, sql=f"(SELECT * FROM {relation.sql} WHERE {where}\n)") if where else relation
 
 

@@ -125,7 +125,7 @@ class SqliteTransaction:
     def _merge(self, connection: sqlite3.Connection, record: LedgerRecord) -> list[TableCommit]:
         statements = SqliteStatements(connection)
         ledger.check_epoch(statements, record.claim)  # before the work; nobody else can claim from here on
-        self._check_once(statements, record)
+        ledger.check_once(statements, record)
         commits = []
         for staged in self._staging.tables:
             with self._emitter.during(Step.MERGE, table=staged.table):
@@ -139,17 +139,6 @@ class SqliteTransaction:
             )
             ledger.record(statements, record)
         return commits
-
-    def _check_once(self, statements: SqliteStatements, record: LedgerRecord) -> None:
-        earlier = ledger.published(statements, record.claim.key, record.claim.execution_id)
-        if earlier is not None and earlier.run_id != record.replaces:
-            raise FatalError(
-                Code.CONFLICT,
-                f"this execution was published before, by the run {earlier.run_id}",
-                operation="publish",
-                object=str(record.claim.key),
-                hint="nothing is left to do; to do it again: --force",
-            )
 
     def _commit(self, connection: sqlite3.Connection, record: LedgerRecord) -> None:
         """COMMIT; where its answer is an error, ask the database whether it holds."""

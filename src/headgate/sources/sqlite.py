@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,7 +16,7 @@ from headgate.core.contracts import Interval, ReadContext, Scan, Source, SourceS
 from headgate.core.errors import Code, FatalError
 from headgate.core.models import ReadOptions
 from headgate.core.values import counted
-from headgate.io import comparing, sqlite, sqlite_rows, sqlite_sifting
+from headgate.io import asked, comparing, sqlite, sqlite_rows, sqlite_sifting
 from headgate.io.cursor import Cursor, Found, need_delivered
 from headgate.io.cursor_values import coerce
 from headgate.io.narrowing import narrowed
@@ -60,12 +58,7 @@ class SqliteSource:
             return sqlite.tables(connection)
 
     def identity(self, read: ReadOptions) -> tuple[str, str]:
-        incremental = read.incremental
-        filter_ = [read.where, read.query, read.parameters, incremental and [incremental.column, incremental.nulls]]
-        name = read.table or "query:" + _digest(read.query)
-        if read.mode in comparing.COMPARED:
-            filter_ += [read.mode, list(read.key or ())]
-        return name, _digest(filter_)
+        return asked.identity(read)
 
     def narrowed(self, read: ReadOptions, column: str, values: Sequence[Any]) -> ReadOptions:
         """Rows whose column has one of the values."""
@@ -92,7 +85,7 @@ class SqliteSource:
         with self._connected("probe") as connection:
             relation = find_relation(connection, read, context)
             if read.mode == "full":
-                return Window(_interval(context), since, note="every row", limit=read.max_records)
+                return Window(asked.interval(context), since, note="every row", limit=read.max_records)
             if context.interval is not None:
                 return self._interval_window(connection, relation, read, since, context)
             return self._new_window(connection, relation, read, since)
@@ -168,7 +161,7 @@ class SqliteSource:
         self, connection: sqlite3.Connection, relation: Relation, read: ReadOptions, since: Mapping[str, Any] | None
     ) -> tuple[ReadColumn, ...]:
         """How to read each column, looked at once for each position: what is found stays so for the scan."""
-        known = _digest([read.model_dump(mode="json"), since])
+        known = asked.digest([read.model_dump(mode="json"), since])
         if known not in self._known:
             chosen = [relation.column(name) for name in self._names(relation, read)]
             bind = Binder(relation.values)
@@ -262,7 +255,7 @@ class SqliteSource:
         if count:
             raise mixed(name, highest, count)
         note = f"rows whose {name} lies in the interval; the watermark stays"
-        return Window(_interval(context), since, dict(since or {}), note=note)
+        return Window(asked.interval(context), since, dict(since or {}), note=note)
 
     def _new_window(
         self, connection: sqlite3.Connection, relation: Relation, read: ReadOptions, since: Mapping[str, Any] | None
@@ -305,11 +298,3 @@ def _schema(relation: Relation, columns: Sequence[ReadColumn]) -> SourceSchema:
     keys = [column.name for column in sorted(relation.columns, key=lambda column: column.key) if column.key]
     casts = sqlite_rows.casts(columns)
     return SourceSchema(sqlite_rows.arrow_schema(columns), casts, tuple(keys) if names >= set(keys) else ())
-
-
-def _interval(context: ReadContext) -> Mapping[str, Any] | None:
-    return {"interval": [context.interval.start, context.interval.end]} if context.interval else None
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -212,7 +212,7 @@ class DuckdbTransaction:
 
     def _merge(self, session: Session, record: LedgerRecord) -> list[TableCommit]:
         ledger.check_epoch(session, record.claim)
-        self._check_once(session, record)
+        ledger.check_once(session, record)
         commits = []
         for staged, _ in self._tables:
             with self._emitter.during(Step.MERGE, table=staged.load.table):
@@ -233,17 +233,6 @@ class DuckdbTransaction:
             return
         for addition in additions:
             session.query(f"ALTER TABLE {quoted(place)} {addition.removesuffix(' NULL')}")
-
-    def _check_once(self, session: Session, record: LedgerRecord) -> None:
-        earlier = ledger.published(session, record.claim.key, record.claim.execution_id)
-        if earlier is not None and earlier.run_id != record.replaces:
-            raise FatalError(
-                Code.CONFLICT,
-                f"this execution was published before, by the run {earlier.run_id}",
-                operation="publish",
-                object=str(record.claim.key),
-                hint="nothing is left to do; to do it again: --force",
-            )
 
     def _commit(self, session: Session, record: LedgerRecord) -> None:
         """COMMIT; where its answer is an error, ask the file whether it holds."""

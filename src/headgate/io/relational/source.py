@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -13,7 +11,7 @@ from headgate.core.contracts import ReadContext, Scan, SourceSchema, Window
 from headgate.core.errors import Code, FatalError
 from headgate.core.grounds import Ground
 from headgate.core.models import Incremental, ReadOptions
-from headgate.io import comparing
+from headgate.io import asked, comparing
 from headgate.io.cursor import Cursor, Found, need_delivered
 from headgate.io.cursor_values import Kind, coerce, last_come
 from headgate.io.narrowing import narrowed
@@ -40,19 +38,7 @@ class RelationalSource:
         return self._reader.tables()
 
     def identity(self, read: ReadOptions) -> tuple[str, str]:
-        """The table's name (or the query's hash), and a fingerprint of what chooses its rows."""
-        options = read.incremental
-        filter_ = {
-            "where": read.where,
-            "query": read.query,
-            "parameters": read.parameters,
-            "column": options.column if options else None,
-            "key": options.key if options else None,
-            "nulls": options.nulls if options else None,
-        }
-        if read.mode in comparing.COMPARED:
-            filter_ |= {"mode": read.mode, "row": read.key}
-        return read.table or f"query {_digest(read.query)}", _digest(filter_)
+        return asked.identity(read)
 
     def narrowed(self, read: ReadOptions, column: str, values: Sequence[Any]) -> ReadOptions:
         """Rows whose column has one of the values."""
@@ -80,12 +66,12 @@ class RelationalSource:
             return comparing.probe(read, context, since)
         subject = Subject(self._reader, read, context)
         if read.mode == "full":
-            return Window(identity=_interval(context), note="everything, in one snapshot", limit=read.max_records)
+            return Window(identity=asked.interval(context), note="everything, in one snapshot", limit=read.max_records)
         if context.interval is not None:
             kind = subject.cursor_column().kind
             assert kind is not None, "checked by cursor_column"
             note = f"rows whose {subject.incremental.column} lies in the interval; the watermark stays"
-            return Window(identity=_interval(context), since=since, high=dict(since or {}), note=note)
+            return Window(identity=asked.interval(context), since=since, high=dict(since or {}), note=note)
         return subject.window(since)
 
     def scan(self, read: ReadOptions, context: ReadContext, window: Window) -> Scan:
@@ -153,7 +139,7 @@ class Subject:
     """What one read is about: relation, columns, condition, cursor."""
 
     def __init__(self, reader: Reader, read: ReadOptions, context: ReadContext) -> None:
-        _check(reader.product, read)
+        asked.check(reader.product, read)
         self._reader, self.read, self.context = reader, read, context
         self.name = read.table or "query"
         if read.table is not None:
@@ -280,37 +266,3 @@ class Subject:
 def _maximum(shown: str, ordered: str) -> str:
     """The highest value, in the form in which it is delivered: max before the cast, so that numbers compare as such."""
     return shown.replace(ordered, f"max({ordered})") if ordered in shown else f"max({ordered})"
-
-
-def _check(product: str, read: ReadOptions) -> None:
-    if (read.table is None) == (read.query is None):
-        raise FatalError(
-            Code.CONFIG_INVALID,
-            f"a {product} source has a table or a query",
-            operation="source",
-            hint="write table: NAME, or query: SELECT …",
-        )
-    if read.mode not in {"full", "incremental"}:
-        raise FatalError(
-            Code.UNSUPPORTED,
-            f"{product} sources do not have mode: {read.mode}",
-            operation="source",
-            object=read.table or "query",
-            hint="use mode: full, incremental, snapshot or delta",
-        )
-    if read.mode == "incremental" and read.incremental is None:
-        raise FatalError(
-            Code.CONFIG_INVALID,
-            "mode: incremental needs to know the column",
-            operation="source",
-            object=read.table or "query",
-            hint="add incremental: {column: updated_at, key: id}",
-        )
-
-
-def _interval(context: ReadContext) -> dict[str, Any] | None:
-    return {"interval": [context.interval.start, context.interval.end]} if context.interval else None
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]

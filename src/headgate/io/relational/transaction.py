@@ -208,7 +208,7 @@ class RelationalTransaction:
     def publish(self, record: LedgerRecord) -> list[TableCommit]:
         with self._publishing() as session:
             commits = self._merge(session) if self._merged is None else self._merged
-            self._check_once(session, record)
+            ledger.check_once(session, record)
             with self._emitter.during(Step.LEDGER):
                 ledger.record(session, record)
                 parked.settle(session, self._staged_by)
@@ -249,17 +249,6 @@ class RelationalTransaction:
         finally:
             if ddl is not session:
                 ddl.close()
-
-    def _check_once(self, session: Session, record: LedgerRecord) -> None:
-        earlier = ledger.published(session, record.claim.key, record.claim.execution_id)
-        if earlier is not None and earlier.run_id != record.replaces:
-            raise FatalError(
-                Code.CONFLICT,
-                f"this execution was published before, by the run {earlier.run_id}",
-                operation="publish",
-                object=str(record.claim.key),
-                hint="nothing is left to do; to do it again: --force",
-            )
 
     def _commit(self, session: Session, record: LedgerRecord) -> None:
         """COMMIT, and certainty about it."""

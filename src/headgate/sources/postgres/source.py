@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,7 +12,7 @@ from headgate.core.contracts import ReadContext, Scan, SourceSchema, Window
 from headgate.core.errors import Code
 from headgate.core.models import ReadOptions
 from headgate.core.sites import Outlet, Site
-from headgate.io import comparing
+from headgate.io import asked, comparing
 from headgate.io.narrowing import narrowed
 from headgate.io.postgres import Connection, Statements, catalogue, connect, sifting
 from headgate.io.postgres.connection import place
@@ -48,20 +46,7 @@ class PostgresSource:
         return catalogue.tables(self._statements("tables"))
 
     def identity(self, read: ReadOptions) -> tuple[str, str]:
-        """The table's name (or the query's hash), and a fingerprint of what chooses its rows."""
-        name = read.table or f"query {_digest(read.query)}"
-        options = read.incremental
-        chosen = {
-            "where": read.where,
-            "query": read.query,
-            "parameters": read.parameters,
-            "column": options.column if options else None,
-            "key": options.key if options else None,
-            "nulls": options.nulls if options else None,
-        }
-        if read.mode in comparing.COMPARED:
-            chosen |= {"mode": read.mode, "row": read.key}
-        return name, _digest(chosen)
+        return asked.identity(read)
 
     def narrowed(self, read: ReadOptions, column: str, values: Sequence[Any]) -> ReadOptions:
         """Rows whose column has one of the values."""
@@ -255,7 +240,3 @@ def _stream(
     select = f"SELECT {select_list(columns)} FROM {subject.source}{subject.where(condition)}{order}"
     asked.append(select)
     return snapshot.stream(select, schema.raw, batch_rows)
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]

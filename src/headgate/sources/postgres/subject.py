@@ -8,6 +8,7 @@ from typing import Any, get_args
 from headgate.core.contracts import ReadContext
 from headgate.core.errors import Code, FatalError
 from headgate.core.models import Incremental, ReadOptions
+from headgate.io import asked
 from headgate.io.cursor import need_delivered
 from headgate.io.cursor_values import Kind
 from headgate.io.postgres import Connection, Statements, catalogue, changes
@@ -39,7 +40,7 @@ class Subject:
     """What one read is about, as far as the catalogue tells: relation, columns, condition, cursor."""
 
     def __init__(self, statements: Statements, read: ReadOptions, context: ReadContext, connection: Connection) -> None:
-        check(read)
+        asked.check("PostgreSQL", read, "cdc")
         assert isinstance(read, Read)
         self.read, self.context, self.statements, self.connection = read, context, statements, connection
         self.relation = catalogue.need(statements, read.table, "probe") if read.table else None
@@ -134,24 +135,3 @@ class Subject:
     def where(self, *more: str) -> str:
         parts = [*self.conditions, *(part for part in more if part)]
         return " WHERE " + " AND ".join(parts) if parts else ""
-
-
-def check(read: ReadOptions) -> None:
-    if (read.table is None) == (read.query is None):
-        raise FatalError(Code.CONFIG_INVALID, "a PostgreSQL source has a table or a query", operation="source")
-    if read.mode not in {"full", "incremental", "cdc"}:
-        raise FatalError(
-            Code.UNSUPPORTED,
-            f"PostgreSQL sources do not have mode: {read.mode}",
-            operation="source",
-            object=read.table or "query",
-            hint="use mode: full, incremental or cdc",
-        )
-    if read.mode == "incremental" and read.incremental is None:
-        raise FatalError(
-            Code.CONFIG_INVALID,
-            "mode: incremental needs to know the column",
-            operation="source",
-            object=read.table or "query",
-            hint="add incremental: {column: updated_at, key: id}",
-        )
