@@ -32,6 +32,17 @@ def test_a_good_project_is_ok(headgate: Call, arguments: list[str]) -> None:
     assert document.json["problems"] == []
 
 
+def test_check_tells_that_a_day_is_one_of_utc(headgate: Call, project: Path) -> None:
+    """Whoever names another zone might expect that runs are for its days."""
+    assert headgate("check", "--offline", "-o", "json").json["notes"] == []
+    replace(project, "project: ", "defaults: {timezone: Asia/Tokyo}\nproject: ")
+    answer = headgate("check", "--offline", "-o", "json")
+    assert answer.json["ok"]
+    assert answer.json["notes"][0].startswith(
+        "defaults.timezone: Asia/Tokyo is the zone of schedules only; days of --date"
+    )
+
+
 def test_a_table_that_another_pipeline_will_make_is_no_problem(headgate: Call) -> None:
     assert headgate("check", "-o", "json").json["notes"] == ["totals: orders is made by the first run of orders"]
     headgate("run", "orders")

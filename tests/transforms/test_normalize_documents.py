@@ -55,6 +55,18 @@ def test_elements_whose_numbers_would_be_rounded_hold_their_row(execute: Any) ->
     assert outcome.branches["lines"].rows == [(1, 1, Decimal("1.5"))]
 
 
+def test_elements_that_are_taken_whole_keep_their_digits_or_hold_their_row(execute: Any) -> None:
+    """What stands in a text of theirs, quotes and all, is no number."""
+    explode = {"lines": {"name": "lines", "keys": ["id"]}}
+    whole = ['"at: 48.13743000000000001, 11.5"', r'"\"[0.1234567890123456789"', "12345678901234567890", "[0.5]"]
+    rounded = ["0.1234567890123456789", '[{"a": -0.1234567890123456789}]', '"\\\\", 1234567890123456.78']
+    rows = [(number, f"[1, {one}]") for number, one in enumerate([*whole, *rounded])]
+    outcome = execute(normalize, {"explode": explode}, {"id": "INTEGER", "lines": "VARCHAR"}, rows)
+    assert [row[0] for row in outcome.rows] == list(range(len(whole)))
+    assert [flags for _, flags in outcome.held] == [("normalize lines",)] * len(rounded)
+    assert [value for _, place, value in outcome.branches["lines"].rows if place == 2] == whole
+
+
 def orders(project: SmallProject) -> SmallProject:
     lines = [
         {"id": 1, "note": '{"n": 1}', "lines": [{"sku": "a", "n": 2}, {"sku": "b", "n": "many"}]},

@@ -138,7 +138,10 @@ class Defaults(Model):
     """What pipelines take where they say nothing."""
 
     batch_size: int = Field(default=100_000, ge=1, le=1_000_000, description="Rows a batch.")
-    timezone: Timezone = Field(default="UTC", description="IANA name; schedules and dates mean this zone.")
+    timezone: Timezone = Field(
+        default="UTC",
+        description="IANA name: the zone of schedules. Days and times of runs (--date, --start) are UTC all the same.",
+    )
     memory: Size | None = Field(
         default=None,
         ge=64_000_000,

@@ -100,10 +100,10 @@ def check(
         problems = [problem for name in known for problem in project.problems_of(name)]
         if not names:
             problems += project.problems()
+        notes = _zone(project.defaults.timezone)
         if offline:
-            return Report(_unique(problems))
+            return Report(_unique(problems), tuple(notes))
         interval = interval_of(date, None, None)
-        notes: list[str] = []
         for name in known:
             if project.problems_of(name):
                 continue  # it cannot be planned before these are mended
@@ -116,6 +116,15 @@ def check(
                 else:
                     problems += _problems(project.pipeline(name), error)
         return Report(_unique(problems), tuple(notes))
+
+
+def _zone(name: str) -> list[str]:
+    """A day means another one where somebody expects that runs are for days of the project's zone."""
+    if name in ("UTC", "Etc/UTC"):
+        return []
+    return [
+        f"defaults.timezone: {name} is the zone of schedules only; days of --date, and times without a zone, are UTC"
+    ]
 
 
 def _plan_some_day(

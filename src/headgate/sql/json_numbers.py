@@ -27,3 +27,9 @@ def rounded(document: exp.Expr, key: str) -> exp.Expr:
     """Condition: in the text of the document a number that the engine would round stands under ``key``."""
     pattern = rf"{re.escape(json.dumps(key, ensure_ascii=False))}\s*:\s*-?(?:{LONG_FRACTION})"
     return exp.Anonymous(this="REGEXP_MATCHES", expressions=[document.copy(), exp.Literal.string(pattern)])
+
+
+def rounded_anywhere(document: exp.Expr) -> exp.Expr:
+    """Condition: such a number stands somewhere in the document. What stands in its texts is none."""
+    pattern = rf'^(?:[^"]|"(?:[^"\\]|\\.)*")*?(?:^|[\[,:])\s*-?(?:{LONG_FRACTION})'
+    return exp.Anonymous(this="REGEXP_MATCHES", expressions=[document.copy(), exp.Literal.string(pattern)])

@@ -13,7 +13,7 @@ from headgate.core.errors import Code, FatalError
 from headgate.core.models import Model, Names, StepOptions
 from headgate.sql.casts import exact_cast
 from headgate.sql.failures import attempt
-from headgate.sql.json_numbers import MOST_DIGITS, rounded
+from headgate.sql.json_numbers import MOST_DIGITS, rounded, rounded_anywhere
 from headgate.sql.naming import distinct
 from headgate.sql.nested import element_of, fields, is_struct, joined, json_path, split_path, type_tree
 from headgate.sql.scales import Scale, factor, scaled
@@ -115,8 +115,10 @@ def _unlisted(name: str, one: Explode, step: StepInput) -> list[Flag]:
     given = exp.Not(this=exp.Is(this=column(name), expression=exp.null()))
     other = exp.and_(given, exp.Not(this=exp.func("COALESCE", listed, exp.false())))
     fields = [path for path, type_name in one.fields.items() if _exact(type_name)]
+    whole = [] if one.fields else [_rounding(name, rounded_anywhere(column(name)), name, "every number")]
     return [
         Flag(f"normalize {name}", other, (name,), f"{name} is a JSON list"),
+        *whole,
         *(_rounding(name, rounded(column(name), split_path(path)[-1]), name, path) for path in fields),
     ]
 
