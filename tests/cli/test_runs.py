@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -80,6 +81,8 @@ def test_a_rule_that_fails_refuses_with_3_and_changes_nothing(headgate: Call, pr
     text = headgate("run", "orders")
     assert text.status == 3
     assert "error[QUALITY_CHECK_FAILED]" in text.err
+    assert "1 extracted, 1 not loaded" in text.out
+    assert re.search(r"refused +\S+ \S+ +[\d.]+ +1 +0 +0 ", headgate("runs", "--limit", "1").out)
     assert headgate("query", "SELECT COUNT(*) AS n FROM orders", "-o", "json").json["rows"] == [[2]]
 
 
@@ -118,11 +121,13 @@ def test_a_limited_run_publishes_nothing(headgate: Call) -> None:
     assert answer.status == 0
     assert answer.json["published"] is False
     assert headgate("query", "SELECT * FROM orders").status == 2
+    assert "1 extracted, 1 not loaded" in headgate("run", "orders", "--limit", "1").out
 
 
 def test_a_staged_run_is_published_later(headgate: Call) -> None:
     staged = headgate("run", "orders", "--no-publish", "-o", "json").json
     assert staged["status"] == "staged"
+    assert "2 staged" in headgate("show", staged["run_id"]).out
     assert headgate("query", "SELECT * FROM orders").status == 2
     published = headgate("publish", staged["run_id"][:10], "-o", "json")
     assert published.status == 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from headgate.cli.face import Color, Face
 
 if TYPE_CHECKING:
-    from headgate.core.runs import CheckResult, Receipt, Rows, TableCommit
+    from headgate.core.runs import CheckResult, Receipt, TableCommit
 
 HISTORY_LOST = "the history could not be written"
 """How the warning of a receipt begins that is in no history, so that nothing can show it again."""
@@ -53,7 +53,7 @@ def listed(face: Face, receipts: Sequence[Receipt]) -> None:
                 f"{receipt.started_at:%Y-%m-%d %H:%M:%S}Z",
                 f"{receipt.duration_seconds:.1f}",
                 f"{receipt.rows.extracted:,}",
-                f"{receipt.rows.loaded:,}",
+                f"{receipt.rows.loaded if receipt.published else 0:,}",
                 f"{receipt.rows.quarantined:,}",
                 message if len(message) <= 60 else message[:57] + "...",
             )
@@ -65,7 +65,7 @@ def _lines(receipt: Receipt) -> Iterator[tuple[str, str]]:
     if receipt.message:
         yield "message", receipt.message
     if receipt.rows.extracted or receipt.rows.loaded:
-        yield "rows", counts(receipt.rows)
+        yield "rows", counts(receipt)
     for number, target in enumerate(receipt.targets):
         yield ("" if number else "targets"), _target(target)
     if receipt.watermark is not None and receipt.watermark.after is not None:
@@ -83,8 +83,9 @@ def _lines(receipt: Receipt) -> Iterator[tuple[str, str]]:
     yield from _next(receipt)
 
 
-def counts(rows: Rows) -> str:
+def counts(receipt: Receipt) -> str:
     """Row accounting in one line: what came, what became of it."""
+    rows = receipt.rows
     parts = [f"{rows.extracted:,} extracted"]
     gone = {
         "expanded": rows.expanded,
@@ -96,7 +97,8 @@ def counts(rows: Rows) -> str:
         "rejected": rows.rejected,
     }
     parts += [f"{count:,} {name}" for name, count in gone.items() if count]
-    return ", ".join([*parts, f"{rows.loaded:,} loaded"])
+    unpublished = {"staged": "staged", "unknown": "perhaps loaded"}.get(receipt.status.value, "not loaded")
+    return ", ".join([*parts, f"{rows.loaded:,} {'loaded' if receipt.published else unpublished}"])
 
 
 def _target(target: TableCommit) -> str:
