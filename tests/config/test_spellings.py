@@ -353,6 +353,7 @@ RECORDS = [
         ({"error_handling": "{max_retries: 2, retry: {max_attempts: 2}}"}, "say the same"),
         ({"target": "{table: b, mode: append, load_mode: upsert}"}, '"load_mode" and "mode" say the same'),
         ({"target": "{table: b, if_exists: fail}"}, "got 'fail'"),
+        ({"target": "{table: b, load_mode: upsert, merge_keys: [a], truncate_before_load: true}"}, "empties the table"),
         ({"source": "{connection: db, table: a, table_name: b}"}, '"table_name" and "table" say the same'),
         ({"extraction": "{connection: db, table: a}"}, '"extraction" and "source" say the same'),
         ({"name": "other"}, 'the pipeline is called "sales"'),

@@ -199,6 +199,8 @@ def test_options_that_do_not_go_together_are_refused(shop: SmallProject, target:
         ({"if_exists": "replace"}, "overwrite"),
         ({"load_mode": "upsert", "conflict_columns": ["id"]}, "upsert"),
         ({"truncate_before_load": True}, "overwrite"),
+        ({"truncate_before_load": True, "load_mode": "append"}, "overwrite"),
+        ({"truncate_before_load": False, "load_mode": "append"}, "append"),
         ({"load_mode": "overwrite", "scope": "partition", "partition_column": "city"}, "overwrite"),
     ],
 )

@@ -188,6 +188,13 @@ BLANKS = " \t\n\v\f\r"
 SHOWN = {"lower": str.lower, "upper": str.upper}
 
 
+def test_what_stood_beside_a_special_character_is_trimmed_too(execute: Any) -> None:
+    """And a text of nothing else is empty, so that it may be a spelling of NULL."""
+    options = {"trim": True, "remove_special": ["t"], "null_values": [""]}
+    outcome = execute(clean, options, {"t": "VARCHAR"}, [("* a b !",), (" -- - ",)])
+    assert outcome.rows == [("a b",), (None,)]
+
+
 def title(text: str) -> str:
     """A capital at the start of each word; words end at white space."""
     starts = [not place or text[place - 1] in SPACE for place in range(len(text))]
@@ -198,13 +205,13 @@ def tidy(text: str | None, name: str, chosen: dict[str, Any]) -> str | None:
     """What becomes of a text before it is converted, step by step as documented."""
     if text is None:
         return None
-    trims = chosen.get("trim", ())
-    if trims is True or (trims and name in [one.lower() for one in trims]):
-        text = text.strip(SPACE)
     special = chosen.get("remove_special", {})
     if name in special:
         stay = special[name] if isinstance(special, dict) else ""
         text = "".join(one for one in text if one.isalnum() or one in SPACE or one in stay)
+    trims = chosen.get("trim", ())
+    if trims is True or (trims and name in [one.lower() for one in trims]):
+        text = text.strip(SPACE)
     nulls = chosen.get("null_values", ())
     if text in ([nulls] if isinstance(nulls, str) else nulls):
         return None

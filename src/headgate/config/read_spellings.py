@@ -47,15 +47,26 @@ def canonical_target(section: Section, report: Report, path: Path) -> None:
     replace(section, "mode", _MODES)
     _schema(section, report, path)
     if section.get("truncate_before_load") is not None:
-        line = section.line_of("truncate_before_load")
-        if section.take("truncate_before_load") and "mode" not in section:
-            section.put("mode", "overwrite", line)
+        _emptied(section, report, path)
     if isinstance(section.get("keys"), str):
         line = section.line_of("keys")
         section.put("keys", as_items(section["keys"], line), line)
     if section.get("evolve") in (True, False):
         section.put("evolve", "evolve" if section["evolve"] else "freeze", section.line_of("evolve"))
     _refuse_connection(section, report, path)
+
+
+def _emptied(section: Section, report: Report, path: Path) -> None:
+    """Rows that are added to a table that was emptied replace it; a merge is about the rows that are there."""
+    line = section.line_of("truncate_before_load")
+    if not section.take("truncate_before_load"):
+        return
+    mode = section.get("mode", "append")
+    if mode == "append":
+        section.put("mode", "overwrite", line)
+    elif mode != "overwrite":
+        what = f"truncate_before_load empties the table, and mode {mode} is about the rows that are there"
+        report.note(what, (*path, "truncate_before_load"), "drop it, or say mode: overwrite", line=line)
 
 
 def _nested(section: Section, key: str, report: Report, path: Path) -> None:

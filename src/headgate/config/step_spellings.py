@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from difflib import get_close_matches
 from math import inf
 
@@ -11,6 +12,7 @@ from headgate.config.renames import as_items, flatten, rename, replace, section_
 from headgate.config.report import Path, Report
 from headgate.config.yaml import Items, Section, Value
 
+_Number = int | float | Decimal
 _KINDS = {
     "column_rename": "rename", "data_type": "cast", "type_conversion": "cast", "calculation": "calculate",
     "calculated": "calculate", "derive": "calculate", "aggregation": "aggregate", "enrich": "join",
@@ -304,7 +306,7 @@ def business_steps(rules: Section, report: Report, path: Path) -> list[Section]:
 
 def _categories(value: Value, report: Report, path: Path) -> list[Section]:
     """``{income: {Low: {min: 0, max: 30000}, Medium: {min: 30001}}}``: bands that are written as closed become half
-    open where they reach to the next one, no more than 1 above; elsewhere their end lies inside."""
+    open where they reach to the next one (see :func:`_next`); elsewhere their end lies inside."""
     if not isinstance(value, Section):
         report.note("expected: {COLUMN: {CATEGORY: {min, max}, a list of values, or a condition}}", path, "")
         return []
@@ -329,20 +331,27 @@ def _categories(value: Value, report: Report, path: Path) -> list[Section]:
 
 
 def _meet(column: str, bands: list[Section]) -> None:
-    numbers = [one for one in bands if isinstance(one.get("min"), int | float)]
-    starts = sorted(one["min"] for one in numbers)
     for one in bands:
         end = one.get("below")
-        following = [start for start in starts if end <= start <= end + 1] if isinstance(end, int | float) else []
+        starts = [other["min"] for other in bands if other is not one and isinstance(other.get("min"), _Number)]
+        following = [start for start in starts if _next(end, start)] if isinstance(end, _Number) else []
         if following:
-            one["below"] = following[0]
+            one["below"] = min(following)
         elif end is not None and end != inf:
             _close(column, one)
+
+
+def _next(end: _Number, start: _Number) -> bool:
+    """Whether a band begins where one ends, or at the next number of as many digits: 31 after 30, 10 after 9.99."""
+    last, first = Decimal(str(end)), Decimal(str(start))
+    digits = [number.normalize().as_tuple().exponent for number in (last, first) if number.is_finite()]
+    step = Decimal(1).scaleb(min([0, *(place for place in digits if isinstance(place, int))]))
+    return last <= first <= last + step
 
 
 def _close(column: str, band: Section) -> None:
     """A band with its end inside, as a condition."""
     quoted, line = '"' + column.replace('"', '""') + '"', band.line_of("below")
     edges = [(sign, band.take(key)) for key, sign in (("min", ">="), ("below", "<=")) if key in band]
-    texts = [(sign, value if isinstance(value, int | float) else f"'{value}'") for sign, value in edges]
+    texts = [(sign, value if isinstance(value, _Number) else f"'{value}'") for sign, value in edges]
     band.put("condition", " AND ".join(f"{quoted} {sign} {value}" for sign, value in texts), line)

@@ -67,7 +67,7 @@ def _as_kept(value: Any) -> Any:
 
 
 class Options(StepOptions):
-    """Clean values in a fixed order: trim, special characters, spellings of NULL, case, convert, fill, drop rows,
+    """Clean values in a fixed order: special characters, trim, spellings of NULL, case, convert, fill, drop rows,
     deduplicate. Fills from other rows see the cleaned rows of the whole run: also the values and zeros that other
     columns are filled with, and not what other fills find.
     """
@@ -198,10 +198,10 @@ def _values(options: Options, step: StepInput) -> tuple[dict[str, exp.Expr], tup
         text = type_.family == "text"
         if item.name in (trims or ()) or item.name in cases or item.name in specials:
             _require_text(item.name, type_)
-        if text and (options.trim if trims is None else item.name in trims):
-            value = trimmed(value)
         if item.name in specials:
             value = without_specials(value, specials[item.name])
+        if text and (options.trim if trims is None else item.name in trims):
+            value = trimmed(value)
         if text and options.null_values:
             value = _without_spellings(value, options.null_values)
         if item.name in cases:
