@@ -183,7 +183,9 @@ def test_a_cell_that_was_no_number_goes_on_as_the_type_that_it_has_now(project: 
     project.file("a.csv", "id,total\n1,10\n2,x\n")
     project.define(source={**FILES, "types": {"id": "BIGINT", "total": "BIGINT"}}, error_handling=HOLD)
     entry = only_entry(project.run())
-    assert project.held(entry) == [{"id": "2", "total": "x", "_reasons": ["cast total: total is a value of BIGINT"]}]
+    assert project.held(entry) == [
+        {"id": "2", "total": "x", "_reasons": ["cast total: expected total is a value of BIGINT"]}
+    ]
     mended = {"type": "calculate", "columns": {"total": "CASE WHEN total = 'x' THEN 0 ELSE CAST(total AS BIGINT) END"}}
     project.define(source={**FILES, "types": {"id": "BIGINT", "total": "TEXT"}}, steps=[mended], error_handling=HOLD)
     assert project.replay(entry).unwrap().rows.loaded == 1

@@ -67,8 +67,8 @@ def test_each_row_is_counted_once_and_keeps_all_its_reasons(made: list[tuple[int
     for value, first, second, notes in made:
         if first > 0 or second > 0:
             bits = [b for b in range(FLAGS) if (first >> b & 1 if b < BITS else second >> (b - BITS) & 1)]
-            names = [f"rule{b}: m" for b in bits]
-            names += [name for b, name in enumerate(["strict: m", "soft: m"]) if notes >> b & 1]
+            names = [f"rule{b}: expected m" for b in bits]
+            names += [name for b, name in enumerate(["strict: expected m", "soft: expected m"]) if notes >> b & 1]
             assert held.pop(value) == names
     assert held == {}
     tally = splitter.tally
@@ -93,7 +93,7 @@ def test_rows_held_by_a_cast_come_out_as_they_were_before_it() -> None:
     )
     good, held, _ = Splitter(verdict, ["amount"], batch.schema).split(batch)
     assert good.to_pylist() == [{"amount": 2.0}]
-    assert held[0].rows.to_pylist() == [{"amount": "two", REASONS: ["cast: amount is a number"]}]
+    assert held[0].rows.to_pylist() == [{"amount": "two", REASONS: ["cast: expected amount is a number"]}]
 
 
 @given(st.lists(st.none() | st.tuples(st.text() | st.none(), st.text() | st.none()), min_size=1, max_size=8))

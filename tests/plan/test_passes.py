@@ -102,7 +102,9 @@ def test_more_rules_than_a_word_has_bits_are_all_judged(project: SmallProject, a
     if action == "quarantine":
         assert project.out() == [(-1,)]
         assert receipt.rows.quarantined == count
-        assert [row["_reasons"] for row in project.held(receipt.quarantine[BITS])] == [[f"not_{BITS}: n <> {BITS}"]]
+        assert [row["_reasons"] for row in project.held(receipt.quarantine[BITS])] == [
+            [f"not_{BITS}: expected n <> {BITS}"]
+        ]
     else:
         assert len(project.out()) == count + 1
 
@@ -151,8 +153,12 @@ def test_a_held_row_is_kept_as_it_was_before_the_step(project: SmallProject) -> 
     receipt = project.define(steps=[rename, cast], error_handling=QUARANTINE).run()
     (row,) = project.held(receipt.quarantine[0])
     assert row == {
-        "id": 2, "city": "Bonn", "total": 20, "remark": "x", "_reasons": ["cast remark: remark is a value of BIGINT"],
-    }  # fmt: skip
+        "id": 2,
+        "city": "Bonn",
+        "total": 20,
+        "remark": "x",
+        "_reasons": ["cast remark: expected remark is a value of BIGINT"],
+    }
 
 
 def test_a_row_error_refuses_the_run_unless_rows_are_to_be_held(project: SmallProject) -> None:

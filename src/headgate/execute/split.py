@@ -153,7 +153,7 @@ class Splitter:
                 self.tally.broken[flag.bit] += rows.num_rows
             self.tally.held[flags[0].bit] += rows.num_rows
             broken: list[HoldFlag | NoteFlag] = [*flags, *also]
-            reasons = [f"{reason.name}: {reason.message}" for reason in broken]
+            reasons = [_reason(flag) for flag in broken]
             ruled = [flag for flag in flags if flag.kind == "rule"]
             held = self._as_held(rows, flags[0], reasons)
             for flag in ruled:
@@ -189,7 +189,7 @@ class Splitter:
                 if rows.num_rows and shown:
                     self._sample(flag.name, rows)
                 if rows.num_rows and kept:
-                    yield Noted(flag, with_reasons(rows, [f"{flag.name}: {flag.message}"]))
+                    yield Noted(flag, with_reasons(rows, [_reason(flag)]))
 
     def _count_erred(self, batch: pa.RecordBatch) -> None:
         """Rows that go on, or were dropped, with a value that did not fit."""
@@ -208,6 +208,10 @@ class Splitter:
         for name in self._masks if erred is not None else ():
             erred = pc.and_(erred, pc.less_equal(batch.column(name), pa.scalar(0)))
         self.tally.erred += erred.true_count if erred is not None else 0
+
+
+def _reason(flag: HoldFlag | NoteFlag) -> str:
+    return f"{flag.name}: expected {flag.message}"
 
 
 def with_reasons(rows: pa.RecordBatch, reasons: list[str]) -> pa.RecordBatch:
