@@ -204,6 +204,8 @@ def pipeline(**parts: str) -> str:
         ("{rule_type: filter, source_columns: [a], condition: a > 1}", "{type: filter, condition: a > 1}"),
         ("{type: aggregate, groupby: g, aggregations: [{field: x, function: count, alias: n}]}",
          "{type: aggregate, group_by: [g], metrics: {n: 'COUNT(\"x\")'}}"),
+        ("{type: aggregate, groupby: g, metrics: {m: MAX(y)}, aggregations: [{column: x, agg: count, name: n}]}",
+         "{type: aggregate, group_by: [g], metrics: {m: MAX(y), n: 'COUNT(\"x\")'}}"),
         ("{rule_type: column_rename, source_columns: [a, b], parameters: {mapping: {a: c, b: d}}}",
          "{type: rename, columns: {a: c, b: d}}"),
         ("{rule_type: column_rename, source_columns: a, target_column: b, condition: null, parameters: null}",
@@ -337,6 +339,7 @@ RECORDS = [
     ("{rule_type: calculation, source_columns: [a], target_column: b}", '"parameters.expression" is missing'),
     ("{rule_type: calculation, source_columns: [a], expression: a * 2}", '"target_column" is missing'),
     ("{rule_type: aggregation, source_columns: [a, b], target_column: c}", "one target_column is for one column"),
+    ("{rule_type: unpivot, source_columns: [a], target_column: b, value_name: c}", '"values_to" say the same'),
     ("{rule_type: filter, source_columns: [a], target_column: b, condition: a > 1}", "has no one target_column"),
 ]
 
@@ -369,6 +372,17 @@ RECORDS = [
          'the column "a" stands twice'),
         ({"transformations": "[{type: aggregate, aggregations: [{field: x, function: f, alias: y}]}]"},
          '"f" is not an aggregate'),
+        ({"transformations": "[{type: aggregate, aggregations: [{field: x, function: sum, where: y > 1}]}]"},
+         'unknown key "where"'),
+        ({"transformations": "[{type: aggregate, aggregations: [{field: x, function: sum, alias: t}, "
+                             "{field: y, function: sum, alias: t}]}]"}, '"t" stands twice'),
+        ({"transformations": "[{type: aggregate, metrics: {t: SUM(y)}, "
+                             "aggregations: [{field: x, function: sum, alias: t}]}]"}, '"t" stands twice'),
+        ({"cleaning_rules": "{trim: true, string_operations: {name: [strip]}}"}, '"trim" stands twice'),
+        ({"cleaning_rules": "{null_handling: {a: 0}, fill: {b: 0}}"}, '"fill" stands twice'),
+        ({"cleaning_rules": "{remove_nulls: [a], null_handling: {b: drop}}"}, '"remove_nulls" stands twice'),
+        ({"cleaning_rules": "{type_conversions: {a: int}, data_types: {b: int}}"}, '"convert" stands twice'),
+        ({"error_handling": "{max_attempts: 2, retry: {max_attempts: 3}}"}, '"max_attempts" stands twice'),
         ({"transformations": "[{type: normalize, columns: [a]}]"}, 'unknown step "normalize"'),
         ({"cleaning_rules": "{null_handling: {a: forward_fill}}"}, "forward_fill needs an order"),
         ({"cleaning_rules": "{null_handling: {a: fill_meen}}"}, '"fill_meen" is no strategy'),

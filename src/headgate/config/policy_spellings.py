@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headgate.config.renames import as_items, flatten, items_of, rename, replace, section_of
+from headgate.config.renames import as_items, flatten, items_of, put_once, rename, replace, section_of
 from headgate.config.report import Path, Report
 from headgate.config.yaml import Items, Section
 
@@ -70,7 +70,7 @@ def _retry(section: Section, report: Report, path: Path) -> None:
     if not isinstance(inner, Section):
         return
     for key in loose:
-        inner.put(key, section[key], section.line_of(key))
+        put_once(inner, key, section[key], report, (*path, key), line=section.line_of(key))
         section.take(key)
     _waits(inner, report, (*path, "retry"))
     for key in ("max_retries", "retries"):

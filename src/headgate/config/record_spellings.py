@@ -138,6 +138,8 @@ class _Record:
             self._refuse_target()
         elif self.target is not None:
             self._fill(into, self.target)
+            if self.step[into] != self.target:
+                self._note(f'"target_column" and "{into}" say the same', f"keep {into}", "target_column")
 
     def _read(self) -> None:
         """No option says these columns: the plan looks whether they are there. A step may read what it makes itself."""

@@ -47,6 +47,14 @@ def lift(section: Section, inner: Section, report: Report, path: Path) -> None:
             section.put(name, value, inner.line_of(name))
 
 
+def put_once(section: Section, key: str, value: Value, report: Report, path: Path, *, line: int) -> None:
+    """Set a key that several spellings may stand for; a second one is noted, and the first stays."""
+    if key in section:
+        report.note(f'"{key}" stands twice, here and above', path, "keep one", line=line)
+    else:
+        section.put(key, value, line)
+
+
 def replace(section: Section, key: str, values: Mapping[str, str]) -> None:
     """Give the text under ``key`` its canonical word."""
     value = section.get(key)

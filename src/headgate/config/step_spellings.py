@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from math import inf
 
 from headgate.config.record_spellings import canonical_record
-from headgate.config.renames import as_items, flatten, rename, replace, section_of
+from headgate.config.renames import as_items, flatten, lift, put_once, rename, replace, section_of
 from headgate.config.report import Path, Report
 from headgate.config.yaml import Items, Section, Value
 
@@ -163,13 +163,13 @@ def _listed(step: Section, report: Report, path: Path) -> None:
     """``[{field, function, alias}]``: what has a name of its own is a metric, the others are short names."""
     line, given = step.line_of("aggregations"), step.take("aggregations")
     metrics, short = Section(step.file, line), Section(step.file, line)
-    for column, function, name, where in _aggregations(given):
+    for column, function, name, where in _aggregations(given, report, path):
         expression = _FUNCTIONS.get(str(function).lower())
         if not isinstance(column, str) or not isinstance(function, str):
             report.note("expected: {field: NAME, function: NAME}", path, "or aggregations: {NAME: [sum]}", line=where)
         elif isinstance(name, str) and expression is not None:
             quoted = "*" if column == "*" else '"' + column.replace('"', '""') + '"'
-            metrics.put(name, expression.format(quoted), where)
+            put_once(metrics, name, expression.format(quoted), report, path, line=where)
         elif isinstance(name, str):
             hint = f"known with an alias: {', '.join(_FUNCTIONS)}"
             report.note(f'"{function}" is not an aggregate here', path, hint, line=where)
@@ -178,18 +178,24 @@ def _listed(step: Section, report: Report, path: Path) -> None:
             if column in short:
                 functions.add(function, where)
             short.put(column, functions, where)
-    if metrics and "metrics" not in step:
-        step.put("metrics", metrics, line)
+    if metrics and isinstance(step.get("metrics"), Section):
+        lift(step["metrics"], metrics, report, (*path, "metrics"))
+    elif metrics:
+        put_once(step, "metrics", metrics, report, path, line=line)
     if short:
         step.put("aggregations", short, line)
 
 
-def _aggregations(given: Items) -> Iterable[tuple[Value, Value, Value, int]]:
+def _aggregations(given: Items, report: Report, path: Path) -> Iterable[tuple[Value, Value, Value, int]]:
+    """Column, function, name and line of each."""
     for index, one in enumerate(given):
         where = given.line_of(index)
         if isinstance(one, Section):
-            named = one.get("field", one.get("column"))
-            yield named, one.get("function", one.get("agg")), one.get("alias", one.get("name")), where
+            at = (*path, "aggregations", index)
+            rename(one, {"column": "field", "agg": "function", "name": "alias"}, report, at)
+            for key in [key for key in one if key not in ("field", "function", "alias")]:
+                report.note(f'unknown key "{key}"', (*at, key), "known: field, function, alias", line=one.line_of(key))
+            yield one.get("field"), one.get("function"), one.get("alias"), where
         else:
             yield None, one, None, where
 
@@ -213,9 +219,9 @@ def cleaning_steps(rules: Section, report: Report, path: Path) -> list[Section]:
             known[key](step, value, report, (*path, key))
         elif key == "remove_duplicates":
             if value is not False:
-                step.put("deduplicate", value, rules.line_of(key))
+                put_once(step, "deduplicate", value, report, path, line=rules.line_of(key))
         else:
-            step.put(key, value, rules.line_of(key))
+            put_once(step, key, value, report, path, line=rules.line_of(key))
     return [step] if len(step) > 1 else []
 
 
@@ -247,15 +253,15 @@ def _nulls(step: Section, value: Section, report: Report, path: Path) -> None:
         else:
             fill.put(column, strategy, line)
     if fill:
-        step.put("fill", fill, value.line)
+        put_once(step, "fill", fill, report, path, line=value.line)
     if dropped:
-        step.put("remove_nulls", dropped, value.line)
+        put_once(step, "remove_nulls", dropped, report, path, line=value.line)
 
 
-def _conversions(step: Section, value: Section, report: Report, path: Path) -> None:  # noqa: ARG001 - one signature
+def _conversions(step: Section, value: Section, report: Report, path: Path) -> None:
     for column in value:
         replace(value, column, _TYPES)
-    step.put("convert", value, value.line)
+    put_once(step, "convert", value, report, path, line=value.line)
 
 
 def _strings(step: Section, value: Section, report: Report, path: Path) -> None:
@@ -276,11 +282,11 @@ def _strings(step: Section, value: Section, report: Report, path: Path) -> None:
                     hint = "known: strip, lower, upper, title, remove_special_chars"
                     report.note(f'"{operation}" is not known', (*path, column), hint, line=line)
     if trim:
-        step.put("trim", trim, value.line)
+        put_once(step, "trim", trim, report, path, line=value.line)
     if case:
-        step.put("case", case, value.line)
+        put_once(step, "case", case, report, path, line=value.line)
     if special:
-        step.put("remove_special", special, value.line)
+        put_once(step, "remove_special", special, report, path, line=value.line)
 
 
 def business_steps(rules: Section, report: Report, path: Path) -> list[Section]:
