@@ -12,8 +12,8 @@ from headgate.core.contracts import ReadContext
 from headgate.core.errors import Code, FatalError, nearest
 from headgate.core.models import ReadOptions
 from headgate.io import sqlite
-from headgate.io.asked import check
 from headgate.io.sqlite import TableColumn
+from headgate.io.table_reads import check
 from headgate.sql.literals import quote_name
 from headgate.sql.templates import render_sql
 

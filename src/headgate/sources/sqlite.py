@@ -16,7 +16,7 @@ from headgate.core.contracts import Interval, ReadContext, Scan, Source, SourceS
 from headgate.core.errors import Code, FatalError
 from headgate.core.models import ReadOptions
 from headgate.core.values import counted
-from headgate.io import asked, comparing, sqlite, sqlite_rows, sqlite_sifting
+from headgate.io import comparing, sqlite, sqlite_rows, sqlite_sifting, table_reads
 from headgate.io.cursor import Cursor, Found, need_delivered
 from headgate.io.cursor_values import coerce
 from headgate.io.narrowing import narrowed
@@ -58,7 +58,7 @@ class SqliteSource:
             return sqlite.tables(connection)
 
     def identity(self, read: ReadOptions) -> tuple[str, str]:
-        return asked.identity(read)
+        return table_reads.identity(read)
 
     def narrowed(self, read: ReadOptions, column: str, values: Sequence[Any]) -> ReadOptions:
         """Rows whose column has one of the values."""
@@ -85,7 +85,7 @@ class SqliteSource:
         with self._connected("probe") as connection:
             relation = find_relation(connection, read, context)
             if read.mode == "full":
-                return Window(asked.interval(context), since, note="every row", limit=read.max_records)
+                return Window(table_reads.interval(context), since, note="every row", limit=read.max_records)
             if context.interval is not None:
                 return self._interval_window(connection, relation, read, since, context)
             return self._new_window(connection, relation, read, since)
@@ -161,7 +161,7 @@ class SqliteSource:
         self, connection: sqlite3.Connection, relation: Relation, read: ReadOptions, since: Mapping[str, Any] | None
     ) -> tuple[ReadColumn, ...]:
         """How to read each column, looked at once for each position: what is found stays so for the scan."""
-        known = asked.digest([read.model_dump(mode="json"), since])
+        known = table_reads.digest([read.model_dump(mode="json"), since])
         if known not in self._known:
             chosen = [relation.column(name) for name in self._names(relation, read)]
             bind = Binder(relation.values)
@@ -255,7 +255,7 @@ class SqliteSource:
         if count:
             raise mixed(name, highest, count)
         note = f"rows whose {name} lies in the interval; the watermark stays"
-        return Window(asked.interval(context), since, dict(since or {}), note=note)
+        return Window(table_reads.interval(context), since, dict(since or {}), note=note)
 
     def _new_window(
         self, connection: sqlite3.Connection, relation: Relation, read: ReadOptions, since: Mapping[str, Any] | None

@@ -11,7 +11,7 @@ from headgate.core.contracts import ReadContext, Scan, SourceSchema, Window
 from headgate.core.errors import Code, FatalError
 from headgate.core.grounds import Ground
 from headgate.core.models import Incremental, ReadOptions
-from headgate.io import asked, comparing
+from headgate.io import comparing, table_reads
 from headgate.io.cursor import Cursor, Found, need_delivered
 from headgate.io.cursor_values import Kind, coerce, last_come
 from headgate.io.narrowing import narrowed
@@ -38,7 +38,7 @@ class RelationalSource:
         return self._reader.tables()
 
     def identity(self, read: ReadOptions) -> tuple[str, str]:
-        return asked.identity(read)
+        return table_reads.identity(read)
 
     def narrowed(self, read: ReadOptions, column: str, values: Sequence[Any]) -> ReadOptions:
         """Rows whose column has one of the values."""
@@ -66,12 +66,14 @@ class RelationalSource:
             return comparing.probe(read, context, since)
         subject = Subject(self._reader, read, context)
         if read.mode == "full":
-            return Window(identity=asked.interval(context), note="everything, in one snapshot", limit=read.max_records)
+            return Window(
+                identity=table_reads.interval(context), note="everything, in one snapshot", limit=read.max_records
+            )
         if context.interval is not None:
             kind = subject.cursor_column().kind
             assert kind is not None, "checked by cursor_column"
             note = f"rows whose {subject.incremental.column} lies in the interval; the watermark stays"
-            return Window(identity=asked.interval(context), since=since, high=dict(since or {}), note=note)
+            return Window(identity=table_reads.interval(context), since=since, high=dict(since or {}), note=note)
         return subject.window(since)
 
     def scan(self, read: ReadOptions, context: ReadContext, window: Window) -> Scan:
@@ -139,7 +141,7 @@ class Subject:
     """What one read is about: relation, columns, condition, cursor."""
 
     def __init__(self, reader: Reader, read: ReadOptions, context: ReadContext) -> None:
-        asked.check(reader.product, read)
+        table_reads.check(reader.product, read)
         self._reader, self.read, self.context = reader, read, context
         self.name = read.table or "query"
         if read.table is not None:

@@ -12,7 +12,7 @@ from headgate.core.contracts import ReadContext, Scan, SourceSchema, Window
 from headgate.core.errors import Code
 from headgate.core.models import ReadOptions
 from headgate.core.sites import Outlet, Site
-from headgate.io import asked, comparing
+from headgate.io import comparing, table_reads
 from headgate.io.narrowing import narrowed
 from headgate.io.postgres import Connection, Statements, catalogue, connect, sifting
 from headgate.io.postgres.connection import place
@@ -46,7 +46,7 @@ class PostgresSource:
         return catalogue.tables(self._statements("tables"))
 
     def identity(self, read: ReadOptions) -> tuple[str, str]:
-        return asked.identity(read)
+        return table_reads.identity(read)
 
     def narrowed(self, read: ReadOptions, column: str, values: Sequence[Any]) -> ReadOptions:
         """Rows whose column has one of the values."""

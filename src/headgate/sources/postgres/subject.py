@@ -8,7 +8,7 @@ from typing import Any, get_args
 from headgate.core.contracts import ReadContext
 from headgate.core.errors import Code, FatalError
 from headgate.core.models import Incremental, ReadOptions
-from headgate.io import asked
+from headgate.io import table_reads
 from headgate.io.cursor import need_delivered
 from headgate.io.cursor_values import Kind
 from headgate.io.postgres import Connection, Statements, catalogue, changes
@@ -40,7 +40,7 @@ class Subject:
     """What one read is about, as far as the catalogue tells: relation, columns, condition, cursor."""
 
     def __init__(self, statements: Statements, read: ReadOptions, context: ReadContext, connection: Connection) -> None:
-        asked.check("PostgreSQL", read, "cdc")
+        table_reads.check("PostgreSQL", read, "cdc")
         assert isinstance(read, Read)
         self.read, self.context, self.statements, self.connection = read, context, statements, connection
         self.relation = catalogue.need(statements, read.table, "probe") if read.table else None

@@ -10,7 +10,7 @@ import pytest
 from headgate.core.contracts import Interval, ReadContext
 from headgate.core.errors import Code, FatalError
 from headgate.core.models import ReadOptions
-from headgate.io import asked
+from headgate.io import table_reads
 
 
 def read(**options: Any) -> ReadOptions:
@@ -28,12 +28,12 @@ def read(**options: Any) -> ReadOptions:
 )
 def test_what_makes_no_sense_is_refused_with_what_to_write(options: dict[str, Any], code: Code, words: str) -> None:
     with pytest.raises(FatalError) as refusal:
-        asked.check("SQLite", read(**options))
+        table_reads.check("SQLite", read(**options))
     assert (refusal.value.code, refusal.value.hint) == (code, words)
 
 
 def test_a_database_may_have_more_modes() -> None:
-    asked.check("PostgreSQL", read(mode="cdc"), "cdc")
+    table_reads.check("PostgreSQL", read(mode="cdc"), "cdc")
 
 
 CURSOR: dict[str, Any] = {"mode": "incremental", "incremental": {"column": "at", "key": "id"}}
@@ -53,16 +53,16 @@ CURSOR: dict[str, Any] = {"mode": "incremental", "incremental": {"column": "at",
     ids=str,
 )
 def test_whatever_chooses_other_rows_is_another_read(other: dict[str, Any]) -> None:
-    assert asked.identity(read(**CURSOR)) != asked.identity(read(**{**CURSOR, **other}))
+    assert table_reads.identity(read(**CURSOR)) != table_reads.identity(read(**{**CURSOR, **other}))
 
 
 def test_how_rows_are_read_makes_no_other_read() -> None:
-    assert asked.identity(read(**CURSOR)) == asked.identity(read(**CURSOR, batch_size=10))
-    assert asked.identity(read())[0] == "t"
+    assert table_reads.identity(read(**CURSOR)) == table_reads.identity(read(**CURSOR, batch_size=10))
+    assert table_reads.identity(read())[0] == "t"
 
 
 def test_a_window_of_an_interval_is_known_by_it() -> None:
-    assert asked.interval(ReadContext(Path())) is None
-    assert asked.interval(ReadContext(Path(), interval=Interval("2024-01-01", "2024-01-02"))) == {
+    assert table_reads.interval(ReadContext(Path())) is None
+    assert table_reads.interval(ReadContext(Path(), interval=Interval("2024-01-01", "2024-01-02"))) == {
         "interval": ["2024-01-01", "2024-01-02"]
     }
