@@ -92,3 +92,20 @@ def test_a_key_that_only_a_row_held_back_repeats_is_unique(tmp_path: Path) -> No
         receipt = project.define(rules=rules, target=target, steps=[{"type": "clean", "trim": True}]).run()
         assert [(check.failed_rows, check.judged) for check in receipt.checks] == [(2, 4), (1, 5)]
         assert project.out(f"SELECT id, total FROM out_{stage}") == [(1, 5), (2, 3)]
+
+
+@pytest.mark.parametrize("steps", [[], [{"type": "clean", "trim": True}]], ids=["no step", "a step"])
+def test_a_gate_lets_through_what_the_next_one_sees_with_and_without_steps(tmp_path: Path, steps: list[Any]) -> None:
+    project = with_orders(tmp_path)
+    project.table("orders", {"id": "INTEGER", "total": "INTEGER"}, [(1, None), (2, -1), (None, -2), (4, 4)])
+    rules: list[dict[str, Any]] = [
+        {"type": "row_count", "min": 4, "stage": "extract"},
+        {"type": "sql", "query": "SELECT * FROM input WHERE total < 0", "stage": "extract", "severity": "warning"},
+        {"type": "not_null", "columns": ["id"], "stage": "extract", "on_fail": "quarantine"},
+        {"type": "range", "column": "total", "min": 0, "on_fail": "quarantine"},
+        {"type": "not_null", "columns": ["total"], "severity": "warning"},
+    ]
+    receipt = project.define(rules=rules[1:], steps=steps).run()
+    assert [(check.failed_rows, check.judged) for check in receipt.checks] == [(1, 3), (1, 4), (1, 3), (1, 3)]
+    receipt = project.define(rules=[rules[0], *rules[3:]], steps=steps).run()
+    assert [(check.failed_rows, check.judged) for check in receipt.checks] == [(0, 4), (2, 4), (1, 4)]

@@ -78,6 +78,7 @@ class _Compiler:
             pipeline, registry, self._target_step, lambda name, rows: probe(Call(name, columns=judge), rows)[1]
         )
         self.targets = Targets(pipeline, inputs.stores, inputs.tables)
+        self.gate = self.rules.extracted()
         self.gated: tuple[Rule, ...] = ()
         self.wanted = wanted_steps(pipeline, self.names, registry)
         self.warnings: list[str] = []
@@ -136,14 +137,18 @@ class _Compiler:
             raise located(error, self.pipeline, ("targets", 0)) from error.__cause__
 
     def _extract_gate(self) -> None:
-        """Rules about rows as they were read: within the first pass if they are about single rows."""
-        rules = self.rules.extracted()
-        if not rules or not self.steps:
-            return
+        """Rules about rows as they were read: within the first pass if they are about single rows.
+
+        At its end where nothing else judges the rows: a gate lets through what the next one sees.
+        """
         builder = self.builder
-        if self.rules.about_sets(rules, self._input()):
+        later = self.steps or self.rules.after("extracted", last=True) or self.targets.refuses("extracted", builder)
+        if not self.gate or not later:
+            return
+        if self.rules.about_sets(self.gate, self._input()):
             self._close(-1, gate=True)
             return
+        rules, self.gate = self.gate, []
         self.gated, _ = self.rules.judge(rules, builder, self._input(), builder.reads, "extracted", within=True)
 
     def _look_up(self, index: int) -> None:
@@ -276,7 +281,7 @@ class _Compiler:
             self.targets.judge(builder, self._input(), name, last=last)
         rules = [] if before or gate else self.rules.after(name, last=last)
         if gate or not self.steps:
-            rules = [*self.rules.extracted(), *rules]
+            rules, self.gate = [*self.gate, *rules], []
         only_judges = not builder.ctes
         noted, audited = self.rules.judge(rules, builder, self._input(), relation, name)
         noted, self.gated = (*self.gated, *noted), ()

@@ -57,6 +57,10 @@ class Targets:
                 bind_rules(builder, [shape])
                 judge(builder, [(rule, shape)], name)
 
+    def refuses(self, name: str, builder: PassBuilder) -> bool:
+        """Whether a table that is written from the last step, of that name, may have rows held back."""
+        return any(self._strange(number, builder.columns) for number, _ in self._of(name, last=True))
+
     def _strange(self, number: int, columns: Sequence[Column]) -> tuple[str, ...]:
         """The columns that a target's table lacks and is not to get."""
         known = self.tables.get(number)
