@@ -9,8 +9,8 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.execute.split import REASONS, Splitter
-from headgate.plan.flags import BITS, DropCode, HoldFlag, NoteFlag, Verdict
+from headgate.execute.split import Splitter
+from headgate.plan.flags import BITS, REASONS, DropCode, HoldFlag, NoteFlag, Verdict
 
 FLAGS = 70  # more than one word holds
 

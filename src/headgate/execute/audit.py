@@ -14,8 +14,7 @@ from headgate.execute.held import REJECTED
 from headgate.execute.hiding import shown
 from headgate.execute.loads import deletes_missing
 from headgate.execute.metrics import metrics
-from headgate.execute.split import REASONS
-from headgate.plan.flags import NoteFlag
+from headgate.plan.flags import REASONS, NoteFlag
 from headgate.plan.stages import Audit, Write
 
 

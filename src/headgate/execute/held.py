@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from headgate.core.contracts import FileScan, Store
 from headgate.core.engines import Rejected
+from headgate.core.errors import Code, FatalError
 from headgate.core.ledger import QuarantineEntry
 from headgate.core.values import row_values
-from headgate.execute.split import REASONS, Held, Noted
+from headgate.execute.split import Held, Noted
 from headgate.io.durations import restored, stored
 from headgate.io.parquet import ParquetFile
+from headgate.plan.flags import REASONS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -89,6 +91,7 @@ class HeldRows:
         total = 0
         source = iter(lines)
         while chunk := list(islice(source, _BATCH)):
+            _refuse_taken(columns, [*(name for name, _ in where), REASONS, SURPLUS])
             kinds: dict[str, list[dict[str, Any]]] = {"held": [], "torn": [], "wide": []}
             for line in chunk:
                 values, surplus = _fields(line.text, scan, columns)
@@ -178,6 +181,18 @@ def _is_torn(line: Rejected, scan: FileScan) -> bool:
     except csv.Error:
         return True
     return False
+
+
+def _refuse_taken(columns: list[str], names: list[str]) -> None:
+    """What is kept beside the cells of a line would hide a cell under the same name."""
+    if taken := [name for name in names if name in columns]:
+        raise FatalError(
+            Code.UNSUPPORTED,
+            f'a line cannot be read, and would be kept with a column "{taken[0]}" of its own, which the file has, too',
+            operation="extract",
+            object=taken[0],
+            hint="mend the line, or rename the column in the file",
+        )
 
 
 def _fields(text: str, scan: FileScan, columns: list[str]) -> tuple[dict[str, str | None], list[str]]:

@@ -11,8 +11,8 @@ from headgate.execute.context import Run
 from headgate.execute.gather import Gathered, gather, relations_of
 from headgate.execute.held import REJECTED, SURPLUS, held_batches
 from headgate.execute.mending import mending
-from headgate.execute.split import REASONS
 from headgate.plan.finish import unique_names
+from headgate.plan.flags import REASONS
 from headgate.plan.inputs import Resume
 
 BESIDE = ("_file", "_line", "_raw", SURPLUS)

@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from headgate.core.values import row_values
-from headgate.plan.flags import BITS, GROUP, HoldFlag, NoteFlag, Verdict
+from headgate.plan.flags import BITS, GROUP, REASONS, HoldFlag, NoteFlag, Verdict
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-REASONS = "_reasons"
 SAMPLE = 5
 """Rows shown of each rule that some break."""
 _WIDE = 8

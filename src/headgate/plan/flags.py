@@ -13,6 +13,8 @@ NULLS, NUMBER = "_hg_u", "_hg_i"
 """Columns of a pass beside its own: verdict words, words of rules that only note, rows as held, rows in a group, and
 within a step the columns as they were; and of each target that asks for it, which rows delete their key."""
 INTERNAL = "_hg_"
+REASONS = "_reasons"
+"""Beside a row that is kept: why it is."""
 BITS = 62
 """Flags in one BIGINT word."""
 

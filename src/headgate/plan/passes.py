@@ -16,6 +16,7 @@ from headgate.core.engines import Column
 from headgate.core.secrets import Secret
 from headgate.plan.checks import Action, Rule
 from headgate.plan.flags import BITS, GROUP, HELD, MASK, NOTES, RAW, DropCode, HoldFlag, NoteFlag, Verdict
+from headgate.plan.kept import refuse_kept
 from headgate.plan.lineage import origin
 from headgate.plan.trail import Step
 from headgate.plan.trees import any_bit, bigint, is_cte, named, narrowed_sums, record, referring, table, unless
@@ -190,6 +191,8 @@ class PassBuilder:
                         number, flag.name, "row_error", step, flag.message, wanted, self.applied, held, flag.columns
                     )
                 )
+        if any((flag.on_error or action) in ("quarantine", "log") for flag in shape.flags):
+            refuse_kept(before)
         clear, alive = all_clear(shape.flags, computed, raw), self.alive()
         masks = flag_words(holding, MASK, self.extra, alive, clear)
         notes = flag_words(noting, NOTES, self.extra, alive, clear)

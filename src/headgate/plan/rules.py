@@ -15,6 +15,7 @@ from headgate.plan.audits import AuditBook, Hash, Place
 from headgate.plan.checks import Action, Preview, Rule, TableCheck
 from headgate.plan.finish import unique_names
 from headgate.plan.judging import bind_rules, judge
+from headgate.plan.kept import refuse_kept
 from headgate.plan.passes import PassBuilder
 from headgate.plan.places import located
 from headgate.plan.stages import Keep
@@ -98,6 +99,7 @@ class RuleBook:
             rule = _described(rule, shape)
             known.append(rule)
             if isinstance(shape, RowRule):
+                self._refuse_kept(rule, given)
                 rows.append((rule, shape))
                 continue
             self._bind(rows[bound:], builder)
@@ -112,6 +114,13 @@ class RuleBook:
         self._bind(rows[bound:], builder)
         judge(builder, rows, step, within=within)
         return tuple(known), self._spool(relation, place.spool, tuple(dict.fromkeys(spooled)), builder)
+
+    def _refuse_kept(self, rule: Rule, given: StepInput) -> None:
+        if rule.action == "quarantine":
+            try:
+                refuse_kept(given.columns)
+            except FatalError as error:
+                raise self._at(rule, error) from None
 
     def _bind(self, rows: Sequence[tuple[Rule, RowRule]], builder: PassBuilder) -> None:
         """Bind rules about rows; one by one only to find which is wrong, so that the error points to its line."""

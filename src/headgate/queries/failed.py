@@ -15,8 +15,8 @@ from headgate.core.errors import Code, FatalError
 from headgate.core.ledger import QuarantineEntry
 from headgate.core.values import plain, row_values
 from headgate.execute.held import held_batches
-from headgate.execute.split import REASONS
 from headgate.execute.workspace import Workspace
+from headgate.plan.flags import REASONS
 
 if TYPE_CHECKING:
     import pyarrow as pa
