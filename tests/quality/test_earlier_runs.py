@@ -74,9 +74,14 @@ def test_texts_drift_by_their_frequent_values(project: SmallProject) -> None:
     [
         {"type": "volume", "min_runs": 2, "max_deviation": 1},
         {"type": "drift", "column": "id", "method": "ks", "threshold": 0.3},
+        {"type": "row_count", "min": 4},
+        {"type": "aggregate", "condition": "SUM(id) > 9"},
     ],
+    ids=lambda rule: str(rule["type"]),
 )
-def test_a_run_of_chosen_rows_is_neither_compared_nor_remembered(project: SmallProject, rule: dict[str, Any]) -> None:
+def test_rules_about_a_delivery_are_not_judged_by_chosen_rows_nor_remember_them(
+    project: SmallProject, rule: dict[str, Any]
+) -> None:
     priced = {"type": "not_null", "column": "total", "on_fail": "quarantine"}
     target = {"table": "out", "mode": "append"}
     project.define(rules=[rule, priced], target=target)
@@ -86,9 +91,18 @@ def test_a_run_of_chosen_rows_is_neither_compared_nor_remembered(project: SmallP
     for done in (project.run(limit=1), project.replay(entry).unwrap()):
         check = done.checks[0]
         assert (check.passed, check.evaluated, dict(check.remembered)) == (True, False, {})
-        assert "is not compared with earlier ones" in check.observed
+        assert "were chosen, so they tell nothing about a delivery" in check.observed
     check = project.run().checks[0]
     assert (check.passed, check.evaluated) == (True, True)
+
+
+def test_a_table_is_all_there_whoever_chose_the_rows_that_come(project: SmallProject) -> None:
+    priced = {"type": "not_null", "column": "total", "on_fail": "quarantine"}
+    project.define(rules=[{"type": "row_count", "min": 5, "stage": "load", "severity": "warning"}, priced])
+    (entry,) = project.run().quarantine
+    project.define(rules=[{"type": "row_count", "min": 5, "stage": "load"}, {**priced, "column": "id"}])
+    check = project.replay(entry).unwrap().checks[0]
+    assert (check.passed, check.evaluated, check.judged) == (True, True, 5)
 
 
 def test_a_volume_is_judged_by_runs_that_read_alike(project: SmallProject) -> None:

@@ -126,7 +126,7 @@ def _checks(checks: Sequence[CheckResult]) -> Iterator[tuple[str, str]]:
     skipped = sum(check.skipped for check in checks)
     early = sum(not check.evaluated and not check.skipped and check.passed for check in checks)
     told += [f"{skipped} of them skipped"] if skipped else []
-    told += [f"{early} not compared with earlier runs"] if early else []
+    told += [f"{early} not judged yet, or not by these rows"] if early else []
     yield "checks", ", ".join(told)
     for check in broken:
         outcome = {"fail": "failed", "quarantine": "held back", "warn": "warning"}.get(check.on_fail, "recorded")

@@ -184,10 +184,10 @@ class Results:
     def spool(self, spool: str, measures: Sequence[MeasureCheck], counts: Sequence[CountCheck]) -> None:
         """All aggregates over one spool in one statement; one by one if that breaks off, to find which it was."""
         if why := self.run.request.chosen:
-            for check in (check for check in measures if check.remembers):
-                observed = f"{why} is not compared with earlier ones"
+            for check in (check for check in measures if check.delivery):
+                observed = f"the rows of {why} were chosen, so they tell nothing about a delivery"
                 self.result(check.rule, 0, self._judged(spool), observed, evaluated=False)
-            measures = [check for check in measures if not check.remembers]
+            measures = [check for check in measures if not check.delivery]
         try:
             self._together(spool, measures, counts)
         except FatalError as error:

@@ -109,8 +109,9 @@ class AuditBook:
             select = exp.select(*(named(value, f"v{index}") for index, value in enumerate(values)))
             place.bind(select.from_(exp.Table(this=exp.to_identifier(place.spool, quoted=True))), place.spool, columns)
         text = json.dumps(options.model_dump(mode="json", exclude_none=True), sort_keys=True)
+        delivery = shape.remembers or (shape.delivery and bool(place.relation))  # a table is all there, whoever chose
         self.measures.append(
-            MeasureCheck(rule, place.spool, place.relation, columns, text, shape.nulls, shape.remembers)
+            MeasureCheck(rule, place.spool, place.relation, columns, text, shape.nulls, shape.remembers, delivery)
         )
         return shape.columns if place.relation else (*shape.columns, *shape.nulls)
 

@@ -48,6 +48,7 @@ class MeasureCheck:
     """A rule judged from aggregates over ``columns`` of the spool; all of one spool share a scan.
 
     ``relation``: the pass whose rows are counted; empty: those of the spool. ``options``: the rule, as JSON.
+    ``delivery``: it is not judged by rows that somebody chose.
     """
 
     rule: Rule
@@ -57,6 +58,7 @@ class MeasureCheck:
     options: str
     nulls: tuple[str, ...] = ()
     remembers: bool = False
+    delivery: bool = False
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def shapes(options: Options, step: StepInput) -> Measure | SetRule:
     read = tuple(expressions.columns(condition))
     message = options.description or options.condition
     if not options.group_by:
-        return Measure(read or (step.names[0],), message)
+        return Measure(read or (step.names[0],), message, delivery=True)
     groups = [step.resolve(name) for name in dict.fromkeys(options.group_by)]
     failing = (
         exp.select(*(column(name) for name in groups), *_observed(condition, named=True))

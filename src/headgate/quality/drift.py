@@ -107,7 +107,7 @@ def shapes(options: Options, step: StepInput) -> Measure:
             object=name,
             hint="write edges for numbers, values for texts",
         )
-    return Measure((name,), f"{name} spread as before ({options.method})", remembers=given is None)
+    return Measure((name,), f"{name} spread as before ({options.method})", remembers=given is None, delivery=True)
 
 
 def values(options: Options, step: StepInput, past: Sequence[Mapping[str, Any]]) -> tuple[exp.Expr, ...]:

@@ -42,7 +42,7 @@ def shapes(options: Options, step: StepInput) -> Measure:
             object=name,
             hint="cast the column first",
         )
-    return Measure((name,), f"the newest {name} not older than {_words(options.max_age)}")
+    return Measure((name,), f"the newest {name} not older than {_words(options.max_age)}", delivery=True)
 
 
 def values(options: Options, step: StepInput, past: object) -> tuple[exp.Expr, ...]:  # noqa: ARG001 - of measures

@@ -38,7 +38,9 @@ class Options(RuleOptions):
 
 def shapes(options: Options, step: StepInput) -> Measure:  # noqa: ARG001 - the signature of every rule
     """The count of rows is known when they have passed."""
-    return Measure((), f"a usual number of rows, within {options.max_deviation:g} deviations", remembers=True)
+    return Measure(
+        (), f"a usual number of rows, within {options.max_deviation:g} deviations", remembers=True, delivery=True
+    )
 
 
 def values(options: Options, step: StepInput, past: object) -> tuple[()]:  # noqa: ARG001 - the signature of measures

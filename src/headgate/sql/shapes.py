@@ -276,12 +276,14 @@ class Measure:
     The module has ``values(options, step, past) -> tuple of aggregates`` and ``verdict(options, measured) ->
     Judgement``. ``columns`` are what the aggregates read; none: the count of rows and of ``nulls`` is enough, which
     are counted while the rows pass. ``remembers``: it compares with what it told to remember of earlier runs.
+    ``delivery``: it is about all that came together, so that a few rows which somebody chose tell nothing about it.
     """
 
     columns: tuple[str, ...]
     message: str
     nulls: tuple[str, ...] = ()
     remembers: bool = False
+    delivery: bool = False
 
 
 @dataclass(frozen=True)
