@@ -56,6 +56,12 @@ def test_a_row_that_is_still_wrong_is_held_again(project: SmallProject, limit: i
     assert [row["id"] for row in project.held(again)] == [2]
 
 
+def test_how_many_rows_a_rule_may_hold_back_is_about_deliveries(project: SmallProject) -> None:
+    entry = only_entry(project.define(rules=[{**PRICED, "max_failed": "50%"}]).run())
+    receipt = project.replay(entry).unwrap()
+    assert (receipt.published, receipt.rows.quarantined) == (True, 1)
+
+
 def test_a_row_that_a_rule_held_meets_the_mended_rule(project: SmallProject) -> None:
     entry = only_entry(project.define(rules=[PRICED]).run())
     project.define(rules=[{**PRICED, "column": "id"}])

@@ -169,8 +169,8 @@ def _refuses(run: Run, place: int, check: CheckResult) -> bool:
     """Whether the run may not publish; rows that are held back are no reason, unless they are too many."""
     if check.passed:
         return False
-    enforced = run.pipeline.error_handling.validation == "enforce"
-    limited = enforced and run.pipeline.quality_rules[place].max_failed is not None
+    enforced = run.pipeline.error_handling.validation == "enforce" and run.request.replay is None
+    limited = enforced and run.pipeline.quality_rules[place].max_failed is not None  # of a delivery
     return check.on_fail == "fail" or (check.on_fail == "quarantine" and limited)
 
 
