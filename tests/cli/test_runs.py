@@ -127,7 +127,9 @@ def test_a_limited_run_publishes_nothing(headgate: Call) -> None:
 def test_a_staged_run_is_published_later(headgate: Call) -> None:
     staged = headgate("run", "orders", "--no-publish", "-o", "json").json
     assert staged["status"] == "staged"
-    assert "2 staged" in headgate("show", staged["run_id"]).out
+    shown = headgate("show", staged["run_id"]).out
+    assert "2 staged" in shown
+    assert "orders: 2 inserted, if it is published" in shown
     assert headgate("query", "SELECT * FROM orders").status == 2
     published = headgate("publish", staged["run_id"][:10], "-o", "json")
     assert published.status == 0

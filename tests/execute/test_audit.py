@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.plan.projects import FILES, SmallProject
 
-from headgate.core.errors import Code
+from headgate.core.errors import Code, FatalError
 from headgate.core.runs import Receipt
 from headgate.execute.split import Splitter
 
@@ -112,3 +112,12 @@ def test_reasons_of_a_row_are_all_told_and_it_is_held_by_the_first(project: Smal
     assert receipt.rows.quarantined == 2
     held = {entry: [(row["id"], len(row["_reasons"])) for row in project.held(entry)] for entry in receipt.quarantine}
     assert sorted(held.values()) == [[(1, 1)], [(5, 3)]]
+
+
+def test_an_answer_about_all_rows_is_told_without_a_number_of_rows(project: SmallProject) -> None:
+    project.define(rules=[{"type": "row_count", "min": 9}, {"type": "not_null", "column": "total"}])
+    with pytest.raises(FatalError) as refusal:
+        project.run()
+    counted, single = refusal.value.message.split("; not_null")
+    assert counted.endswith("expected at least 9 rows; observed 5 rows")
+    assert "(1 row, the first" in single

@@ -67,7 +67,7 @@ def _lines(receipt: Receipt) -> Iterator[tuple[str, str]]:
     if receipt.rows.extracted or receipt.rows.loaded:
         yield "rows", counts(receipt)
     for number, target in enumerate(receipt.targets):
-        yield ("" if number else "targets"), _target(target)
+        yield ("" if number else "targets"), _target(target, published=receipt.published)
     if receipt.watermark is not None and receipt.watermark.after is not None:
         mark = receipt.watermark
         yield "watermark", f"{mark.column}: {_value(mark.before)} → {_value(mark.after)}"
@@ -101,7 +101,7 @@ def counts(receipt: Receipt) -> str:
     return ", ".join([*parts, f"{rows.loaded:,} {'loaded' if receipt.published else unpublished}"])
 
 
-def _target(target: TableCommit) -> str:
+def _target(target: TableCommit, *, published: bool) -> str:
     changes = [
         f"{count:,} {name}"
         for name, count in (
@@ -115,7 +115,8 @@ def _target(target: TableCommit) -> str:
     ]
     where = f"{target.connection}.{target.table}" if target.connection else target.table
     commit = f"  commit {target.commit}" if target.commit else ""
-    return f"{where}: {', '.join(changes) or 'unchanged'}{commit}"
+    told = ", ".join(changes) or "unchanged"
+    return f"{where}: {told}{commit if published else ', if it is published'}"
 
 
 def _checks(checks: Sequence[CheckResult]) -> Iterator[tuple[str, str]]:
@@ -131,8 +132,7 @@ def _checks(checks: Sequence[CheckResult]) -> Iterator[tuple[str, str]]:
     for check in broken:
         outcome = {"fail": "failed", "quarantine": "held back", "warn": "warning"}.get(check.on_fail, "recorded")
         rows = "1 row; " if check.failed_rows == 1 else f"{check.failed_rows:,} rows; "
-        whole = not check.evaluated or (check.score is not None and check.failed_rows == 1)
-        yield "", f"{outcome}: {check.rule}: {'' if whole else rows}{check.message}"
+        yield "", f"{outcome}: {check.rule}: {rows if check.counts else ''}{check.message}"
 
 
 def _next(receipt: Receipt) -> Iterator[tuple[str, str]]:

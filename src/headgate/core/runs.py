@@ -130,6 +130,11 @@ class CheckResult:
     remembered: Mapping[str, Any] = field(default_factory=dict)
     score: float | None = None
 
+    @property
+    def counts(self) -> bool:
+        """Whether ``failed_rows`` are rows: a broken answer about all rows is one failure, and no row."""
+        return self.evaluated and (self.score is None or self.failed_rows > 1)
+
 
 @dataclass(frozen=True)
 class TableCommit:

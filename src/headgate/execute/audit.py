@@ -144,7 +144,7 @@ def _judge_rules(run: Run, found: Mapping[int, CheckResult]) -> None:
         example = f", the first {_shown(row, run.plan.hidden)}" if row else sample
         file, line = run.pipeline.where(("quality_rules", place))
         at = f"{file}:{line}" if line else file
-        count = "" if not check.evaluated else " (1 row" if check.failed_rows == 1 else f" ({check.failed_rows} rows"
+        count = "" if not check.counts else " (1 row" if check.failed_rows == 1 else f" ({check.failed_rows} rows"
         details.append(f"{check.rule} at {at}: {check.message}{count}{f'{example})' if count else ''}")
     raise FatalError(
         Code.QUALITY_CHECK_FAILED,
