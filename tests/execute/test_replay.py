@@ -135,6 +135,30 @@ def test_a_row_whose_step_cannot_be_told_is_not_replayed(
     assert (-10,) in project.out("SELECT total FROM out")
 
 
+def test_rows_go_on_from_the_step_that_held_them_though_two_find_the_same_fault(project: SmallProject) -> None:
+    """The first step holds order 3 back, the third one order 2, which went through the second by then."""
+    same = {"type": "calculate", "columns": {"total": "60 // (id - 3)"}}
+    steps = [same, {"type": "calculate", "columns": {"id": "id + 1"}}, same]
+    project.define(steps=steps, error_handling={"on_row_error": "quarantine"}).run()
+    assert [(entry["rule"], entry["rows"]) for entry in project.entries()] == [("calculate total", 1)] * 2
+    for entry in project.entries():
+        (row,) = project.held(entry["id"])
+        values = {"id": str(row["id"] + 10)}
+        with Workspace.load(project.root) as workspace:
+            handle(MendQuarantine(entry_id=entry["id"], values=values), workspace).unwrap()
+    assert project.out("SELECT id FROM out WHERE id > 10") == [(13,), (14,)]
+
+
+def test_steps_with_the_same_fault_may_have_other_columns(project: SmallProject) -> None:
+    steps = [
+        {"type": "calculate", "columns": {"x": "60 // (id - 3)"}},
+        {"type": "calculate", "columns": {"id": "id + 1", "x": "60 // (id - 2)"}},
+    ]
+    project.define(steps=steps, error_handling={"on_row_error": "quarantine"}).run()
+    assert [len(project.held(entry["id"])[0]) for entry in project.entries()] == [5, 6]
+    assert len(project.out()) == 3
+
+
 def test_a_row_is_not_written_again_where_it_was_before_it_was_held(project: SmallProject) -> None:
     targets = [{"table": "out"}, {"table": "early", "from": "first"}]
     first = {**RENAME, "name": "first"}

@@ -39,9 +39,13 @@ class _File:
     first: dict[str, Any] | None = None
 
 
+_Key = tuple[str, str, str, str]
+"""The pass, the reason, the status, and where in the pass: steps may have reasons of one name, and other columns."""
+
+
 @dataclass
 class HeldRows:
-    """One Parquet file for each pass and first reason. ``take`` and ``take_rejected`` add rows.
+    """One Parquet file for each pass, place in it and first reason. ``take`` and ``take_rejected`` add rows.
 
     ``steps``: how many the pipeline has, so that a replay knows whether some came or went.
     """
@@ -50,14 +54,14 @@ class HeldRows:
     pipeline: str
     folder: Path
     steps: int = 0
-    _files: dict[tuple[str, str, str], _File] = field(default_factory=dict)
+    _files: dict[_Key, _File] = field(default_factory=dict)
     _relations: list[str] = field(default_factory=list)
 
     def take(self, relation: str, held: Held, *, replayable: bool) -> None:
         """Keep rows of one pass with one first reason."""
         flag = held.flag
         place = "rules" if flag.kind == "rule" else "step"
-        key = (relation, flag.name, "held")
+        key = (relation, flag.name, "held", flag.held)
         at = f"{place}:{flag.step}"
         if flag.applied >= 0:
             at += f", {flag.applied} of {self.steps} steps"
@@ -67,10 +71,10 @@ class HeldRows:
         """Keep some rows of a rule that fails the run, and all that went on with a NULL, as they were."""
         flag = noted.flag
         if flag.action == "log":
-            key = (relation, flag.name, "logged")
+            key = (relation, flag.name, "logged", flag.held)
             self._add(key, flag.bit, noted.rows, f"step:{flag.step}", 0, replayable=False, status="logged")
             return
-        key = (relation, flag.name, "evidence")
+        key = (relation, flag.name, "evidence", "")
         room = EVIDENCE_ROWS - (self._files[key].entry.rows if key in self._files else 0)
         if room > 0:
             some = noted.rows.slice(0, room)
@@ -101,14 +105,14 @@ class HeldRows:
             for number, (kind, rows) in enumerate(kinds.items()):
                 if rows:
                     batch = pa.RecordBatch.from_pylist(rows, wider if kind == "wide" else schema)
-                    key, goes_on = ("", REJECTED, kind), replayable and kind != "torn"
+                    key, goes_on = ("", REJECTED, kind, ""), replayable and kind != "torn"
                     self._add(key, number, batch, "step:source", -1, replayable=goes_on)
             total += len(chunk)
         return total
 
     def _add(
         self,
-        key: tuple[str, str, str],
+        key: _Key,
         bit: int,
         rows: pa.RecordBatch,
         held_at: str,
@@ -151,10 +155,7 @@ class HeldRows:
 
     def first_of(self, rule: str) -> Mapping[str, Any] | None:
         """The first row kept for a rule or row error, for messages."""
-        for (_, name, _), kept in self._files.items():
-            if name == rule:
-                return kept.first
-        return None
+        return next((kept.first for key, kept in self._files.items() if key[1] == rule), None)
 
     def abort(self) -> None:
         for kept in self._files.values():
