@@ -15,7 +15,7 @@ from headgate.plan.affected import TOUCHED, Regrouping, recomputed
 from headgate.plan.binding import bound, checked
 from headgate.plan.changes import follow, followed, refuse_losing
 from headgate.plan.checks import Rule
-from headgate.plan.finish import fingerprint, unique_names, wanted_steps, with_replayability
+from headgate.plan.finish import apart, fingerprint, unique_names, wanted_steps, with_replayability
 from headgate.plan.hiding import Hiding
 from headgate.plan.inputs import Inputs, Probe
 from headgate.plan.partial import refuse_partial_groups, refuse_windows_beside
@@ -348,11 +348,7 @@ class _Compiler:
     def _relation(self, name: str) -> str:
         taken = {stage.relation for stage in self.stages if isinstance(stage, Transform)}
         taken |= {scan.relation for scan in self.inputs.scans}
-        unique, number = name, 1
-        while unique in taken:
-            number += 1
-            unique = f"{name}_{number}"
-        return unique
+        return apart(name, taken)
 
     def _assemble(self, last: str) -> Plan:
         self.rules.refuse_unplaced()

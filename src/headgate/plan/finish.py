@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
 
 from headgate.config.models import Pipeline
@@ -68,6 +68,26 @@ def wanted_steps(pipeline: Pipeline, names: Sequence[str], registry: Registry) -
             raise located(error, pipeline, path)
         wanted.add(name)
     return wanted
+
+
+_BESIDE = ("_audit", "_load_")
+"""What the relations for the rules about a pass, and about a table as it will be, are called after its name."""
+
+
+def apart(name: str, taken: Collection[str]) -> str:
+    """The name, or that with a number, under which no relation is mistaken for another one or for what is beside it.
+
+    The engine compares names without case.
+    """
+
+    known = [one.lower() for one in taken]
+    while any(name.lower().startswith(one + end) for one in known for end in _BESIDE):
+        name = f"step_{name}"
+    unique, number = name, 1
+    while any(one == unique.lower() or one.startswith(unique.lower() + end) for one in known for end in _BESIDE):
+        number += 1
+        unique = f"{name}_{number}"
+    return unique
 
 
 def unique_names(names: Sequence[str], taken: set[str]) -> list[str]:

@@ -178,7 +178,7 @@ def _parts(stages: Sequence[Stage]) -> tuple[Scan, list[Transform], Write]:
         raise Untranslatable("there is more than one target")
     if not writes[0].plain:
         raise Untranslatable("the target's mode adds columns to the rows, or looks at each")
-    kept = [stage.spool for stage in stages if isinstance(stage, Keep) and not stage.spool.endswith("_audit")]
+    kept = [stage.spool for stage in stages if isinstance(stage, Keep) and stage.spool == stage.relation]
     *before, last = passes
     if before and last.counted == "groups" and len(before) == 1 and before[0].counted == "rows":
         ruled = any(stage.rules for stage in stages if isinstance(stage, Check) and stage.relation == kept[0])
