@@ -10,6 +10,7 @@ import pytest
 from headgate.core.contracts import FileScan, Scan, SourceSchema
 from headgate.core.engines import BindingError, Column
 from headgate.engines.duckdb import DuckdbEngine
+from headgate.engines.duckdb_errors import without_values
 
 
 @pytest.mark.parametrize(
@@ -49,3 +50,19 @@ def test_a_line_with_other_cells_than_columns_says_how_many(line: str, reason: s
         assert [rejected.reason for rejected in session.rejected()] == [reason]
     finally:
         session.close()
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("Could not convert string 'O'Neil' to INT32", "Could not convert string *** to INT32"),
+        (
+            'invalid date field format: "31.12.", expected (YYYY-MM-DD)',
+            "invalid date field format: ***, expected (YYYY-MM-DD)",
+        ),
+        ("Overflow in addition of INT32 (2147483647 + 1)!", "Overflow in addition of INT32 (*** + ***)!"),
+        ("Type INT128 with value -27.5 can't be cast", "Type INT128 with value *** can't be cast"),
+    ],
+)
+def test_a_discreet_message_tells_no_value(said: str, told: str) -> None:
+    assert without_values(said) == told

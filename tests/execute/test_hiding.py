@@ -88,6 +88,38 @@ def test_values_that_rules_observe_or_would_remember_are_hidden_too(project: Sma
     assert "would be remembered" in told(project, rules=[{"type": "drift", "column": "email"}], sensitive=["email"])
 
 
+@pytest.mark.parametrize(
+    "query", ["SELECT email AS e, id FROM input", "SELECT id, 'x' || MAX(email) AS m FROM input GROUP BY 1"]
+)
+def test_what_a_rule_of_ones_own_makes_of_a_hidden_column_is_hidden(project: SmallProject, query: str) -> None:
+    rule = {"type": "sql", "query": query}
+    project.define(rules=[rule], sensitive=["email"])
+    (check,) = project.attempt().value.checks  # type: ignore[union-attr]
+    assert sorted(map(str, check.sample[0].values())) == ["***", "1"]
+    assert ADDRESS not in told(project, rules=[rule], sensitive=["email"])
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        {"steps": [{"type": "aggregate", "metrics": {"m": "MAX(CAST(email AS INTEGER))"}}]},
+        {"steps": [{"type": "sql", "query": "SELECT CAST(email AS DATE) AS x FROM input"}]},
+        {"rules": [{"type": "aggregate", "condition": "MAX(CAST(email AS INTEGER)) > 1"}]},
+        {"steps": [{"type": "join", "table": "orders", "connection": "shop", "on": "email", "suffix": "_2"}]},
+    ],
+)
+def test_messages_about_a_value_that_ends_the_run_do_not_tell_it(
+    project: SmallProject, definition: dict[str, Any]
+) -> None:
+    assert ADDRESS in told(project, **definition)
+    for file in project.root.glob(".headgate/**/*"):
+        if file.is_file():
+            file.unlink()
+    text = told(project, **definition, sensitive=["email"])
+    assert ADDRESS not in text
+    assert "***" in text
+
+
 def test_held_rows_are_kept_as_they_were(project: SmallProject) -> None:
     rule = {"type": "format", "column": "email", "format": "url", "stage": "extract", "on_fail": "quarantine"}
     receipt = project.define(steps=RENAMED, rules=[rule]).run()

@@ -54,7 +54,12 @@ class Rejected:
 
 
 class EngineSession(Protocol):
-    """One run's computing: bounded memory, spilling into the run's folder, no access to anything not registered."""
+    """One run's computing: bounded memory, spilling into the run's folder, no access to anything not registered.
+
+    ``discreet``: its errors tell no values of rows.
+    """
+
+    discreet: bool
 
     def register(self, name: str, scan: Scan) -> None:
         """Give a relation a name. Batches can be scanned once; files and materialised relations any number of times."""

@@ -45,6 +45,7 @@ class DuckdbSession:
     """One run's computing. Each stream has a cursor of its own; all share one memory limit."""
 
     def __init__(self, workdir: Path, memory: int, threads: int | None, paths: Sequence[str]) -> None:
+        self.discreet = False
         self._connection = connect(workdir, memory, threads, paths)
         self._readers: dict[str, pa.RecordBatchReader] = {}
         self._files: list[FileScan] = []
@@ -118,7 +119,8 @@ class DuckdbSession:
         except (HeadgateError, BindingError):
             raise
         except (duckdb.Error, OSError) as error:  # in mid-stream they arrive as OSError
-            raise self._broken or duckdb_errors.failed(error, operation, object_) from None
+            broken = self._broken or duckdb_errors.failed(error, operation, object_, discreet=self.discreet)
+            raise broken from None
 
     def _select(self, scan: FileScan, schema: pa.Schema) -> str:
         self._files.append(scan)

@@ -52,8 +52,17 @@ def binding(error: BaseException) -> BindingError:
     return BindingError(body, missing[1] if missing else "", candidates)
 
 
-def failed(error: BaseException, operation: str = "transform", object_: str = "") -> FatalError:
-    """The error of a statement that broke off while it ran."""
+def without_values(text: str) -> str:
+    """A message in which no value of a row stands: what is in quotes, from the first to the last, and numbers."""
+    for quote in ("'", '"'):
+        text = re.sub(rf"(?<!\w){quote}.*{quote}(?!\w)", "***", text, flags=re.DOTALL)
+    return re.sub(r"(?<!\w)-?\d[\w.:+-]*", "***", text)
+
+
+def failed(
+    error: BaseException, operation: str = "transform", object_: str = "", *, discreet: bool = False
+) -> FatalError:
+    """The error of a statement that broke off while it ran; ``discreet``: without values of rows."""
     text = clean(error)
     lowered = f"{type(error).__name__} {error}".lower()
     if "interrupt" in lowered:
@@ -74,6 +83,7 @@ def failed(error: BaseException, operation: str = "transform", object_: str = ""
             object=object_,
             hint="raise the memory limit, or lower the number of threads: defaults: {memory: 1GB, threads: 2}",
         )
+    text = without_values(text) if discreet else text
     hint = ""
     if "overflow in" in lowered or "type int128" in lowered:
         hint = (

@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from sqlglot import parse_one
+
 from headgate.core.contracts import Previews, SourceSchema
 from headgate.core.contracts import Scan as OpenScan
 from headgate.core.engines import Column, EngineSession
@@ -21,6 +23,7 @@ from headgate.execute.split import SAMPLE
 from headgate.execute.unrepeated import unrepeated
 from headgate.plan.checks import CallCheck, CountCheck, MeasureCheck, Preview, Rule, SetCheck, TableCheck
 from headgate.plan.flags import NULLS, NUMBER
+from headgate.plan.lineage import origin
 from headgate.plan.stages import Audit, Keep, Write
 from headgate.sql.literals import quote_name
 from headgate.sql.shapes import UNREPEATED, Judgement, Measured, StepInput
@@ -150,10 +153,23 @@ class Results:
             if unrepeated(self.session, check, done.within if done is not None else ""):
                 answered = (0, UNREPEATED)
         failed, observed = answered or self.session.rows(check.sql)[0]
-        sample = head(self.session, check.offending) if failed and check.offending and not answered else ()
+        sample = self._offending(check) if failed and check.offending and not answered else ()
         if check.rows:
             self.broken.append(Broken(check.spool, check.rows, int(failed or 0), check.exact))
         self.result(check.rule, int(failed or 0), self._judged(check.spool), str(observed), sample)
+
+    def _offending(self, check: SetCheck) -> list[dict[str, Any]]:
+        """The first rows that the rule's own query gives, without values that come from hidden columns."""
+        rows, hidden = head(self.session, check.offending), self.run.plan.hidden
+        if not rows or not hidden:
+            return rows
+        stages = self.run.plan.stages
+        kept = next((stage.columns for stage in stages if isinstance(stage, Keep) and stage.spool == check.spool), ())
+        query = parse_one(check.offending, read="duckdb")
+        own = {name.lower(): frozenset({name.lower()}) for name in (*kept, *hidden)}
+        told = {name: origin(query, name, check.spool, own) for name in rows[0]}
+        made = {name.lower() for name, sources in told.items() if sources & hidden}
+        return [shown(row, made) for row in rows]
 
     def call(self, check: CallCheck) -> None:
         """A rule that is Python of the user's."""

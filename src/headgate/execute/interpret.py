@@ -15,6 +15,7 @@ from headgate.execute.context import Run
 from headgate.execute.fetch import fetch
 from headgate.execute.gather import Relation
 from headgate.execute.held import HeldRows, held_batches
+from headgate.execute.hiding import HIDDEN
 from headgate.execute.latest import Latest
 from headgate.execute.limits import limits
 from headgate.execute.lookups import context_with_lookup
@@ -262,6 +263,7 @@ class Interpreter:
         run.session = run.workspace.engine().session(
             run.workdir / "engine", memory=memory, threads=threads, paths=paths
         )
+        run.session.discreet = bool(run.plan.hidden)
 
     def _side_files(self) -> list[OpenScan]:
         """The other scans are opened first, so that the engine knows all files that it may read."""
@@ -330,10 +332,10 @@ class Interpreter:
         repeated = run.session.rows(f"{groups} HAVING COUNT(*) > 1 LIMIT 1")
         if repeated:
             *values, count = repeated[0]
+            told = HIDDEN if run.plan.hidden else ", ".join(map(repr, values))
             raise FatalError(
                 Code.TRANSFORMATION_FAILED,
-                f"{', '.join(stage.unique)} = {', '.join(map(repr, values))} is there {count} times,"
-                " so rows would multiply",
+                f"{', '.join(stage.unique)} = {told} is there {count} times, so rows would multiply",
                 operation="join",
                 object=stage.object,
                 hint="join on columns that are unique there, or say many: true if rows shall multiply",
