@@ -74,6 +74,15 @@ EXPRESSIONS = (
     *("COALESCE(i, s, 0)", "COALESCE(t, '')", "COALESCE(d, 0)", "nullif(i, 0)", "nullif(t, '')"),
     *("greatest(i, 0)", "least(d, d)", "CAST(i AS BIGINT)", "CAST(i AS DOUBLE)", "CAST(d AS INTEGER)"),
     *("CAST(d AS DECIMAL(9,1))", "CAST(w AS DECIMAL(20,2))", "CAST(i AS VARCHAR)", "CAST(d * d AS DECIMAL(18,3))"),
+    *("CASE WHEN x THEN TRY(i) END", "CASE WHEN x THEN TRY(i) IS NULL END", "x AND i * i > 0", "b BETWEEN s AND i * i"),
+    *(
+        "i IN (d, f, 1.5)",
+        "d BETWEEN i AND f",
+        "t BETWEEN 'a' AND u",
+        "t IN (u, 'a', NULL)",
+        "d - w",
+        "d BETWEEN '1' AND 3.00",
+    ),
     *("i IS DISTINCT FROM s", "t IS NOT DISTINCT FROM u", "isnan(f)", "(i + 1) * (s - 1) > b"),
 )
 """Everything on the allow-list, in the shapes that people write."""
@@ -81,7 +90,8 @@ EXPRESSIONS = (
 REFUSED = (
     *("upper(t)", "trim(t)", "TRY_CAST(t AS INTEGER)", "CAST(t AS INTEGER)", "regexp_matches(t, 'a')", "round(f, 1)"),
     *("i % 2", "w / 2", "w > f", "CAST(t AS DATE)", "y < '31.1.2024'", "strftime(y, '%d')", "CAST(f AS VARCHAR)"),
-    *("CAST(f AS INTEGER)", "greatest(t, u)", "CASE i WHEN 1 THEN 2 END"),
+    *("CAST(f AS INTEGER)", "greatest(t, u)", "least(f, -f)", "CASE i WHEN 1 THEN 2 END"),
+    *("d BETWEEN '1.104' AND 2.123", "d IN ('1.104', 2.123)", "NULL IS DISTINCT FROM NULL"),
 )
 
 

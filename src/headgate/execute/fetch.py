@@ -44,7 +44,8 @@ def fetch(run: Run, stage: Fetch) -> tuple[Scan, int] | None:
         try:
             statement = _select(stage)
             outcome["query"] = shortened(outlet.statement(statement))
-            counts: Sequence[int] = outlet.rows(counting(stage.where))[0] if stage.where else ()
+            asked = stage.where or stage.proofs
+            counts: Sequence[int] = outlet.rows(counting(stage.where, stage.proofs))[0] if asked else ()
             file, grouped = _written(run, stage, outlet, statement)
             seen, *dropped = [int(count) for count in counts[: 1 + len(stage.where)]] or [grouped]
             outcome["rows"] = file.rows

@@ -81,7 +81,8 @@ def _moved(run: Run, stage: Move, parts: _Parts, outlet: Outlet) -> None:
     with run.emitter.during(Step.STAGE, relation=stage.relation) as outcome:
         intake = open_writer(run, parts.write, run.workspace.binder().arrow(parts.transform.columns), selects=False)
         assert isinstance(intake, Intake), "a store with a site has intakes"
-        counts = counting(stage.where) if stage.where or stage.groups is not None else ""
+        asked = stage.where or stage.proofs or stage.groups is not None
+        counts = counting(stage.where, stage.proofs) if asked else ""
         select = _select(stage, outlet, intake)
         outcome["query"] = shortened(outlet.statement(select))
         if stage.place == "server":
@@ -131,8 +132,10 @@ def _select(stage: Move, outlet: Outlet, intake: Intake) -> str:
     return f"SELECT {columns} FROM {quote_name(SOURCE)}{stage.clauses}"
 
 
-def counting(where: Sequence[str]) -> str:
+def counting(where: Sequence[str], proofs: Sequence[str]) -> str:
     """How many rows there are, and how many leave at each drop: each at the first whose condition it fails.
+
+    Proofs are computed of each row, whether it leaves or not.
 
     It looks at all rows, so it fails for a value that an engine could not hold in a row that is dropped, too.
     """
@@ -140,6 +143,7 @@ def counting(where: Sequence[str]) -> str:
     for number, condition in enumerate(where):
         before = "".join(f"{earlier} AND " for earlier in where[:number])
         counts.append(f"count(*) FILTER (WHERE {before}NOT ({condition}))")
+    counts += [f"count({proof})" for proof in proofs]
     return f"SELECT {', '.join(counts)} FROM {quote_name(SOURCE)}"
 
 

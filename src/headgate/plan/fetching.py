@@ -56,6 +56,7 @@ def fetch(stages: Sequence[Stage], audit: Audit, trails: Mapping[str, Trail], si
         tuple(found.where),
         found.groups.keys,
         _over_fetched(groups, last),
+        found.proofs(),
     )
 
 

@@ -103,7 +103,9 @@ class _Mover:
         found = Translation(self._scan, self._steps, self._pass.columns, self._bind)
         columns = found.columns()
         groups = found.groups.keys if found.groups is not None else None
-        changed = bool(found.where) or groups is not None or any(sql != _quoted(name) for name, sql in columns)
+        proofs = found.proofs()
+        asked = bool(found.where or proofs) or groups is not None
+        changed = asked or any(sql != _quoted(name) for name, sql in columns)
         checking = self._checking()
         sets = tuple((index, set_query(check, self._pass.relation)) for index, check in enumerate(self._audit.sets))
         one = self._sites.source.place == self._sites.targets[0].place
@@ -127,7 +129,8 @@ class _Mover:
             checking,
             sets,
             groups,
-            None if found.where or groups is not None or checking or sets else self._looked_at(columns),
+            None if asked or checking or sets else self._looked_at(columns),
+            proofs,
         )
 
     def _looked_at(self, columns: Sequence[tuple[str, str]]) -> tuple[str, ...] | None:

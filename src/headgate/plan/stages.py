@@ -103,6 +103,7 @@ class Move:
         groups: what makes a group of rows one; None: rows stay rows.
         looked_at: columns of the source by whose values something is decided; None: all. Values of others are carried
             as they are, also those that an engine could not hold.
+        proofs: expressions that are computed of every row: they raise where the engine would find an error.
         checking: a SELECT over ``relation`` that counts the rows that break each rule: held ones, then noted ones.
         sets: rules over all rows, as index in the audit's and SQL over ``relation``.
     """
@@ -117,6 +118,7 @@ class Move:
     sets: tuple[tuple[int, str], ...]
     groups: tuple[str, ...] | None = None
     looked_at: tuple[str, ...] | None = None
+    proofs: tuple[str, ...] = ()
 
     @property
     def clauses(self) -> str:
@@ -143,6 +145,7 @@ class Fetch:
         where: conditions of which all rows that are good fulfil all; one a drop of ``before``, in its order.
         groups: what makes a group.
         over: the SQL of the pass from the groups on.
+        proofs: expressions that are computed of every row: they raise where the engine would find an error.
     """
 
     relation: str
@@ -152,6 +155,7 @@ class Fetch:
     where: tuple[str, ...]
     groups: tuple[str, ...]
     over: str
+    proofs: tuple[str, ...] = ()
 
     @property
     def clauses(self) -> str:

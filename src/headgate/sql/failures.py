@@ -40,6 +40,40 @@ def failed(expression: exp.Expr) -> exp.Expr:
     return _guarded(exp.Is(this=asked, expression=exp.null()), expression)
 
 
+def asked(condition: exp.Expr) -> exp.Expr | None:
+    """The expression of which :func:`failed` asks whether it raises; None for any other condition."""
+    inside = _inside(condition.unnest())
+    if not isinstance(inside, exp.Is) or not isinstance(inside.this, exp.Try):
+        return None
+    hashed = inside.this.this
+    named = isinstance(hashed, exp.Anonymous) and str(hashed.this).upper() == "HASH"
+    return hashed.expressions[0] if named else None
+
+
+def guarded(node: exp.Expr) -> exp.Expr | None:
+    """For who raises where the engine would find an error: the expression that is attempted, FALSE for the question
+    whether it raises; None for a CASE of anybody else's."""
+    inside = _inside(node)
+    if isinstance(inside, exp.Try):
+        return inside.this  # type: ignore[no-any-return]
+    return exp.false() if asked(node) is not None else None
+
+
+def _inside(node: exp.Expr) -> exp.Expr | None:
+    """What stands in a CASE with one condition, which holds for every row."""
+    if not isinstance(node, exp.Case) or node.this is not None or node.args.get("default") is not None:
+        return None
+    if len(node.args["ifs"]) != 1:
+        return None
+    when = node.args["ifs"][0]
+    question = when.this.this if isinstance(when.this, exp.Not) else None
+    if not isinstance(question, exp.Is) or not isinstance(question.expression, exp.Null):
+        return None
+    known = question.this.unnest()
+    always = isinstance(known, exp.Is) and isinstance(known.expression, exp.Null)
+    return when.args["true"] if always else None
+
+
 def there(expression: exp.Expr) -> exp.Expr:
     """The value is not NULL: where it was attempted, it was computed."""
     return exp.Not(this=exp.Is(this=expression.copy(), expression=exp.null()))

@@ -7,11 +7,13 @@ PostgreSQL may raise instead; who moves rows then has the engine find out which 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from sqlglot import exp
 
+from headgate.core.engines import Column
 from headgate.core.errors import FatalError
+from headgate.sql.failures import can_fail, guarded
 from headgate.sql.literals import quote_name, quote_text
 from headgate.sql.types import COMPARED, DIALECT, EXACT_DIGITS, WIDEST, SqlType, parse_type
 
@@ -98,15 +100,13 @@ class Translator:
             case exp.Cast():
                 return self._cast(node)
             case exp.And() | exp.Or():
-                word = "AND" if isinstance(node, exp.And) else "OR"
-                return f"({self._truth(node.this)} {word} {self._truth(node.expression)})"
+                return self.computed(self._connected(node), *_leaves(node))
             case exp.Not():
                 return f"(NOT {self._truth(node.this)})"
             case exp.Is():
                 return self._is(node)
             case exp.Between():
-                low, high = node.args["low"], node.args["high"]
-                return f"({self._compared(node.this, '>=', low)} AND {self._compared(node.this, '<=', high)})"
+                return self._between(node)
             case exp.In():
                 return self._in(node)
             case _ if type(node) in COMPARED:
@@ -122,7 +122,43 @@ class Translator:
             case _:
                 return self._function(node)
 
+    def computed(self, text: str, *parts: exp.Expr) -> str:
+        """The text, once each of its parts is computed: the engine computes them all, where PostgreSQL may not look at
+        one behind another that decides, and so not find what is wrong with it."""
+        raising = [part for part in parts if can_fail(part, self._known(part))]
+        if not raising:
+            return text
+        asked = " AND ".join(f"({self.sql(part)} IS NULL) IS NOT NULL" for part in raising)
+        return f"(CASE WHEN {asked} THEN {text} END)"
+
     # ----------------------------------------------------------------------------------------------- parts
+
+    def _known(self, node: exp.Expr) -> list[Column]:
+        return [Column(column.name, self.type_of(column).name) for column in node.find_all(exp.Column)]
+
+    def _connected(self, node: exp.Expr) -> str:
+        """Conditions with AND, OR and NOT between them."""
+        match node:
+            case exp.And() | exp.Or():
+                word = "AND" if isinstance(node, exp.And) else "OR"
+                return f"({self._connected(node.this)} {word} {self._connected(node.expression)})"
+            case exp.Not():
+                return f"(NOT {self._connected(node.this)})"
+            case exp.Paren():
+                return f"({self._connected(node.this)})"
+            case _:
+                return self._truth(node)
+
+    def _between(self, node: exp.Between) -> str:
+        here, low, high = node.this, node.args["low"], node.args["high"]
+        self._alike(here, low, high)
+        one, least, most = self._beside(here, low, high), self._beside(low, here, high), self._beside(high, here, low)
+        exactly = BYTEWISE if self._texts(here, low, high) else ""
+        return self.computed(f"({one} >= {least}{exactly} AND {one} <= {most}{exactly})", high)
+
+    def _texts(self, *nodes: exp.Expr) -> bool:
+        known = [node for node in nodes if not isinstance(node.unnest(), exp.Null)]
+        return bool(known) and all(self.type_of(node).family == "text" for node in known)
 
     def type_of(self, node: exp.Expr) -> SqlType:
         found = self._types.get(node.sql(DIALECT))
@@ -140,9 +176,9 @@ class Translator:
         return self.sql(node)
 
     def _case(self, node: exp.Case) -> str:
-        guarded = _guarded(node)
-        if guarded is not None:
-            return self.sql(guarded)
+        inside = guarded(node)
+        if inside is not None:
+            return self.sql(inside)
         if node.this is not None:
             raise Untranslatable("CASE with a value to compare")
         whens = " ".join(
@@ -174,16 +210,17 @@ class Translator:
     def _in(self, node: exp.In) -> str:
         if node.args.get("query") or not node.expressions:
             raise Untranslatable("IN another relation")
-        self._alike(node.this, *node.expressions)
-        listed = ", ".join(self._beside(item, node.this) for item in node.expressions)
-        return f"({self._exact(node.this)} IN ({listed}))"
+        sides = (node.this, *node.expressions)
+        self._alike(*sides)
+        here, *listed = [self._beside(side, *(other for other in sides if other is not side)) for side in sides]
+        if self._texts(*sides):
+            here = f"({here}{BYTEWISE})"
+        return self.computed(f"({here} IN ({', '.join(listed)}))", *node.expressions)
 
     def _compared(self, left: exp.Expr, operator: str, right: exp.Expr) -> str:
         self._alike(left, right)
         one, other = self._beside(left, right), self._beside(right, left)
-        known = [node for node in (left, right) if not isinstance(node.unnest(), exp.Null)]
-        texts = bool(known) and all(self.type_of(node).family == "text" for node in known)
-        return f"({one} {operator} {other}{BYTEWISE if texts else ''})"
+        return f"({one} {operator} {other}{BYTEWISE if self._texts(left, right) else ''})"
 
     def _exact(self, node: exp.Expr) -> str:
         """A text is compared byte by byte, whatever the collation of its column takes for equal."""
@@ -191,13 +228,20 @@ class Translator:
         is_text = not isinstance(node.unnest(), exp.Null) and self.type_of(node).family == "text"
         return f"({text}{BYTEWISE})" if is_text else text
 
-    def _beside(self, node: exp.Expr, other: exp.Expr) -> str:
-        """A text literal beside a date is one."""
-        if _is_text_literal(node) and not isinstance(other.unnest(), exp.Null):
-            target = self.type_of(other)
-            if target.family != "text":
-                return _literal_as(str(node.unnest().this), target)
-        return self.sql(node)
+    def _beside(self, node: exp.Expr, *others: exp.Expr) -> str:
+        """A text literal beside a date is one. What is compared with several values is so in a type of them all."""
+        known = [other for other in others if not isinstance(other.unnest(), exp.Null) and not _is_text_literal(other)]
+        types = {self.type_of(other) for other in known}
+        if _is_text_literal(node) and types:
+            if len(types) > 1:
+                raise Untranslatable(f"{_shown(node)} is compared with values of several types")
+            (target,) = types
+            return _literal_as(str(node.unnest().this), target)
+        if isinstance(node.unnest(), exp.Null) or len(others) == 1:
+            return self.sql(node)
+        own = self.type_of(node)
+        mixed = "float" in {own.family, *(type_.family for type_ in types)} and own.name != "FLOAT"
+        return self._double(node) if mixed else self.sql(node)
 
     def _alike(self, *nodes: exp.Expr) -> None:
         """Compared as both engines compare: exactly, or as doubles that both compute alike."""
@@ -205,6 +249,8 @@ class Translator:
         rest = [n for n in known if not _is_text_literal(n)] or known
         types = [self.type_of(node) for node in rest]
         families = {type_.family for type_ in types}
+        if not families:
+            raise Untranslatable("NULL is compared with NULL")
         if families <= {"integer", "decimal"}:
             if max(t.whole_digits for t in types) + max(t.scale for t in types) > WIDEST:
                 raise Untranslatable("numbers of more than 38 digits are compared")
@@ -231,8 +277,11 @@ class Translator:
             kind = declared(result)
             return f"(CAST({one} AS {kind}) {operator} CAST({other} AS {kind}))"
         if result.family == "decimal" and set(families) <= {"integer", "decimal"}:
-            text = f"({one} {operator} {other})"
-            return f"CAST({text} AS {declared(result)})" if result.width >= WIDEST else text
+            if result.width < WIDEST:
+                return f"({one} {operator} {other})"
+            if operator != "*":  # the engine takes both as what comes of them, and finds what that does not hold
+                one, other = (f"CAST({text} AS {declared(result)})" for text in (one, other))
+            return f"CAST({one} {operator} {other} AS {declared(result)})"
         if result.name == "DOUBLE" and set(families) <= {"integer", "decimal", "float"}:
             return f"({self._double(left)} {operator} {self._double(right)})"
         raise Untranslatable(f"{_shown(node)} is computed in {result.name}")
@@ -271,7 +320,7 @@ class Translator:
                 return f"coalesce({', '.join(self._as(item, node) for item in (node.this, *node.expressions))})"
             case exp.Nullif() if self.type_of(node.this) == self.type_of(node.expression):
                 return f"nullif({self._exact(node.this)}, {self.sql(node.expression)})"
-            case exp.Greatest() | exp.Least() if result.family not in {"text", "other"}:
+            case exp.Greatest() | exp.Least() if result.family not in {"text", "other", "float"}:  # 0.0 or -0.0
                 name = "greatest" if isinstance(node, exp.Greatest) else "least"
                 return f"{name}({', '.join(self._as(item, node) for item in (node.this, *node.expressions))})"
             case exp.Abs() if result.family in {"integer", "decimal"} and self.type_of(node.this) == result:
@@ -298,23 +347,13 @@ class Translator:
         return self.type_of(node).family in {"date", "timestamp"}
 
 
-def asks_failure(condition: exp.Expr) -> bool:
-    """Whether a condition only asks if an expression raises, which the translation does by raising."""
-    inner = condition.unnest()
-    return isinstance(inner, exp.Case) and isinstance(_guarded(inner), exp.Boolean)
-
-
-def _guarded(node: exp.Case) -> exp.Expr | None:
-    """What stands in the CASE of :mod:`headgate.sql.failures`; FALSE for the question whether it raises."""
-    ifs = node.args["ifs"]
-    if node.this is not None or len(ifs) != 1 or node.args.get("default") is not None:
-        return None
-    inside = ifs[0].args["true"]
-    if isinstance(inside, exp.Try):
-        return inside.this  # type: ignore[no-any-return]
-    if isinstance(inside, exp.Is) and isinstance(inside.this, exp.Try):
-        return exp.false()
-    return None
+def _leaves(node: exp.Expr) -> Iterator[exp.Expr]:
+    """The conditions that AND, OR and NOT connect."""
+    if isinstance(node, exp.And | exp.Or | exp.Not | exp.Paren):
+        for part in node.iter_expressions():
+            yield from _leaves(part)
+    else:
+        yield node
 
 
 def _is_text_literal(node: exp.Expr) -> bool:
