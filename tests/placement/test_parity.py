@@ -289,6 +289,12 @@ def test_groups_are_the_same_wherever_they_are_made(grouped: Movers, steps: list
 
 
 @pytest.mark.usefixtures("undecoded")
+def test_groups_are_told_apart_by_texts_of_any_kind(grouped: Movers) -> None:
+    grouped.define([{"type": "aggregate", "group_by": ["code", "fixed"], "metrics": {"rows": "COUNT(*)"}}])
+    assert same(grouped, ["source"]).receipt["status"] == "success"
+
+
+@pytest.mark.usefixtures("undecoded")
 def test_all_rows_are_one_group_also_when_there_are_none(grouped: Movers) -> None:
     total = {"type": "aggregate", "metrics": {"rows": "COUNT(*)", "total": "SUM(price)", "most": "MAX(id)"}}
     assert same(grouped.define([total]), ["source"]).rows != []

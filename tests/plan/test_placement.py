@@ -81,7 +81,7 @@ EXPRESSIONS = (
         "t BETWEEN 'a' AND u",
         "t IN (u, 'a', NULL)",
         "d - w",
-        "d BETWEEN '1' AND 3.00",
+        "d BETWEEN '1' AND d",
     ),
     *("i IS DISTINCT FROM s", "t IS NOT DISTINCT FROM u", "isnan(f)", "(i + 1) * (s - 1) > b"),
 )

@@ -71,7 +71,7 @@ class _Writer:
         text, type_ = self._value(node)
         if type_.family not in _KEYS:
             raise Untranslatable(f"groups of {type_.name} are the engine's work")
-        return f"({text}{BYTEWISE})" if type_.family == "text" else text
+        return f"(CAST({text} AS text){BYTEWISE})" if type_.family == "text" else text
 
     def metric(self, node: exp.Expr, wanted: SqlType) -> str:
         """Aggregates, and what is computed from them; an overflow raises."""
