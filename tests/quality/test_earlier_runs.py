@@ -76,6 +76,8 @@ def test_texts_drift_by_their_frequent_values(project: SmallProject) -> None:
         {"type": "drift", "column": "id", "method": "ks", "threshold": 0.3},
         {"type": "row_count", "min": 4},
         {"type": "aggregate", "condition": "SUM(id) > 9"},
+        {"type": "aggregate", "condition": "COUNT(*) >= 1", "group_by": ["city"]},
+        {"type": "compare", "connection": "shop", "table": "orders", "method": "count", "allowed_difference": 1},
     ],
     ids=lambda rule: str(rule["type"]),
 )

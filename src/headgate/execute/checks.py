@@ -147,6 +147,9 @@ class Results:
 
     def set(self, check: SetCheck) -> None:
         """A rule with a query of its own."""
+        if check.delivery and self.run.request.chosen:
+            self._chosen(check)
+            return
         answered = self.run.observed.get(check.rule.place)
         if answered is None:
             done = self._pass(check.spool)
@@ -199,10 +202,9 @@ class Results:
 
     def spool(self, spool: str, measures: Sequence[MeasureCheck], counts: Sequence[CountCheck]) -> None:
         """All aggregates over one spool in one statement; one by one if that breaks off, to find which it was."""
-        if why := self.run.request.chosen:
+        if self.run.request.chosen:
             for check in (check for check in measures if check.delivery):
-                observed = f"the rows of {why} were chosen, so they tell nothing about a delivery"
-                self.result(check.rule, 0, self._judged(spool), observed, evaluated=False)
+                self._chosen(check)
             measures = [check for check in measures if not check.delivery]
         try:
             self._together(spool, measures, counts)
@@ -217,6 +219,10 @@ class Results:
                 self.spool(spool, [measure], ())
             for count in counts:
                 self.spool(spool, (), [count])
+
+    def _chosen(self, check: SetCheck | MeasureCheck) -> None:
+        observed = f"the rows of {self.run.request.chosen} were chosen, so they tell nothing about a delivery"
+        self.result(check.rule, 0, self._judged(check.spool), observed, evaluated=False)
 
     def _together(self, spool: str, measures: Sequence[MeasureCheck], counts: Sequence[CountCheck]) -> None:
         asked: list[list[str]] = []

@@ -99,7 +99,9 @@ class AuditBook:
             offending = asked.sql(DIALECT)
             rows = _equal_in(found, [item.name for item in known], offending)
         whole = columns if shape.once and all(item.type in _WHOLE for item in known) else ()
-        self.sets.append(SetCheck(rule, place.spool, query.sql(DIALECT), offending, rows, shape.exact, tuple(whole)))
+        delivery = shape.delivery and bool(place.relation)  # a table is all there, whoever chose
+        check = SetCheck(rule, place.spool, query.sql(DIALECT), offending, rows, shape.exact, tuple(whole), delivery)
+        self.sets.append(check)
         return columns
 
     def _measure(self, rule: Rule, options: RuleOptions, shape: Measure, place: Place) -> Sequence[str]:
@@ -109,7 +111,7 @@ class AuditBook:
             select = exp.select(*(named(value, f"v{index}") for index, value in enumerate(values)))
             place.bind(select.from_(exp.Table(this=exp.to_identifier(place.spool, quoted=True))), place.spool, columns)
         text = json.dumps(options.model_dump(mode="json", exclude_none=True), sort_keys=True)
-        delivery = shape.remembers or (shape.delivery and bool(place.relation))  # a table is all there, whoever chose
+        delivery = shape.remembers or (shape.delivery and bool(place.relation))
         self.measures.append(
             MeasureCheck(rule, place.spool, place.relation, columns, text, shape.nulls, shape.remembers, delivery)
         )

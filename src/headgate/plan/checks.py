@@ -31,7 +31,8 @@ class SetCheck:
 
     ``offending``: gives the keys or rows that break it. ``rows``: true for rows of the spool that break it, where they
     can be told; ``exact``: as many as ``sql`` says. ``whole``: columns of whole numbers; if all are filled and none of
-    their combinations occurs twice, the answer is (0, :data:`~headgate.sql.shapes.UNREPEATED`).
+    their combinations occurs twice, the answer is (0, :data:`~headgate.sql.shapes.UNREPEATED`). ``delivery``: it is not
+    judged by rows that somebody chose.
     """
 
     rule: Rule
@@ -41,6 +42,7 @@ class SetCheck:
     rows: str = ""
     exact: bool = False
     whole: tuple[str, ...] = ()
+    delivery: bool = False
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def shapes(options: Options, step: StepInput) -> Measure | SetRule:
         exp.Count(this=exp.Star()), exp.DPipe(this=exp.cast(exp.Count(this=exp.Star()), "TEXT"), expression=_GROUPS)
     ).from_(failing.subquery("g"))
     columns = tuple(dict.fromkeys((*groups, *read)))
-    return SetRule(columns, count, f"{message} in each {', '.join(groups)}", failing)
+    return SetRule(columns, count, f"{message} in each {', '.join(groups)}", failing, delivery=True)
 
 
 _GROUPS = exp.Literal.string(" groups")

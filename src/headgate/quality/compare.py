@@ -90,7 +90,9 @@ def shapes(options: Options, step: StepInput) -> SetRule:
     query = exp.select(exp.cast(failing, "BIGINT"), observed).from_(mine.subquery("m")).join(theirs.subquery("t"))
     what = "as many rows" if options.method == "count" else "the same rows"
     message = f"{what} as {options.table or options.path}"
-    return SetRule(tuple(name for _, name, _ in names) or (step.names[0],), query, message, None, (side.name,))
+    return SetRule(
+        tuple(name for _, name, _ in names) or (step.names[0],), query, message, None, (side.name,), delivery=True
+    )
 
 
 def _names(options: Options, step: StepInput, side: SideRead) -> list[tuple[str, str, str]]:

@@ -254,7 +254,7 @@ class SetRule:
     observed text). ``offending`` gives the keys, or whole rows, that break the rule; it is asked only when some do. If
     all that it gives are columns of the rows, the rows that are equal in them count as failing; ``exact``: as many as
     the query says. ``once``: the answer is (0, :data:`UNREPEATED`) where the ``columns`` are filled and none of their
-    combinations occurs twice.
+    combinations occurs twice. ``delivery``: see :class:`Measure`.
     """
 
     columns: tuple[str, ...]
@@ -264,6 +264,7 @@ class SetRule:
     relations: tuple[str, ...] = ()
     exact: bool = False
     once: bool = False
+    delivery: bool = False
 
 
 UNREPEATED = "0 repeated"
