@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -199,3 +200,10 @@ def test_where_the_condition_is_not_met_a_number_is_not_rounded_to_a_double(proj
     assert "CAST(id / 2 AS BIGINT)" in refused.value.hint
     project.define(steps=[{**step, "columns": {"id": "CAST(id / 2 AS BIGINT)", "x": "id / 2"}}]).run()
     assert project.out() == [(2, 1, 1.0), (large, 0, None)]
+
+
+def test_a_date_cut_to_hours_is_compared_as_the_midnight_that_it_is(execute: Any) -> None:
+    columns = {"same": "DATE_TRUNC('hour', day) = '2024-02-29'"}
+    rows = [(date(2024, 2, 29),), (date(2024, 3, 1),)]
+    outcome = execute(calculate, {"columns": columns}, {"day": "DATE"}, rows)
+    assert [same for _, same in outcome.rows] == [True, False]

@@ -247,3 +247,10 @@ def test_patterns(execute: Any, operator: str, value: str, kept: list[str]) -> N
 def test_half_a_range_and_what_is_no_pattern_is_refused(operator: str, value: Any) -> None:
     with pytest.raises(ValidationError):
         filter_.Options(type="filter", field="t", operator=operator, value=value)
+
+
+@pytest.mark.parametrize("unit", ["hour", "minute", "second", "millisecond", "day"])
+def test_a_date_cut_to_hours_is_midnight_of_that_day(execute: Any, unit: str) -> None:
+    condition = f"DATE_TRUNC('{unit}', day) = TIMESTAMP '2024-02-29 00:00:00'"
+    rows = [(date(2024, 2, 29),), (date(2024, 3, 1),), (None,)]
+    assert execute(filter_, {"condition": condition}, {"day": "DATE"}, rows).rows == rows[:1]

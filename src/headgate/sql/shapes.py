@@ -20,6 +20,7 @@ from headgate.sql import expressions
 from headgate.sql.comparisons import refuse_impossible
 from headgate.sql.medians import in_doubles
 from headgate.sql.templates import render_sql
+from headgate.sql.truncations import of_moments
 from headgate.sql.truth import TypeOf, refuse_no_condition
 
 Reason = Literal["filtered", "unmatched", "deduplicated"]
@@ -200,7 +201,8 @@ class StepInput:
         quoted = expressions.quoted(parsed)
         known = {name: column(self._resolve(name, quoted)) for name in expressions.columns(parsed)}
         refuse_impossible(parsed, self.columns)
-        return in_doubles(expressions.rename_columns(parsed, known), self.columns, self.expression_type)
+        found = of_moments(expressions.rename_columns(parsed, known), self.columns)
+        return in_doubles(found, self.columns, self.expression_type)
 
     def condition(self, text: str, *, aggregates: bool = False) -> exp.Expr:
         """The same of a text that must be a truth value."""

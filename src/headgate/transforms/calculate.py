@@ -17,6 +17,7 @@ from headgate.sql.failures import attempt, can_fail, failed, there
 from headgate.sql.naming import distinct
 from headgate.sql.shapes import Flag, Project, Shape, StepInput, column, missing_column
 from headgate.sql.templates import render_sql
+from headgate.sql.truncations import of_moments
 from headgate.sql.types import parse_type
 
 MAX_NODES = 5_000
@@ -76,6 +77,7 @@ def _parse(text: str, step: StepInput, names: list[str], earlier: dict[str, exp.
             raise _unknown(name, names, [*step.names, *earlier], quoted=name in quoted)
     refuse_impossible(parsed, [known for known in step.columns if known.name.lower() not in earlier])
     whole = expressions.rename_columns(parsed, {name.lower(): column(name) for name in step.names} | earlier)
+    whole = of_moments(whole, step.columns)
     if sum(1 for _ in whole.walk()) > MAX_NODES:
         raise FatalError(
             Code.PLAN_INVALID,
