@@ -159,6 +159,7 @@ ODD = {
             "UPDATE t SET id = 'one' WHERE id = 1",
             "UPDATE t SET day = '31.1.2024' WHERE id = 2",
             "UPDATE t SET price = 1.005 WHERE id = 3",
+            "INSERT INTO t (id, price) VALUES (-6, 0.1 + 0.2)",
             "UPDATE t SET flag = 7 WHERE id = 4",
             "INSERT INTO t (id, day, moment) VALUES (0, '0000-01-01', NULL), (-1, NULL, '0000-01-01 00:00:00')",
             "INSERT INTO t (id, day) VALUES (-2, 20240131), (-3, '2024-02-30')",

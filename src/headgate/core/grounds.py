@@ -14,8 +14,10 @@ class Ground:
         dialect: the SQL that is spoken there; empty if rows cannot be left out.
         values: columns that conditions may compare, each as SQL for its value in its true type.
         obstacle: why no row of this read can be left out; empty if some can.
+        ordered: texts are in the order of their code points, where the dialect says so.
     """
 
     dialect: str = ""
     values: Mapping[str, str] = field(default_factory=dict)
     obstacle: str = ""
+    ordered: bool = True

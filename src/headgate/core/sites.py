@@ -28,12 +28,14 @@ class Site:
         place: names the database and who is logged in; equal places are one.
         columns: of a source: those that can be worked with there.
         obstacle: why no work can be brought there now; empty if it can.
+        encoding: of a source's texts, whose bytes are in another order than their code points; empty if they are not.
     """
 
     dialect: str = ""
     place: str = ""
     columns: frozenset[str] = field(default_factory=frozenset)
     obstacle: str = ""
+    encoding: str = ""
 
 
 @runtime_checkable

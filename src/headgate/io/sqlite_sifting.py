@@ -75,7 +75,8 @@ def _moment(name: str, text: str) -> str:
 
 
 def _decimal(type_: ColumnType, name: str) -> tuple[str, str]:
-    """Doubles as whole numbers of the smallest unit, where they lie so near one that every rounding finds it."""
+    """Doubles as whole numbers of the smallest unit, where they are the nearest to one: others have more places."""
     units = f"({name} * {10**type_.scale})"
-    near = f"abs({units}) < {min(MOST_UNITS, 10**type_.precision - 1)} AND abs({units} - round({units})) < 0.25"
-    return f"typeof({name}) IN ('integer', 'real') AND {near}", f"CAST(round({units}) AS INTEGER)"
+    within = f"abs({units}) < {min(MOST_UNITS, 10**type_.precision - 1)}"
+    exact = f"{name} = round({units}) / {10**type_.scale}.0"
+    return f"typeof({name}) IN ('integer', 'real') AND {within} AND {exact}", f"CAST(round({units}) AS INTEGER)"

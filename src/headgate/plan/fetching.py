@@ -20,7 +20,7 @@ from headgate.plan.stages import Audit, Check, Fetch, Keep, Scan, Stage, Transfo
 from headgate.plan.trail import Step, Trail
 from headgate.plan.translation import Translation
 from headgate.plan.trees import named, table
-from headgate.sql.postgres import Untranslatable
+from headgate.sql.postgres import BYTEWISE, Untranslatable
 from headgate.sql.shapes import Reshape, column
 
 FETCHED = "_hg_fetched"
@@ -46,6 +46,7 @@ def fetch(stages: Sequence[Stage], audit: Audit, trails: Mapping[str, Trail], si
     at = next(number for number, step in enumerate(steps, 1) if isinstance(step.shape, Reshape))
     last = _after(steps, at, groups)
     found = Translation(scan, steps[:at], last, bind)
+    refuse_order(found, site)
     assert found.groups is not None, "the last step makes them"
     types = {item.name: item.type for item in last}
     return Fetch(
@@ -66,6 +67,14 @@ def refuse_closed(scan: Scan, site: Site) -> None:
     closed = [name for name in read if name not in site.columns]
     if closed:
         raise Untranslatable(f'column "{closed[0]}" of the source is of a type that only the engine converts')
+
+
+def refuse_order(found: Translation, site: Site) -> None:
+    """Raise Untranslatable if texts are compared by bytes that are in another order than the engine's."""
+    groups = found.groups.keys if found.groups is not None else ()
+    asked = (*found.where, *found.proofs(), *groups, *(sql for _, sql in found.columns()))
+    if site.encoding and any(BYTEWISE in sql for sql in asked):
+        raise Untranslatable(f"the source's texts are in the order of {site.encoding}")
 
 
 def _chain(stages: Sequence[Stage], audit: Audit) -> tuple[Scan, Transform | None, Transform]:

@@ -16,7 +16,7 @@ from headgate.core.errors import Code, FatalError
 from headgate.core.grounds import Ground
 from headgate.core.sites import Site
 from headgate.plan.derivation import types_over
-from headgate.plan.fetching import fetch, refuse_closed
+from headgate.plan.fetching import fetch, refuse_closed, refuse_order
 from headgate.plan.passes import DIALECT, Bind
 from headgate.plan.sets import set_query
 from headgate.plan.stages import Audit, Check, Fetch, Keep, Move, Place, Placement, Scan, Stage, Transform, Write
@@ -101,6 +101,7 @@ class _Mover:
         if wanted == "auto" and any(rule.action == "quarantine" for rule in self._check.rules):
             raise Untranslatable("a rule holds rows back, and the engine splits them while it reads them once")
         found = Translation(self._scan, self._steps, self._pass.columns, self._bind)
+        refuse_order(found, self._sites.source)
         columns = found.columns()
         groups = found.groups.keys if found.groups is not None else None
         proofs = found.proofs()

@@ -94,8 +94,10 @@ class _Sifting:
             raise Unsiftable("it looks into another relation")
         asked: list[str] = []
         missing: Exception | None = None
+        dialect = DIALECTS[self._ground.dialect]
+        dialect = replace(dialect, ordered=dialect.ordered and self._ground.ordered)
         for part in _conjuncts(self._derivation.over(shape.keep)):
-            sifter = Sifter(DIALECTS[self._ground.dialect], self._derivation.types(part), self._ground.values)
+            sifter = Sifter(dialect, self._derivation.types(part), self._ground.values)
             try:
                 asked.append(sifter.sql(part))
             except Unsiftable as reason:

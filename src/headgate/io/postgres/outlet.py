@@ -40,11 +40,11 @@ _FORMS = {
 """The SQL names of types that have the binary form in which a column in its true type leaves."""
 
 
-def site_of(connection: Connection, columns: list[ServerColumn], obstacle: str = "") -> Site:
+def site_of(connection: Connection, columns: list[ServerColumn], obstacle: str = "", encoding: str = "") -> Site:
     """What a plan may know of a database, and of the columns that a source has there."""
     found = parameters(connection)
     place = "/".join(found.get(name, "") for name in ("hostaddr", "host", "port", "dbname", "user"))
-    return Site(DIALECT, place, frozenset(column.name for column in columns if true_value(column)), obstacle)
+    return Site(DIALECT, place, frozenset(column.name for column in columns if true_value(column)), obstacle, encoding)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ _COMPARED = {"bool", "int2", "int4", "int8", "text", "varchar", "bpchar", "date"
 _UNKNOWN = {"interval"} | {f"{NAMES[element]}[]" for element in ELEMENTS.values()}
 
 
-def ground(columns: Sequence[ServerColumn], obstacle: str) -> Ground:
+def ground(columns: Sequence[ServerColumn], obstacle: str, *, ordered: bool = True) -> Ground:
     known: dict[str, str] = {}
     for column in columns:
         kind, name = _kind(column), quote_name(column.name)
@@ -23,7 +23,7 @@ def ground(columns: Sequence[ServerColumn], obstacle: str) -> Ground:
             known[column.name] = f"{name}::text" if kind == "bpchar" else name
         if kind in _UNKNOWN and not obstacle:
             obstacle = f'values of "{column.name}" ({kind}) can be read or not only by the client'
-    return Ground(DIALECT, known, obstacle)
+    return Ground(DIALECT, known, obstacle, ordered)
 
 
 def sifting(keeps: Sequence[str], columns: Sequence[ServerColumn]) -> Sifting:

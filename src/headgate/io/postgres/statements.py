@@ -54,6 +54,11 @@ class Statements:
             self._run(cursor, statement, parameters)
             return cursor.fetchall()
 
+    def unordered(self) -> str:
+        """The database's encoding, if its bytes are in another order than the code points of texts; else empty."""
+        found = self.connection.info.parameter_status("server_encoding") or ""
+        return "" if found in ("UTF8", "LATIN1", "SQL_ASCII") else found
+
     def value(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
         """The one value of a statement's one row; None if there is no row."""
         rows = self.query(statement, parameters)

@@ -63,7 +63,9 @@ class PostgresSource:
             subject.need_cursor(since)
         found = source_schema(columns, subject.keys())
         hindered = obstacle(read, context) or ("several sessions read it" if subject.ranged else "")
-        return replace(found, ground=sifting.ground(subject.server_columns(), hindered))
+        return replace(
+            found, ground=sifting.ground(subject.server_columns(), hindered, ordered=not subject.statements.unordered())
+        )
 
     def probe(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> Window | None:
         if read.mode in comparing.COMPARED:
@@ -138,7 +140,7 @@ class PostgresSource:
         hindered = unseen(read, context)
         if read.mode == "incremental" and read.max_records is None and hindered and subject.by_xid(since):
             hindered = ""
-        return site_of(self._connection, subject.server_columns(), hindered)
+        return site_of(self._connection, subject.server_columns(), hindered, subject.statements.unordered())
 
     def outlet(
         self,
