@@ -165,3 +165,17 @@ def test_a_rule_about_another_column_begins_anew(project: SmallProject) -> None:
     rule = {"type": "drift", "bins": 4}
     assert [checks(project, {**rule, "column": "a"}, target=target)[0].evaluated for _ in range(3)] == [0, 0, 1]
     assert [checks(project, {**rule, "column": "b"}, target=target)[0].evaluated for _ in range(3)] == [0, 0, 1]
+
+
+@pytest.mark.parametrize("rule", [{"type": "volume", "min_runs": 2}, {"type": "drift", "column": "id"}])
+def test_a_rule_that_remembers_a_table_is_about_one(project: SmallProject, rule: dict[str, Any]) -> None:
+    """Of two it would compare the one with what it remembered of the other."""
+    targets = [{"table": "out"}, {"table": "copy", "mode": "overwrite"}]
+    failed = project.define(rules=[{**rule, "stage": "load"}], targets=targets).attempt().failure
+    assert failed is not None
+    assert "remembers one table, and the step is written into several" in failed.message
+    assert project.define(rules=[{**rule, "stage": "load"}, {"type": "row_count", "min": 1, "stage": "load"}],
+                          targets=targets[:1]).run().published  # fmt: skip
+    assert (
+        project.define(rules=[rule, {"type": "row_count", "min": 1, "stage": "load"}], targets=targets).run().published
+    )

@@ -19,7 +19,7 @@ from headgate.plan.kept import refuse_kept
 from headgate.plan.passes import PassBuilder
 from headgate.plan.places import located
 from headgate.plan.stages import Keep
-from headgate.sql.shapes import ALIVE, RowRule, RuleShape, StepInput, TableRule
+from headgate.sql.shapes import ALIVE, Measure, RowRule, RuleShape, StepInput, TableRule
 
 Ruled = tuple[Rule, RuleOptions]
 _TOGETHER = 50
@@ -156,10 +156,19 @@ class RuleBook:
         for rule, options in self._rules:
             if options.stage != "load" or not (options.step == step or (last and not options.step)):
                 continue
-            self.placed.add(rule.place)
             shape = self._shape(rule, options, given)
+            again = rule.place in self.placed
+            self.placed.add(rule.place)
             rule = _described(rule, shape)
             try:
+                if again and isinstance(shape, Measure) and shape.remembers:
+                    raise FatalError(
+                        Code.PLAN_INVALID,
+                        f"{rule.kind} remembers one table, and the step is written into several",
+                        operation="plan",
+                        object=rule.name,
+                        hint="leave out stage: load, or give each target a named step of its own and the rule step:",
+                    )
                 match shape:
                     case RowRule():
                         wanted += self.audits.count(rule, shape, place)
