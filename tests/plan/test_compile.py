@@ -204,6 +204,38 @@ def test_an_aggregate_of_an_incremental_batch_is_refused(project: SmallProject) 
     assert error.problems[0].path == f"pipelines.{NAME}.transformations.0"
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT a.id FROM input AS a JOIN input AS b ON a.id = b.id + 1",
+        "WITH c AS (SELECT id FROM input) SELECT a.id FROM c AS a LEFT JOIN c AS b ON a.id = b.id + 1",
+        "SELECT id FROM input WHERE id NOT IN (SELECT id + 1 FROM input)",
+        "SELECT id FROM input UNION SELECT id FROM input",
+        "SELECT id, id IN (SELECT id + 1 FROM input) AS follows FROM input",
+    ],
+)
+def test_rows_of_an_incremental_batch_are_not_compared_with_each_other(project: SmallProject, query: str) -> None:
+    error = refused(project.define(source=INCREMENTAL, steps=[{"type": "sql", "query": query}]))
+    assert "sql after it would be wrong" in error.message
+
+
+def test_rows_of_an_incremental_batch_are_read_by_a_query_one_by_one(project: SmallProject) -> None:
+    query = "WITH c AS (SELECT id FROM input) SELECT id FROM (SELECT id FROM c) UNION ALL SELECT id + 9 FROM c"
+    project.define(source=INCREMENTAL, steps=[{"type": "sql", "query": query}])
+    assert project.run().status.value == "success"
+
+
+@pytest.mark.parametrize("how", ["right", "outer", "left", "inner"])
+def test_rows_without_a_match_in_an_incremental_batch_may_have_had_it_before(project: SmallProject, how: str) -> None:
+    project.table("towns", {"city": "TEXT", "size": "INTEGER"}, [("Bonn", 1), ("Rome", 2)])
+    join = {"type": "join", "connection": "shop", "table": "towns", "on": ["city"], "how": how}
+    project.define(source=INCREMENTAL, steps=[join])
+    if how in ("right", "outer"):
+        assert "join after it would be wrong" in refused(project).message
+    else:
+        assert project.run().status.value == "success"
+
+
 def test_only_the_first_source_has_a_window(project: SmallProject) -> None:
     """Rows that are joined to it would miss their matches if the others were read by what is new."""
     project.define()

@@ -20,7 +20,7 @@ def is_setwise(shape: Shape) -> bool:
     """
     match shape:
         case Reshape():
-            return shape.grouped or any(_gathers(select) for select in shape.query.find_all(exp.Select))
+            return shape.grouped or _sets(shape.query) or any(map(_gathers, shape.query.find_all(exp.Select)))
         case Project():
             return any(value.find(exp.Window) for _, value in shape.columns)
         case Deduplicate():
@@ -34,6 +34,46 @@ def _gathers(select: exp.Select) -> bool:
     if select.args.get("group") or select.args.get("distinct") or select.args.get("qualify"):
         return True
     return any(select.find(kind) for kind in (exp.AggFunc, exp.Window, exp.Limit))
+
+
+def _sets(query: exp.Expr) -> bool:
+    """Whether rows are compared with each other: rows of the step before are read twice, or asked for in a condition;
+    or come from the other side of a join when nothing matches, where the match may be a row of an earlier run."""
+    own = {"input", *(cte.alias.lower() for cte in query.find_all(exp.CTE))}
+    read = [found for found in query.find_all(exp.Table) if found.name.lower() in own]
+    if any(map(_asked, read)) or any(_joined(select, own) for select in query.find_all(exp.Select)):
+        return True
+    if any(not isinstance(each, exp.Union) or each.args.get("distinct") for each in query.find_all(exp.SetOperation)):
+        return True
+    return any(_brings(join, own) for join in query.find_all(exp.Join))
+
+
+def _asked(table: exp.Table) -> bool:
+    """Whether rows of a table are looked at in a condition or a value, rather than read."""
+    scope = table.find_ancestor(exp.Select)
+    while scope is not None:
+        above = scope.parent
+        if isinstance(above, exp.In | exp.Exists):
+            return True
+        if isinstance(above, exp.Subquery) and not isinstance(above.parent, exp.From | exp.Join | exp.SetOperation):
+            return True
+        scope = scope.find_ancestor(exp.Select)
+    return False
+
+
+def _joined(select: exp.Select, own: set[str]) -> bool:
+    start = select.args.get("from_") or select.args.get("from")
+    joins: list[exp.Expr] = select.args.get("joins") or []
+    return sum(_reads(part, own) for part in [*([start] if start else []), *joins]) > 1
+
+
+def _reads(part: exp.Expr, own: set[str]) -> bool:
+    return any(found.name.lower() in own for found in part.this.find_all(exp.Table))
+
+
+def _brings(join: exp.Join, own: set[str]) -> bool:
+    mine = _reads(join, own)
+    return join.side in ("RIGHT", "FULL") or (join.side == "LEFT" and mine) or (join.kind in ("SEMI", "ANTI") and mine)
 
 
 def refuse_windows_beside(pipeline: Pipeline) -> None:
