@@ -142,7 +142,7 @@ class Results:
                 if rule.name in failed:
                     broken, after = failed[rule.name]
                     held = sum(rows for bit, rows in tally.held.items() if bit < after)
-                    judged = tally.seen - held - (0 if rule.gate == "extract" else dropped)
+                    judged = tally.seen - tally.exempt - held - (0 if rule.gate == "extract" else dropped)
                     self.result(rule, broken, judged, sample=tally.samples.get(rule.name, ()))
 
     def set(self, check: SetCheck) -> None:
@@ -234,7 +234,7 @@ class Results:
         selected = [value for values in asked for value in values]
         selected += [f"COUNT(*) FILTER (WHERE {check.broken})" for check in counts]
         done = self._pass(spool)
-        rows, nulls = (done.tally.good, dict(done.tally.nulls)) if done else (0, {})
+        rows, nulls = (done.tally.judged, dict(done.tally.nulls)) if done else (0, {})
         counted = [] if done else list(dict.fromkeys(name for check in measures for name in check.nulls))
         row: list[Any] = []
         if selected or done is None:
@@ -308,7 +308,7 @@ class Results:
         if spool in self.shown:
             return int(self.session.rows(f"SELECT COUNT(*) FROM {quote_name(spool)}")[0][0])
         done = self._pass(spool)
-        return done.tally.good if done is not None else 0
+        return done.tally.judged if done is not None else 0
 
 
 HISTORY = 500

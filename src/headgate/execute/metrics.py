@@ -25,7 +25,7 @@ def metrics(run: Run) -> dict[str, Any]:
     """The data quality metrics of a run, each score from 0 to 1; None where nothing measured it."""
     done = [each for each in run.passes if not each.transform.branch]
     measured = done[-1].tally.measured
-    rows = done[-1].tally.good
+    rows = done[-1].tally.judged
     held, failing = sum(ruled(each) for each in done), run.failing
     cells = rows * len(done[-1].transform.columns)
     nulls = sum(done[-1].tally.nulls.values())

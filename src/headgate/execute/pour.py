@@ -18,7 +18,7 @@ from headgate.execute.asked import asked
 from headgate.execute.calls import run_call
 from headgate.execute.context import PassResult, Run
 from headgate.execute.loads import open_writer
-from headgate.execute.split import Splitter
+from headgate.execute.split import Splitter, judged_rows
 from headgate.execute.widths import Widths
 from headgate.io.ahead import Ahead
 from headgate.io.durations import restored, stored
@@ -46,14 +46,16 @@ class Pour:
 class _Spool:
     """Some columns of the good rows, in a Parquet file of the run's folder."""
 
-    def __init__(self, run: Run, keep: Keep, schema: pa.Schema) -> None:
+    def __init__(self, run: Run, keep: Keep, schema: pa.Schema, exempt: str) -> None:
         import pyarrow as pa
 
-        self._columns, self._missing = [*keep.columns, *keep.notes], keep.missing
+        self._exempt = exempt if keep.spool != keep.relation else ""  # a later pass reads all, and rules do not
+        self._columns, self._missing = [*keep.columns, *keep.marks, *keep.notes], keep.missing
         self._next = 0 if keep.numbered else None
         self._schema = pa.schema(
             [
                 *(schema.field(name) for name in keep.columns),
+                *(pa.field(name, pa.bool_()) for name in keep.marks),
                 *(pa.field(name, pa.int64()) for name in keep.notes),
                 *(pa.field(f"{NULLS}{index}", pa.bool_()) for index, _ in enumerate(keep.missing)),
                 *([pa.field(NUMBER, pa.int64())] if keep.numbered else []),
@@ -67,6 +69,7 @@ class _Spool:
     def write(self, batch: pa.RecordBatch) -> None:
         import pyarrow as pa
 
+        batch = judged_rows(batch, self._exempt)
         rows = batch.select(self._columns)
         for index, name in enumerate(self._missing):
             rows = rows.append_column(f"{NULLS}{index}", batch.column(name).is_null())
@@ -117,10 +120,12 @@ def _pour(run: Run, pour: Pour, counter: Counter) -> None:
     good = _good_schema(reader.schema)
     shown = {rule.name: tuple(dict.fromkeys((*check.keys, *rule.columns))) for rule in check.rules}
     markers = [write.marker for write in pour.writes if write.marker]
-    carried = [*markers, *dict.fromkeys(name for keep in pour.keeps for name in keep.notes)]
+    exempt = transform.verdict.exempt
+    beside = [name for keep in pour.keeps for name in (*keep.marks, *keep.notes)]
+    carried = list(dict.fromkeys([*([exempt] if exempt else []), *markers, *beside]))
     splitter = Splitter(transform.verdict, good.names, reader.schema, carried, shown)
     writers = [open_writer(run, write, good, selects=bool(carried)) for write in pour.writes]
-    spools = {keep.spool: _Spool(run, keep, good) for keep in pour.keeps}
+    spools = {keep.spool: _Spool(run, keep, good, exempt) for keep in pour.keeps}
     with run.emitter.during(Step.STAGE, relation=transform.relation) as outcome:
         try:
             _stream(run, transform, reader, splitter, [*writers, *spools.values()])

@@ -35,13 +35,20 @@ class Tally:
     erred: int = 0
     """Rows that were not held, and in which some value did not fit: each row once."""
     nulls: Counter[str] = field(default_factory=Counter)
-    """NULLs among the good rows, by column."""
+    """NULLs among the good rows of which rules ask something, by column."""
+    exempt: int = 0
+    """Good rows of which they ask nothing: those that only name a key to be deleted."""
     noting: int = 0
     """Good rows that broke a rule about single rows, each once."""
     samples: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """Keys of the first rows that broke a rule, by the rule."""
     measured: bool = True
     """Whether the rows came by, so that NULLs and failing rows were counted."""
+
+    @property
+    def judged(self) -> int:
+        """Good rows that rules about all rows look at."""
+        return self.good - self.exempt
 
 
 @dataclass(frozen=True)
@@ -107,7 +114,9 @@ class Splitter:
 
     def _good(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         self.tally.good += rows.num_rows
-        for name, column in zip(rows.schema.names, rows.columns, strict=True):
+        judged = judged_rows(rows, self.verdict.exempt)
+        self.tally.exempt += rows.num_rows - judged.num_rows
+        for name, column in zip(judged.schema.names, judged.columns, strict=True):
             if column.null_count:
                 self.tally.nulls[name] += column.null_count
         return rows
@@ -207,6 +216,13 @@ class Splitter:
         for name in self._masks if erred is not None else ():
             erred = pc.and_(erred, pc.less_equal(batch.column(name), pa.scalar(0)))
         self.tally.erred += erred.true_count if erred is not None else 0
+
+
+def judged_rows(rows: pa.RecordBatch, exempt: str) -> pa.RecordBatch:
+    """Those of which rules ask something; ``exempt``: the column that says of which they do not, if there is one."""
+    import pyarrow.compute as pc
+
+    return rows.filter(pc.invert(rows.column(exempt))) if exempt and _is_set(rows.column(exempt)) else rows
 
 
 def _reason(flag: HoldFlag | NoteFlag) -> str:

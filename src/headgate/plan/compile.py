@@ -296,14 +296,14 @@ class _Compiler:
         if not before and not gate:
             self._write(name, relation, builder, last=last)
         if not last:
-            self._spool(relation, builder.columns)
+            self._spool(relation, builder.columns, builder.marks)
         lineage = builder.lineage
         self.builder = narrowed(builder, builder.columns)
         self.builder.reads, self.builder.lineage = relation, lineage
         return relation
 
-    def _spool(self, relation: str, columns: Sequence[Column]) -> None:
-        self.stages.append(Keep(relation, relation, tuple(item.name for item in columns)))
+    def _spool(self, relation: str, columns: Sequence[Column], marks: Sequence[str] = ()) -> None:
+        self.stages.append(Keep(relation, relation, tuple(item.name for item in columns), marks=tuple(marks)))
 
     # --------------------------------------------------------------------------------------------- targets
 

@@ -80,11 +80,15 @@ class NoteFlag:
 
 @dataclass(frozen=True)
 class Verdict:
-    """How the extra columns of a pass are read."""
+    """How the extra columns of a pass are read.
+
+    ``exempt``: the one that is true for rows which only name a key to be deleted, of which rules ask nothing.
+    """
 
     drops: tuple[DropCode, ...] = ()
     holds: tuple[HoldFlag, ...] = ()
     notes: tuple[NoteFlag, ...] = ()
+    exempt: str = ""
 
     @property
     def mask_columns(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from sqlglot import exp
 from headgate.core.engines import Column
 from headgate.core.secrets import Secret
 from headgate.plan.checks import Action, Rule
-from headgate.plan.flags import BITS, GROUP, HELD, MASK, NOTES, RAW, DropCode, HoldFlag, NoteFlag, Verdict
+from headgate.plan.flags import BITS, GROUP, HELD, MARKER, MASK, NOTES, RAW, DropCode, HoldFlag, NoteFlag, Verdict
 from headgate.plan.kept import refuse_kept
 from headgate.plan.lineage import origin
 from headgate.plan.trail import Step
@@ -75,7 +75,8 @@ class PassBuilder:
     @property
     def verdict(self) -> Verdict:
         alone = (replace(flag, alone=self.setwise is None or flag.applied > self.setwise) for flag in self.holds)
-        return Verdict(tuple(self.drops), tuple(alone), tuple(self.notes))
+        exempt = self.exempt.name if self.exempt is not None else ""
+        return Verdict(tuple(self.drops), tuple(alone), tuple(self.notes), exempt)
 
     @property
     def judged(self) -> bool:
@@ -310,6 +311,11 @@ class PassBuilder:
         self.extra = [*self.extra, name]
         self.push("marked", select, self.columns, self.lineage)
 
+    @property
+    def marks(self) -> list[str]:
+        """Columns that say which rows delete their key, where the source says it and so each pass is to hand it on."""
+        return [name for name in self.extra if name.startswith(MARKER)] if self.exempt is not None else []
+
     def sql(self) -> str:
         """The whole pass as one SELECT."""
         names = [*(item.name for item in self.columns), *self.extra]
@@ -348,4 +354,13 @@ class PassBuilder:
 
 def narrowed(builder: PassBuilder, columns: tuple[Column, ...]) -> PassBuilder:
     """A builder for the pass that follows ``builder`` and reads what it gives."""
-    return PassBuilder(builder.reads, columns, builder.bind, builder.applied, lineage=builder.lineage)
+    return PassBuilder(
+        builder.reads,
+        columns,
+        builder.bind,
+        builder.applied,
+        lineage=builder.lineage,
+        extra=builder.marks,
+        exempt=builder.exempt,
+        setwise=builder.setwise if builder.exempt is not None else None,
+    )

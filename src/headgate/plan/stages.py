@@ -224,7 +224,8 @@ class Keep:
     """Spool columns of the good rows, for a later pass or for rules over all rows.
 
     The others are for counting rows that break several rules once: ``notes``, the words of rules about single rows;
-    ``missing``, the columns of which it is kept whether they are NULL; ``numbered``, a number for each row.
+    ``missing``, the columns of which it is kept whether they are NULL; ``numbered``, a number for each row. ``marks``
+    say for a later pass which rows only name a key to be deleted.
     """
 
     relation: str
@@ -233,6 +234,7 @@ class Keep:
     notes: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     numbered: bool = False
+    marks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
