@@ -66,3 +66,15 @@ def test_rules_about_all_rows_and_scores_ask_nothing_of_deletes(followed: Follow
     assert (receipt.rows.loaded, [each.deleted for each in receipt.targets]) == (11, [10])
     assert receipt.quality is not None
     assert [receipt.quality[name] for name in ("record_count", "total_records", "null_percentage")] == [1, 1, 33.333333]
+
+
+@pytest.mark.parametrize("handling", ["fail", "quarantine", "null"])
+def test_a_delete_is_no_row_error(followed: Followed, handling: str) -> None:
+    followed.shop("UPDATE t SET name = id::text")
+    step = {"type": "calculate", "columns": {"name": "CAST(CAST(COALESCE(name, '?') AS INTEGER) + 1 AS VARCHAR)"}}
+    followed.define([step], source=CDC, target=followed.pipeline["target"], error_handling={"on_row_error": handling})
+    assert followed.go().status == 0
+    followed.shop("DELETE FROM t WHERE id <= 10")
+    receipt = followed.run()
+    assert ([each.deleted for each in receipt.targets], receipt.rows.quarantined) == ([10], 0)
+    assert receipt.warnings == ()

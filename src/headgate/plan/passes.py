@@ -64,7 +64,7 @@ class PassBuilder:
     setwise: int | None = None
     """The last step that looked at all rows."""
     exempt: exp.Expr | None = None
-    """True for rows that only name a key to be deleted: rules ask nothing of them."""
+    """True for rows that only name a key to be deleted: rules ask nothing of them, and they are no row errors."""
     trail: list[Step] = field(default_factory=list)
     ruled: list[tuple[Rule, RowRule]] = field(default_factory=list)
 
@@ -195,6 +195,8 @@ class PassBuilder:
         if any((flag.on_error or action) in ("quarantine", "log") for flag in shape.flags):
             refuse_kept(before)
         clear, alive = all_clear(shape.flags, computed, raw), self.alive()
+        if self.exempt is not None:  # a key is deleted whatever comes of values that are not there
+            alive = exp.and_(alive, exp.Not(this=self.exempt.copy()))
         masks = flag_words(holding, MASK, self.extra, alive, clear)
         notes = flag_words(noting, NOTES, self.extra, alive, clear)
         others = [name for name in self.extra if not name.startswith((MASK, NOTES))]
