@@ -243,8 +243,10 @@ class Results:
             rows, *row = self.session.rows(f"SELECT {query} FROM {quote_name(spool)}")[0]
             nulls |= dict(zip(counted, row[: len(counted)], strict=True))
         found = iter(row[len(counted) :])
+        came = done.tally.good if done else rows  # deletes came, too, for rules that only count
         for measure, values in zip(measures, asked, strict=True):
-            measured = Measured(rows, nulls, tuple(next(found) for _ in values), self.run.started_at,
+            seen = rows if measure.columns or measure.nulls else came
+            measured = Measured(seen, nulls, tuple(next(found) for _ in values), self.run.started_at,
                                 self._remembered(measure), self._reads(measure.rule))  # fmt: skip
             self._verdict(measure, measured)
         for check in counts:
