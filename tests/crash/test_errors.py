@@ -44,7 +44,7 @@ def check_told(world: World, receipt: dict[str, Any], where: str) -> None:
 def test_an_error_at_an_event_is_told_truly_and_the_next_run_completes(
     scenario: Scenario, make_world: MakeWorld
 ) -> None:
-    fail_at_events(make_world(scenario), 5)
+    fail_at_events(make_world(scenario), 7)
 
 
 @pytest.mark.long
