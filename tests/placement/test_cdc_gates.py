@@ -80,3 +80,13 @@ def test_a_delete_is_no_row_error(followed: Followed, handling: str) -> None:
     receipt = followed.run()
     assert ([each.deleted for each in receipt.targets], receipt.rows.quarantined) == ([10], 0)
     assert receipt.warnings == ()
+
+
+def test_a_delete_is_no_row_without_a_match(followed: Followed) -> None:
+    followed.shop("CREATE TABLE names (name text PRIMARY KEY, long text)", "INSERT INTO names SELECT name, name FROM t")
+    step = {"type": "join", "connection": "shop", "table": "names", "on": ["name"], "how": "left", "columns": ["long"]}
+    followed.define([step], source=CDC, target=followed.pipeline["target"])
+    assert followed.go().status == 0
+    followed.shop("DELETE FROM t WHERE id <= 10", "UPDATE t SET name = 'new' WHERE id = 11")
+    receipt = followed.run()
+    assert ([each.deleted for each in receipt.targets], receipt.warnings) == ([10], ("join: no match in 1 row",))

@@ -44,14 +44,12 @@ def _judge(builder: PassBuilder, rules: Sequence[tuple[Rule, RowRule]], step: st
     first, held = len(builder.holds), f"{HELD}{len(builder.verdict.held_columns)}" if within else ""
     holding: list[tuple[int, exp.Expr]] = []
     noting: list[tuple[int, exp.Expr]] = []
-    alive = builder.alive()
+    alive = builder.asked()
     for rule, shape in rules:
         holds = shape.holds.copy().transform(
             lambda node: alive.copy() if isinstance(node, exp.Column) and node.name == ALIVE else node
         )
         broken: exp.Expr = exp.Not(this=exp.paren(holds))
-        if builder.exempt is not None:
-            broken = exp.and_(exp.Not(this=builder.exempt.copy()), broken)
         builder.sides.extend(name for name in shape.relations if name not in builder.sides)
         if rule.action == "quarantine":
             holding.append((len(builder.holds), broken))

@@ -194,11 +194,9 @@ class PassBuilder:
                 )
         if any((flag.on_error or action) in ("quarantine", "log") for flag in shape.flags):
             refuse_kept(before)
-        clear, alive = all_clear(shape.flags, computed, raw), self.alive()
-        if self.exempt is not None:  # a key is deleted whatever comes of values that are not there
-            alive = exp.and_(alive, exp.Not(this=self.exempt.copy()))
-        masks = flag_words(holding, MASK, self.extra, alive, clear)
-        notes = flag_words(noting, NOTES, self.extra, alive, clear)
+        clear, judged = all_clear(shape.flags, computed, raw), self.asked()
+        masks = flag_words(holding, MASK, self.extra, judged, clear)
+        notes = flag_words(noting, NOTES, self.extra, judged, clear)
         others = [name for name in self.extra if not name.startswith((MASK, NOTES))]
         everything = [*masks, *notes, *(column(name) for name in others)]
         logged = [note.bit for note in self.notes if note.held == held]
@@ -269,7 +267,7 @@ class PassBuilder:
         else:
             self.drops.append(DropCode(len(self.drops) + 1, step, "unmatched"))
             found = exp.Literal.number(-len(self.drops))
-        verdict = exp.Case().when(exp.and_(alive, missing), found).else_(previous)
+        verdict = exp.Case().when(exp.and_(self.asked(left), missing), found).else_(previous)
         others = [other for other in self.extra if other != name]
         self.extra = [name, *others]
         select = select.select(bigint(verdict, name), *(column(other, left) for other in others))
@@ -331,6 +329,13 @@ class PassBuilder:
     def alive(self, table: str | None = None) -> exp.Expr:
         """Whether a row is still good at this point."""
         return is_alive(self.extra, table)
+
+    def asked(self, table: str | None = None) -> exp.Expr:
+        """Whether something is asked of a row: it is good so far, and does not only name a key to be deleted."""
+        alive = self.alive(table)
+        if self.exempt is None:
+            return alive
+        return exp.and_(alive, exp.Not(this=column(self.exempt.name, table)))
 
     def push(
         self,
