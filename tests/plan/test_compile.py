@@ -212,6 +212,9 @@ def test_an_aggregate_of_an_incremental_batch_is_refused(project: SmallProject) 
         "SELECT id FROM input WHERE id NOT IN (SELECT id + 1 FROM input)",
         "SELECT id FROM input UNION SELECT id FROM input",
         "SELECT id, id IN (SELECT id + 1 FROM input) AS follows FROM input",
+        "SELECT id FROM input ORDER BY id OFFSET 1",
+        "SELECT PRODUCT(id) AS product FROM input",
+        "SELECT ENTROPY(city) AS entropy FROM input",
     ],
 )
 def test_rows_of_an_incremental_batch_are_not_compared_with_each_other(project: SmallProject, query: str) -> None:

@@ -10,6 +10,7 @@ from headgate.config.models import Pipeline
 from headgate.core.errors import Code, FatalError
 from headgate.core.models import ReadOptions, StepOptions
 from headgate.plan.places import located
+from headgate.sql.expressions import is_aggregate
 from headgate.sql.shapes import Deduplicate, Project, Reshape, Shape
 
 
@@ -33,7 +34,7 @@ def _gathers(select: exp.Select) -> bool:
     """Whether a SELECT of the user's, or a part of it, makes one of many rows, or looks at others."""
     if select.args.get("group") or select.args.get("distinct") or select.args.get("qualify"):
         return True
-    return any(select.find(kind) for kind in (exp.AggFunc, exp.Window, exp.Limit))
+    return any(isinstance(part, exp.Window | exp.Limit | exp.Offset) or is_aggregate(part) for part in select.walk())
 
 
 def _sets(query: exp.Expr) -> bool:
