@@ -208,12 +208,17 @@ def swallowed_interrupt(error: BaseException) -> bool:
     return type(error) is RuntimeError and str(error) == "Query interrupted"
 
 
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is most like ``name``; None where none is near."""
+    close = difflib.get_close_matches(name, sorted(set(known)), n=1)
+    return close[0] if close else None
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint that names the nearest known name, or all of them when none is near; of very many, the first."""
     choices = sorted(set(known))
-    close = difflib.get_close_matches(name, choices, n=1)
-    if close:
-        return f'did you mean "{close[0]}"?'
+    if (close := closest(name, choices)) is not None:
+        return f'did you mean "{close}"?'
     more = f", … ({len(choices)} in all)" if len(choices) > MOST_NAMED else ""
     return "known: " + ", ".join(choices[:MOST_NAMED]) + more if choices else ""
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from sqlglot import exp
 
 from headgate.core.engines import BindingError, Column, TypeBinder
-from headgate.core.errors import Code, FatalError, nearest
+from headgate.core.errors import Code, FatalError
 from headgate.plan.flags import INTERNAL
 from headgate.plan.passes import DIALECT
+from headgate.sql.shapes import missing_column
 
 
 def bound(
@@ -25,14 +26,7 @@ def bound(
     except BindingError as error:
         if error.missing:
             names = [item.name for item in columns]
-            hint = nearest(error.missing, error.candidates or names)
-            raise FatalError(
-                Code.PLAN_INVALID,
-                f'column "{error.missing}" not found; {hint}',
-                operation="plan",
-                object=error.missing,
-                hint="existing columns: " + ", ".join(names),
-            ) from error
+            raise missing_column(error.missing, names, candidates=error.candidates) from error
         raise FatalError(Code.PLAN_INVALID, error.message, operation="plan", object=relation) from error
 
 

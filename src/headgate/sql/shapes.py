@@ -14,7 +14,7 @@ from typing import Any, Literal
 from sqlglot import exp
 
 from headgate.core.engines import Column
-from headgate.core.errors import Code, FatalError, nearest
+from headgate.core.errors import Code, FatalError, closest
 from headgate.core.secrets import Secret
 from headgate.sql import expressions
 from headgate.sql.comparisons import refuse_impossible
@@ -220,13 +220,19 @@ def column(name: str, table: str | None = None) -> exp.Expr:
     return exp.column(exp.to_identifier(name, quoted=True), table=table)
 
 
-def missing_column(name: str, known: Iterable[str], *, quoted: bool = False) -> FatalError:
-    """``quoted``: it stands in double quotes, which other languages put around texts."""
+def missing_column(
+    name: str, known: Iterable[str], *, quoted: bool = False, candidates: Iterable[str] = ()
+) -> FatalError:
+    """``quoted``: it stands in double quotes, which other languages put around texts.
+
+    ``candidates``: columns that may be meant, if others than the known ones are (of another table of a query).
+    """
     known = list(known)
+    close = closest(name, candidates or known)
     text = "a text stands in single quotes: '" + name.replace("'", "''") + "'; "
     return FatalError(
         Code.PLAN_INVALID,
-        f'column "{name}" not found; {nearest(name, known)}',
+        f'column "{name}" not found' + (f'; did you mean "{close}"?' if close else ""),
         operation="plan",
         object=name,
         hint=(text if quoted else "") + "existing columns: " + ", ".join(known),
