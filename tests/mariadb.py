@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,8 +90,11 @@ class MariaServer:
         return self.url(name)
 
     def drop_database(self, name: str) -> None:
+        import pymysql
+
         for (session,) in self.execute(None, f"SELECT id FROM information_schema.processlist WHERE db = '{name}'"):
-            self.execute(None, f"KILL {session}")
+            with suppress(pymysql.err.OperationalError):  # it has ended by itself since
+                self.execute(None, f"KILL {session}")
         self.execute(None, f'DROP DATABASE IF EXISTS "{name}"')
 
 

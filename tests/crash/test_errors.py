@@ -77,7 +77,7 @@ def fail_at_events(world: World, stride: int) -> None:
 def test_a_file_operation_that_fails_leaves_all_or_nothing(
     scenario: Scenario, fault: str, make_world: MakeWorld
 ) -> None:
-    fail_operations(make_world(scenario), fault, 11)
+    fail_operations(make_world(scenario), fault, 23)
 
 
 @pytest.mark.long

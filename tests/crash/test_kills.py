@@ -136,7 +136,7 @@ def test_a_run_of_changes_killed_at_an_event_is_published_once_or_not_at_all(
     scenario: Scenario, make_world: MakeWorld
 ) -> None:
     """The slot cannot be put back, so the world goes on: each kill meets a batch of its own."""
-    follow(make_world(scenario), every=8)
+    follow(make_world(scenario), every=16)
 
 
 @pytest.mark.long

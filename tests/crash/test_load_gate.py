@@ -22,7 +22,7 @@ JUDGED = [
         ("upsert", TARGETS[3]),
     )
 ]
-STRIDE = 5
+STRIDE = 9
 
 
 def define(world: World, gate: int) -> None:
