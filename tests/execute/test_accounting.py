@@ -91,3 +91,24 @@ def test_published_held_and_dropped_rows_are_those_of_a_model(
             error_handling={"on_row_error": "quarantine"},
         )
         check(project, project.run(), case.expected(rows), rows)
+
+
+def test_rows_whose_list_has_gone_its_own_way_before_they_are_held_back_are_told(project: SmallProject) -> None:
+    project.table("orders", {"id": "INTEGER", "city": "TEXT", "l": "TEXT"}, [(1, "Bonn", "[1]"), (2, None, "[2]")])
+    step = {"type": "normalize", "explode": {"l": {"name": "lines", "keys": ["id"]}}}
+    rule = {"type": "not_null", "columns": ["city"], "on_fail": "quarantine"}
+    tables = [{"table": "out"}, {"table": "lines", "from": "lines"}]
+    receipt = project.define(steps=[step], rules=[rule], targets=tables).run()
+    (told,) = receipt.warnings
+    assert told.startswith("1 row held back after their lists: rows of lines may stand there without theirs")
+    assert project.out("SELECT id FROM lines") == [(1,), (2,)]
+
+
+def test_rows_that_are_held_back_before_their_list_is_taken_keep_it(project: SmallProject) -> None:
+    project.table("orders", {"id": "INTEGER", "city": "TEXT", "l": "TEXT"}, [(1, "Bonn", "[1]"), (2, None, "[2]")])
+    step = {"type": "normalize", "explode": {"l": {"name": "lines", "keys": ["id"]}}}
+    rule = {"type": "not_null", "columns": ["city"], "on_fail": "quarantine", "stage": "extract"}
+    tables = [{"table": "out"}, {"table": "lines", "from": "lines"}]
+    receipt = project.define(steps=[step], rules=[rule], targets=tables).run()
+    assert receipt.warnings == ()
+    assert project.out("SELECT id FROM lines") == [(1,)]

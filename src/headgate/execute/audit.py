@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from headgate.core.errors import Code, FatalError
@@ -55,6 +55,7 @@ def _account(run: Run, rejected: int) -> None:
         run.steps.append(step)
         run.warnings += [f"{what} in {count} row{'s' * (count != 1)}" for what, count in step.noted.items()]
         totals.update(counts)
+    run.warnings += _parted(run.passes)
     first, last = run.passes[0], run.passes[-1]
     beside = sum(result.tally.good for result in run.passes if result.transform.branch)
     run.rows = Rows(
@@ -70,6 +71,18 @@ def _account(run: Run, rejected: int) -> None:
             object=run.pipeline.name,
             hint="nothing was published; please report this plan",
         )
+
+
+def _parted(passes: Sequence[PassResult]) -> Iterator[str]:
+    """Rows that were held back when rows of their lists had gone their own way already."""
+    taken: list[str] = []
+    for result in passes:
+        count = sum(result.tally.held.values())
+        if result.transform.branch:
+            taken.append(result.transform.relation)
+        elif taken and count:
+            lists = f"rows of {', '.join(taken)} may stand there without theirs; stage: extract judges before"
+            yield f"{count:,} row{'s' * (count != 1)} held back after their lists: {lists}"
 
 
 _REASONS = ("expanded", "filtered", "unmatched", "quarantined", "deduplicated", "aggregated")
