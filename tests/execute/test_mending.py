@@ -74,6 +74,34 @@ def test_a_query_may_look_at_the_rows_more_than_once(held: SmallProject) -> None
 
 
 @pytest.mark.parametrize(
+    ("value", "type_", "becomes"),
+    [
+        ("7", "DECIMAL(9, 2)", 7.0),
+        ("7", "DOUBLE", 7.0),
+        ("NULL", "TEXT", None),
+        ("7", "TEXT", "7"),
+        ("1.00", "BIGINT", 1),
+    ],
+)
+def test_a_mended_column_keeps_its_type(tmp_path: Path, value: str, type_: str, becomes: object) -> None:
+    project = SmallProject(tmp_path).table("orders", COLUMNS, [(1, "10"), (2, "20")])
+    project.define(
+        steps=[{"type": "cast", "columns": {"amount": type_}}],
+        rules=[{"type": "expression", "condition": "amount IS NULL OR amount <> 10", "on_fail": "quarantine"}],
+    ).run()
+    assert mend(project, {"amount": value}).unwrap().rows.loaded == 1
+    assert project.out("SELECT amount FROM out WHERE id = 1") == [(becomes,)]
+
+
+def test_a_mended_value_that_the_column_cannot_hold_ends_the_run(tmp_path: Path) -> None:
+    project = SmallProject(tmp_path).table("orders", COLUMNS, [(1, "10"), (2, "20")])
+    rules = [{"type": "expression", "condition": "id > 1", "on_fail": "quarantine"}]
+    project.define(rules=rules).run()
+    assert "a mended value of id is no" in refused(mend(project, {"id": "2.5"})).message
+    assert [one["status"] for one in project.entries()] == ["held"]
+
+
+@pytest.mark.parametrize(
     ("values", "sql", "said"),
     [
         ({"amuont": "'1'"}, None, 'did you mean "amount"?'),

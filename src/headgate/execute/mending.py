@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+
+from sqlglot import exp
 
 from headgate.core.engines import BindingError, Column, TypeBinder
 from headgate.core.errors import Code, FatalError, nearest
 from headgate.execute.context import Mend
+from headgate.sql.casts import exact_cast
 from headgate.sql.expressions import parse_select
 from headgate.sql.literals import quote_name
-from headgate.sql.shapes import StepInput
-
-if TYPE_CHECKING:
-    from sqlglot import exp
+from headgate.sql.shapes import StepInput, column
+from headgate.sql.types import parse_type
 
 HELD = "input"
 """What SQL calls the held rows."""
@@ -24,7 +24,8 @@ def mending(
 ) -> tuple[str, tuple[Column, ...]]:
     """The SELECT that mends rows with the columns ``held``, and the columns that it gives: the same, in their order.
 
-    Columns ``beside`` can be looked at, and do not go on.
+    A column keeps its type, so that what follows finds what it was planned for; a value that the type cannot hold as it
+    is ends the run. Columns ``beside`` can be looked at, and do not go on.
 
     Raises:
         FatalError: USAGE for columns or expressions that do not fit.
@@ -45,8 +46,21 @@ def mending(
             "the query must give the columns of the held rows, no more and no less",
             "its columns: " + ", ".join(item.name for item in held),
         )
-    names = [item.name for item in held]
-    return f"SELECT {', '.join(map(quote_name, names))} FROM ({query})", tuple(by_name[name] for name in names)
+    values = (_as_held(by_name[item.name], item) for item in held)
+    return f"SELECT {', '.join(values)} FROM ({query})", tuple(held)
+
+
+def _as_held(mended: Column, held: Column) -> str:
+    name = quote_name(held.name)
+    if mended.type == held.type:
+        return name
+    cast = exact_cast(column(held.name), parse_type(mended.type), parse_type(held.type))
+    value = cast.value
+    if cast.wrong is not None:
+        message = f"a mended value of {held.name} is no {held.type}"
+        told = exp.Anonymous(this="ERROR", expressions=[exp.Literal.string(message)])
+        value = exp.Case().when(cast.wrong, told).else_(value)
+    return f"{value.sql('duckdb')} AS {name}"
 
 
 def _select(mend: Mend, held: Sequence[Column], beside: Sequence[Column]) -> str:
