@@ -85,6 +85,13 @@ def test_an_order_may_descend_and_be_an_expression(execute: Any) -> None:
     assert execute(deduplicate, {"keys": "k", "order_by": ["LENGTH(v)", "at"]}, COLUMNS, rows).rows == [rows[1]]
 
 
+@pytest.mark.parametrize("name", ["2024", "unit price", "order", "v.x", 'a"b', "at DESC", "current_user"])
+def test_an_order_may_name_any_column_as_it_is(execute: Any, name: str) -> None:
+    columns, rows = {"k": "INTEGER", "a": "INTEGER", name: "INTEGER"}, [(1, 9, 5), (1, 10, 4)]
+    assert execute(deduplicate, {"keys": "k", "order_by": name.upper()}, columns, rows).rows == [rows[0]]
+    assert execute(deduplicate, {"keys": "k", "order_by": f"{name} DESC"}, columns, rows).rows == [rows[1]]
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -93,6 +100,8 @@ def test_an_order_may_descend_and_be_an_expression(execute: Any) -> None:
         {"keys": ["k"], "order_by": "absent"},
         {"keys": ["k", "K"], "order_by": "at"},
         {"keys": ["k"], "order_by": "10 // k"},
+        {"keys": ["k"], "order_by": "2"},
+        {"keys": ["k"], "order_by": "'at' DESC"},
     ],
 )
 def test_without_an_order_that_is_known_for_every_row_it_is_refused(given: Any, options: dict[str, Any]) -> None:

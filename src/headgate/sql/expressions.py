@@ -108,6 +108,11 @@ _REFUSED: tuple[type[exp.Expr], ...] = (
 )
 
 
+_ALIAS_HINT = (
+    "the name stands before the colon in the YAML, not in the expression; a column with a blank in double quotes"
+)
+
+
 def parse(text: str, *, aggregates: bool = False, windows: bool = False) -> exp.Expr:
     """Parse exactly one expression.
 
@@ -131,7 +136,7 @@ def parse(text: str, *, aggregates: bool = False, windows: bool = False) -> exp.
         raise _refuse(text, "it is more than one expression", "write one SQL expression, without ; or clauses")
     expression: exp.Expr = select.expressions[0]
     if isinstance(expression, exp.Alias):
-        raise _refuse(text, "it has an alias", "the name stands before the colon in the YAML, not in the expression")
+        raise _refuse(text, "it has an alias", _ALIAS_HINT)
     check(expression, text, aggregates=aggregates, windows=windows)
     return _without_comments(expression.copy())
 

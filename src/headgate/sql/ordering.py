@@ -46,18 +46,26 @@ def tie_breakers(step: StepInput, without: Sequence[str] = ()) -> list[exp.Expr]
 
 
 def directed(text: str, step: StepInput, *, last: bool = False) -> exp.Expr:
-    """``text`` is an expression, with ASC or DESC if wanted; ``last`` turns the direction round. NULLs come last."""
+    """``text`` is a column or an expression, with ASC or DESC if wanted; ``last`` turns the direction round.
+
+    A column's name is that column however it is spelt, also where it would be another expression: 2024 or unit price.
+    NULLs come last.
+    """
+    if named := _column(text, step):
+        return exp.Ordered(this=named, desc=last, nulls_first=False)
     body, descending = _split(text)
-    expression = step.expression(body)
+    expression = _column(body, step) or step.expression(body)
+    if expression.find(exp.Column) is None:
+        raise _refuse(text, "it is the same for every row, so it orders nothing", "order by a column")
     if can_fail(expression, step.columns):
-        raise FatalError(
-            Code.PLAN_INVALID,
-            "an order must be computable for every row",
-            operation="plan",
-            object=text,
-            hint="order by a column, or calculate the expression in a step before",
-        )
+        hint = "order by a column, or calculate the expression in a step before"
+        raise _refuse(text, "an order must be computable for every row", hint)
     return exp.Ordered(this=expression, desc=descending != last, nulls_first=False)
+
+
+def _column(text: str, step: StepInput) -> exp.Expr | None:
+    wanted = text.strip().lower()
+    return next((column(name) for name in step.names if name.lower() == wanted), None)
 
 
 def _split(text: str) -> tuple[str, bool]:
@@ -65,3 +73,7 @@ def _split(text: str) -> tuple[str, bool]:
     if len(words) == 2 and words[1].upper() in ("ASC", "DESC"):
         return words[0], words[1].upper() == "DESC"
     return text, False
+
+
+def _refuse(text: str, message: str, hint: str) -> FatalError:
+    return FatalError(Code.PLAN_INVALID, message, operation="plan", object=text, hint=hint)

@@ -72,7 +72,7 @@ class Options(StepOptions):
         if self.suffix is not None and not self.suffix.strip():
             raise ValueError("an empty suffix changes no name")
         if self.how in ("semi", "anti") and (self.columns or self.many or self.suffix):
-            raise ValueError(f"a {self.how} join adds nothing, so columns, many and suffix say nothing")
+            raise ValueError(f"{self.how} joins add nothing, so columns, many and suffix say nothing")
         return self
 
 
