@@ -85,7 +85,7 @@ def test_widening_casts_are_not_checked(given: Any, source: str, target: str) ->
 
 
 def test_unknown_types_and_columns_name_the_nearest(given: Any) -> None:
-    for columns, hint in (({"x": "INTEGR"}, "INTEGER"), ({"y": "DATE"}, "known: x")):
+    for columns, hint in (({"x": "INTEGR"}, "INTEGER"), ({"y": "DATE"}, "existing columns: x")):
         with pytest.raises(FatalError) as caught:
             cast.shapes(cast.Options(type="cast", columns=columns), given({"x": "VARCHAR"}))
         assert hint in str(caught.value)
