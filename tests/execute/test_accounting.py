@@ -112,3 +112,12 @@ def test_rows_that_are_held_back_before_their_list_is_taken_keep_it(project: Sma
     receipt = project.define(steps=[step], rules=[rule], targets=tables).run()
     assert receipt.warnings == ()
     assert project.out("SELECT id FROM lines") == [(1,)]
+
+
+def test_a_list_that_no_target_and_no_rule_takes_is_told(project: SmallProject) -> None:
+    project.table("orders", {"id": "INTEGER", "l": "TEXT"}, [(1, "[1, 2]")])
+    step = {"type": "normalize", "explode": {"l": {"name": "lines", "keys": ["id"]}}}
+    (told,) = project.define(steps=[step]).run().warnings
+    assert told.startswith("normalize: the rows of lines go nowhere: no target takes them")
+    project.define(steps=[step], rules=[{"type": "not_null", "columns": ["value"], "step": "lines"}])
+    assert project.run(force=True).warnings == ()

@@ -249,7 +249,11 @@ class _Compiler:
             side.add(shape, branch.name, self.pipeline.error_handling.on_row_error)
         given = replace(self._input(), columns=checked(side.columns))
         self.targets.judge(side, given, branch.name, last=False)
-        noted, audited = self.rules.judge(self.rules.after(branch.name, last=False), side, given, relation, branch.name)
+        rules = self.rules.after(branch.name, last=False)
+        if not rules and not self.targets.take(branch.name):
+            lost = f"the rows of {branch.name} go nowhere: no target takes them (from: {branch.name})"
+            self.warnings.append(f"{self.names[index]}: {lost}")
+        noted, audited = self.rules.judge(rules, side, given, relation, branch.name)
         stage = self._transform(side, relation, "reshaped", (branch.name,))
         self.stages.append(replace(stage, branch=True))
         self.stages.append(Check(relation, noted, side.verdict, self.pipeline.error_handling.on_row_error))

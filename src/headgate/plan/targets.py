@@ -41,6 +41,10 @@ class Targets:
             if target.from_ == name or (target.from_ is None and last):
                 yield number, target
 
+    def take(self, name: str) -> bool:
+        """Whether some target takes the rows of that step, beside the last one."""
+        return any(self._of(name, last=False))
+
     def judge(self, builder: PassBuilder, given: StepInput, name: str, *, last: bool) -> None:
         """Mark rows that delete their key, and hold back rows that have a value where the table has no column."""
         for number, target in self._of(name, last=last):
