@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,12 @@ def _written(path: Path, ids: list[int], hours: int) -> None:
     os.utime(path, (then, then))
 
 
+def _slowly(batches: pa.RecordBatchReader, asked: threading.Event) -> Iterator[pa.RecordBatch]:
+    asked.set()
+    time.sleep(0.02)
+    yield from batches
+
+
 class TestDuckdbEngine(EngineContract):
     @pytest.fixture
     def engine(self) -> Engine:
@@ -56,6 +63,19 @@ class TestDuckdbEngine(EngineContract):
         assert (told.value.code, told.value.message, told.value.hint) == (
             Code.CONNECTION_FAILED, "the server went away", "start it",
         )  # fmt: skip
+
+    def test_it_closes_while_a_stream_reads_another_of_its_streams(self, engine: Engine, tmp_path: Path) -> None:
+        for _ in range(10):  # whoever comes first
+            session = engine.session(tmp_path)
+            inner, asked = session.stream("SELECT 1 AS id", 10), threading.Event()
+            rows = pa.RecordBatchReader.from_batches(inner.schema, _slowly(inner, asked))
+            session.register("mended", Scan(SourceSchema(rows.schema), batches=rows))
+            session.stream("SELECT id + 1 FROM mended", 10)
+            assert asked.wait(10)
+            closing = threading.Thread(target=session.close, daemon=True)
+            closing.start()
+            closing.join(10)
+            assert not closing.is_alive()
 
     @pytest.mark.parametrize("others", [0, KEPT_FOOTERS])
     def test_a_file_that_changed_between_two_statements_is_read_anew(self, tmp_path: Path, others: int) -> None:

@@ -245,9 +245,11 @@ class DuckdbSession:
                 return
             self._closed = True
             self.interrupt()
-            for cursor in list(self._open):
-                self._release(cursor)
-            self._connection.close()
+            cursors = list(self._open)
+        # without the guard: a reader waits for its thread, which may yet release a stream that it reads
+        for cursor in reversed(cursors):
+            self._release(cursor)
+        self._connection.close()
 
     def _new_cursor(self) -> duckdb.DuckDBPyConnection:
         with self._guard:
@@ -268,11 +270,13 @@ class DuckdbSession:
             self._release(cursor)
 
     def _release(self, cursor: duckdb.DuckDBPyConnection) -> None:
-        """Readers are closed before their connection; both may be closed already."""
+        """Readers are closed before their connection, by whoever comes first."""
         import duckdb
 
         with self._guard:
-            reader = self._open.pop(cursor, None)
+            if cursor not in self._open:
+                return
+            reader = self._open.pop(cursor)
         with contextlib.suppress(duckdb.Error, OSError):
             if reader is not None:
                 reader.close()
