@@ -39,6 +39,17 @@ def scan_of(source: Source, read: iceberg.Read, context: ReadContext, since: Map
     return source.scan(read, context, window_of(source, read, context, since))
 
 
+def test_a_table_beside_the_main_source_is_read_as_it_is_or_as_it_was(
+    place: Place, source: Source, context: ReadContext
+) -> None:
+    """Joins, rules and further sources are read without a window of their own."""
+    place.run(1, [(load("t"), rows((1, "a")))])
+    before = window_of(source, iceberg.Read(table="t"), context).high["snapshot"]
+    place.run(2, [(load("t"), rows((2, "b")))])
+    assert read_all(source.scan(iceberg.Read(table="t"), context, Window(None))).num_rows == 2
+    assert read_all(source.scan(iceberg.Read(table="t", at=str(before)), context, Window(None))).num_rows == 1
+
+
 def test_a_whole_table_is_files_that_the_engine_reads_itself(
     place: Place, source: Source, context: ReadContext
 ) -> None:

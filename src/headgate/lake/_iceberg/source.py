@@ -56,10 +56,8 @@ class LakeSource:
     def probe(self, read: ReadOptions, context: ReadContext, since: Mapping[str, Any] | None) -> Window | None:
         del context
         state = self._state(read)
-        at = _at(read)
         if read.mode == "full":
-            version = str(metadata.snapshot_at(state, at)["snapshot-id"]) if at is not None else state.version
-            return Window(None, high={SNAPSHOT: version}, note="the whole table at one version")
+            return Window(None, high={SNAPSHOT: _whole(read, state)}, note="the whole table at one version")
         before = str((since or {}).get(SNAPSHOT, ""))
         if before == state.version:
             return None
@@ -70,7 +68,8 @@ class LakeSource:
         from headgate.lake._iceberg import reading
 
         state = self._state(read)
-        version = str(window.high[SNAPSHOT])
+        # Tables beside the main source are not probed: their window has no position.
+        version = str(window.high[SNAPSHOT]) if SNAPSHOT in window.high else _whole(read, state)
         if read.mode == "full" or not (window.since or {}).get(SNAPSHOT):
             scan = reading.read(state, version or None)
         else:
@@ -104,6 +103,12 @@ class LakeSource:
         if why:
             raise FatalError(Code.UNSUPPORTED, why, operation="scan", object=read.table or "", hint=hint)
         return str(read.table)
+
+
+def _whole(read: ReadOptions, state: TableState) -> str:
+    """The version that a read of the whole table takes."""
+    at = _at(read)
+    return state.version if at is None else str(metadata.snapshot_at(state, at)["snapshot-id"])
 
 
 def _at(read: ReadOptions) -> str | None:
