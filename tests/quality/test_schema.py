@@ -137,6 +137,31 @@ def test_a_property_that_is_not_there_and_not_required_is_no_fault(judge: Any) -
     assert judge(schema, {"properties": {"other": {"type": "string"}}}, {"id": "INTEGER"}, [(1,)]) == [True]
 
 
+@pytest.mark.parametrize(
+    ("type_", "wanted"),
+    [
+        ("DECIMAL(38, 0)", {"type": "integer", "minimum": 0}),
+        ("UUID", {"type": "string", "format": "uuid"}),
+        ("DATE", {"type": "string", "format": "date"}),
+    ],
+)
+def test_columns_of_which_every_value_is_what_json_schema_says_pass(judge: Any, type_: str, wanted: Any) -> None:
+    assert judge(schema, {"properties": {"x": wanted}}, {"x": type_}, [(None,)]) == [True]
+
+
+@pytest.mark.parametrize(
+    ("type_", "wanted"),
+    [
+        ("DECIMAL(9, 1)", {"type": "integer"}),
+        ("UUID", {"type": "string"}),
+        ("DATE", {"type": "string", "format": "date", "pattern": "^2024"}),
+    ],
+)
+def test_what_is_asked_of_texts_is_not_passed_over_for_other_types(judge: Any, type_: str, wanted: Any) -> None:
+    with pytest.raises(FatalError, match="Schema validation failed"):
+        judge(schema, {"properties": {"x": wanted}}, {"x": type_}, [])
+
+
 def test_enum_format_and_nullable(judge: Any) -> None:
     options = {"required": ["x"], "properties": {"x": {"enum": ["a@b.de", "c"], "format": "email", "nullable": True}}}
     assert judge(schema, options, {"x": "VARCHAR"}, [("a@b.de",), ("c",), (None,)]) == [True, False, True]

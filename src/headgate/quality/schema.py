@@ -33,7 +33,7 @@ _FAMILIES: dict[str, tuple[str, ...]] = {
     "null": (),
 }
 _TEMPORAL = {"date": ("date",), "date-time": ("timestamp", "timestamptz"), "time": ("time",)}
-"""JSON has no dates: a string of such a format may be a column of the type."""
+"""JSON has no dates: a string of such a format may be a column of the type; so it is with UUIDs."""
 
 
 class Property(Model):
@@ -173,9 +173,8 @@ def _conditions(name: str, wanted: Property, step: StepInput) -> list[exp.Expr]:
 
 
 def _text_conditions(name: str, type_: SqlType, wanted: Property) -> list[exp.Expr]:
-    if wanted.format is not None and type_.family in _TEMPORAL.get(wanted.format, ()):
-        return []
-    asked = (wanted.min_length, wanted.max_length, wanted.pattern, wanted.format)
+    format_ = None if wanted.format is None or _always(type_, wanted.format) else wanted.format
+    asked = (wanted.min_length, wanted.max_length, wanted.pattern, format_)
     if any(each is not None for each in asked) and type_.family != "text":
         raise _violated(_fault(f"{name} is {type_.name}, not text", name, "cast it, or drop what is about texts"))
     found: list[exp.Expr] = []
@@ -186,8 +185,8 @@ def _text_conditions(name: str, type_: SqlType, wanted: Property) -> list[exp.Ex
         found.append(exp.LTE(this=length.copy(), expression=exp.Literal.number(wanted.max_length)))
     if wanted.pattern is not None:
         found.append(full_match(column(name), f"(?s:.*)(?:{wanted.pattern})(?s:.*)"))
-    if wanted.format is not None:
-        found.append(formatted(column(name), wanted.format))
+    if format_ is not None:
+        found.append(formatted(column(name), format_))
     return found
 
 
@@ -195,9 +194,15 @@ def _of_kind(name: str, type_: SqlType, wanted: Property) -> None:
     kinds = [kind for kind in wanted.kinds if kind != "null"]
     if not kinds:
         return
-    dated = "string" in kinds and type_.family in _TEMPORAL.get(wanted.format or "", ())
-    if not dated and not any(type_.family in _FAMILIES[kind] for kind in kinds):
+    has_format = "string" in kinds and wanted.format is not None and _always(type_, wanted.format)
+    whole = "integer" in kinds and type_.family == "decimal" and type_.scale == 0
+    if not (has_format or whole) and not any(type_.family in _FAMILIES[kind] for kind in kinds):
         raise _violated(_fault(f"{name} is {type_.name}, not {' or '.join(kinds)}", name, "cast it in a step before"))
+
+
+def _always(type_: SqlType, format_: str) -> bool:
+    """Whether each value of the type has the format as a text."""
+    return type_.family in _TEMPORAL.get(format_, ()) or (format_ == "uuid" and type_.name == "UUID")
 
 
 def _same_family(name: str, found: SqlType, wanted: SqlType) -> None:
