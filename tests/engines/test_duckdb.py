@@ -66,7 +66,7 @@ class TestDuckdbEngine(EngineContract):
 
     def test_it_closes_while_a_stream_reads_another_of_its_streams(self, engine: Engine, tmp_path: Path) -> None:
         for _ in range(10):  # whoever comes first
-            session = engine.session(tmp_path)
+            session = engine.session(tmp_path, memory=None, threads=None, paths=())
             inner, asked = session.stream("SELECT 1 AS id", 10), threading.Event()
             rows = pa.RecordBatchReader.from_batches(inner.schema, _slowly(inner, asked))
             session.register("mended", Scan(SourceSchema(rows.schema), batches=rows))
