@@ -117,7 +117,16 @@ def test_rows_that_are_held_back_before_their_list_is_taken_keep_it(project: Sma
 def test_a_list_that_no_target_and_no_rule_takes_is_told(project: SmallProject) -> None:
     project.table("orders", {"id": "INTEGER", "l": "TEXT"}, [(1, "[1, 2]")])
     step = {"type": "normalize", "explode": {"l": {"name": "lines", "keys": ["id"]}}}
-    (told,) = project.define(steps=[step]).run().warnings
+    receipt = project.define(steps=[step]).run()
+    (told,) = receipt.warnings
     assert told.startswith("normalize: the rows of lines go nowhere: no target takes them")
-    project.define(steps=[step], rules=[{"type": "not_null", "columns": ["value"], "step": "lines"}])
-    assert project.run(force=True).warnings == ()
+    assert (receipt.rows.loaded, receipt.rows.expanded) == (1, 0)
+
+
+def test_rows_of_a_list_that_only_a_rule_looks_at_are_not_counted_as_loaded(project: SmallProject) -> None:
+    project.table("orders", {"id": "INTEGER", "l": "TEXT"}, [(1, "[1, null, 3]")])
+    step = {"type": "normalize", "explode": {"l": {"name": "lines", "keys": ["id"]}}}
+    rule = {"type": "accepted_values", "column": "position", "values": [1, 2], "step": "lines", "on_fail": "quarantine"}
+    receipt = project.define(steps=[step], rules=[rule]).run()
+    assert receipt.warnings == ()
+    assert (receipt.rows.loaded, receipt.rows.expanded, receipt.rows.quarantined) == (1, 1, 1)

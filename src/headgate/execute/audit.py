@@ -57,10 +57,12 @@ def _account(run: Run, rejected: int) -> None:
         totals.update(counts)
     run.warnings += _parted(run.passes)
     first, last = run.passes[0], run.passes[-1]
-    beside = sum(result.tally.good for result in run.passes if result.transform.branch)
+    written = {stage.relation for stage in run.plan.stages if isinstance(stage, Write)}
+    beside = {result.transform.relation: result.tally.good for result in run.passes if result.transform.branch}
+    totals["expanded"] -= sum(good for name, good in beside.items() if name not in written)
     run.rows = Rows(
         extracted=first.rows_in + rejected,
-        loaded=last.tally.good + beside,
+        loaded=last.tally.good + sum(good for name, good in beside.items() if name in written),
         **{name: totals[name] for name in _REASONS},
     )
     if run.rows.imbalance:
