@@ -52,6 +52,41 @@ def test_rows_are_valid_as_the_schema_says_and_null_is_absent_unless_it_may_be_n
     assert judged(tmp_path, ROW, rows) == [True, False, True, False, False, False]
 
 
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        ({"minimum": 1.1}, [True, False, True]),
+        ({"maximum": 0.3}, [False, True, False]),
+        ({"exclusiveMaximum": 1.1}, [False, True, False]),
+        ({"enum": [1.10, 0.3]}, [True, True, False]),
+        ({"multipleOf": 0.01}, [True, True, True]),
+        ({"type": "integer"}, [False, False, True]),
+    ],
+)
+def test_numbers_are_compared_as_they_are_written(tmp_path: Path, schema: Any, expected: list[bool]) -> None:
+    rules = {"properties": {"n": schema}}
+    written = ["1.10", "0.30", "9007199254740993.00"]
+    exact = pa.array([Decimal(text) for text in written], pa.decimal128(38, 2))
+    documents = pa.table({"t": [f'{{"n": {text}}}' for text in written]})
+    assert judged(tmp_path, rules, pa.table({"n": exact})) == expected
+    assert judged(tmp_path, rules, pa.table({"n": pa.array([1.1, 0.3, 9007199254740992.0])})) == expected
+    assert judged(tmp_path, rules, documents, "text") == expected
+
+
+def test_whole_decimals_are_integers_and_the_largest_are_compared_exactly(tmp_path: Path) -> None:
+    rows = pa.table({"n": pa.array([Decimal(10**37), Decimal(10**37 + 1)], pa.decimal128(38, 0))})
+    rules = {"properties": {"n": {"type": "integer", "multipleOf": 10}}}
+    assert judged(tmp_path, rules, rows) == [True, False]
+
+
+def test_numbers_that_no_arithmetic_reaches_break_the_bounds_of_a_schema(tmp_path: Path) -> None:
+    rules = {"properties": {"n": {"maximum": 10, "multipleOf": 0.5}}}
+    rows = pa.table({"n": [1.5, float("nan"), float("inf"), None]})
+    assert judged(tmp_path, rules, rows) == [True, False, False, True]
+    documents = pa.table({"t": ['{"n": 1.5}', '{"n": 1e400}', '{"n": 1e999999999}', f'{{"n": 1e{"9" * 30}}}']})
+    assert judged(tmp_path, rules, documents, "text") == [True, False, False, False]
+
+
 def test_documents_of_a_column_are_valid_and_null_passes(tmp_path: Path) -> None:
     rows = pa.table({"t": ['{"a": [1]}', '{"a": ["x"]}', "{", "", None, "[]"]})
     schema = {"type": "object", "properties": {"a": {"type": "array", "items": {"type": "integer"}}}}
@@ -158,7 +193,12 @@ def test_another_schema_is_another_plan(tmp_path: Path) -> None:
         ("{}", {"file": "../s.json"}, "there is no such file in the project"),
         ("{}", {"column": "absent"}, 'column "absent" not found'),
         ('{"required": ["City"]}', {}, 's.json requires "City", which is no column; did you mean "city"'),
-        ("{}", {"on_fail": "quarantine"}, "cannot hold single rows back"),
+        ("{}", {"column": "id"}, "it is about JSON texts, and id is"),
+        (
+            "{}",
+            {"on_fail": "quarantine"},
+            "headgate.yml:.*Python judges rows after the pass, and cannot hold them back",
+        ),
     ],
 )
 def test_what_cannot_be_judged_is_refused_before_anything_is_read(

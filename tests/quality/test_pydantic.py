@@ -102,6 +102,13 @@ def test_what_is_no_model_is_refused_before_anything_is_read(tmp_path: Path, mod
         defined(tmp_path, model).plan()
 
 
+def test_rows_that_a_model_refuses_are_not_held_back_and_the_line_of_the_rule_is_told(tmp_path: Path) -> None:
+    with pytest.raises(
+        FatalError, match=r"headgate.yml:.*Python judges rows after the pass, and cannot hold them back"
+    ):
+        defined(tmp_path, "models:Order", on_fail="quarantine").plan()
+
+
 @pytest.mark.parametrize(
     ("model", "columns", "message"),
     [

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import AliasChoices, AliasPath, BaseModel, Field, ValidationError
+from pydantic import AliasChoices, AliasPath, BaseModel, Field, ValidationError, model_validator
 
 from headgate.core.errors import Code, FatalError, nearest
 from headgate.core.models import Names, RuleOptions
@@ -30,6 +30,12 @@ class Options(RuleOptions):
         description="Module and class, such as models:Order.",
     )
     columns: Names | None = Field(default=None, description="The columns that it is given; default all.")
+
+    @model_validator(mode="after")
+    def _after_the_pass(self) -> Options:
+        if self.on_fail == "quarantine":
+            raise ValueError("Python judges rows after the pass, and cannot hold them back; use fail, warn or record")
+        return self
 
 
 def shapes(options: Options, step: StepInput) -> CallRule:
