@@ -60,6 +60,14 @@ def test_unreadable_lines_count_as_held_rows(project: SmallProject) -> None:
     assert "a.csv, line 3" in (result.error or "")
 
 
+def test_values_of_rows_in_messages_are_written_as_everywhere_else(project: SmallProject) -> None:
+    day, exact = "DATE '2024-02-29'", "CAST(1.5 AS DECIMAL(4, 2))"
+    step = {"type": "calculate", "columns": {"day": day, "at": f"{day} + INTERVAL 1 HOUR", "exact": exact}}
+    refused = project.define(steps=[step], rules=[PRICED]).attempt()
+    told = "the first id=4, city='Ulm', day='2024-02-29', at='2024-02-29T01:00:00', exact='1.50'"
+    assert told in (refused.error or "")
+
+
 def test_every_broken_rule_is_told_with_its_first_row(project: SmallProject) -> None:
     rules = [
         PRICED,

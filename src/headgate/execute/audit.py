@@ -8,6 +8,7 @@ from typing import Any
 
 from headgate.core.errors import Code, FatalError
 from headgate.core.runs import CheckResult, Rows, StepCount
+from headgate.core.values import plain
 from headgate.execute.checks import evaluate
 from headgate.execute.context import PassResult, Run
 from headgate.execute.held import REJECTED
@@ -248,5 +249,4 @@ def _shown(row: Mapping[str, Any] | None, hidden: Collection[str]) -> str:
     if "_raw" in row:  # the engine's reason quotes the cell
         return f"{row['_file']}, line {row['_line']}" + ("" if hidden else f": {reasons}")
     told = shown(row, hidden)
-    text = ", ".join(f"{name}={value!r}" for name, value in told.items() if value is not None and name != REASONS)
-    return text if len(text) <= 300 else text[:297] + "..."
+    return _keys({name: plain(value) for name, value in told.items() if value is not None and name != REASONS})
