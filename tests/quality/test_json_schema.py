@@ -179,6 +179,13 @@ def test_a_run_tells_which_rows_are_not_valid(tmp_path: Path) -> None:
     assert (check.rule, check.failed_rows, check.passed, dict(check.sample[0])["total"]) == ("valid", 1, False, -5)
 
 
+def test_a_column_of_type_json_holds_documents_too(tmp_path: Path) -> None:
+    project = defined(tmp_path, '{"minimum": 2}', column="document", severity="warning")
+    project.change(transformations=[{"type": "calculate", "columns": {"document": "CAST(id AS VARCHAR)::JSON"}}])
+    (check,) = project.run().checks
+    assert (check.passed, check.failed_rows) == (False, 1)
+
+
 def test_another_schema_is_another_plan(tmp_path: Path) -> None:
     before = defined(tmp_path, "{}").plan().hash
     assert defined(tmp_path, '{"maxProperties": 9}').plan().hash != before

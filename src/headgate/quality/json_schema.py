@@ -56,7 +56,7 @@ def shapes(options: Options, step: StepInput) -> CallRule:
 
 def _text(column: str, step: StepInput) -> str:
     type_ = step.type_of(column)
-    if parse_type(type_).family != "text":
+    if type_ != "JSON" and parse_type(type_).family != "text":
         raise FatalError(
             Code.PLAN_INVALID,
             f"it is about JSON texts, and {column} is {type_}",
