@@ -92,7 +92,7 @@ class Clean(StepOptions):
     trim: bool | Names = Field(default=False, description="Columns.")
     case: dict[str, Literal["lower", "upper", "title"]] = Field(default_factory=dict, description="Column: case.")
     null_values: tuple[str, ...] = Field(default=(), description="Texts.")
-    convert: dict[str, str] = Field(default_factory=dict, description="Column: type.")
+    convert: dict[str, Any] = Field(default_factory=dict, description="Column: type.")
     remove_special: Names | None = Field(default=None, description="Columns.")
     fill: dict[str, Any] = Field(default_factory=dict, description="Column: value.")
     remove_nulls: Names | None = Field(default=None, description="Columns.")

@@ -279,7 +279,7 @@ def test_cleaning_and_business_rules_become_steps(folder: Folder) -> None:
       transformations:
         cleaning_rules:
           null_handling: {email: drop, age: fill_zero, income: fill_mean, status: active}
-          type_conversions: {created_at: datetime, age: int}
+          type_conversions: {created_at: datetime, age: int, income: numeric}
           string_operations: {email: [strip, lower], name: [strip, remove_special_chars]}
         business_rules:
           derived_columns: {total: a * b}
@@ -294,7 +294,7 @@ def test_cleaning_and_business_rules_become_steps(folder: Folder) -> None:
             "type": "clean",
             "fill": {"age": 0, "income": {"strategy": "mean"}, "status": "active"},
             "remove_nulls": ["email"],
-            "convert": {"created_at": "TIMESTAMP", "age": "BIGINT"},
+            "convert": {"created_at": "TIMESTAMP", "age": "BIGINT", "income": {"type": "DOUBLE", "on_error": "null"}},
             "trim": ["email", "name"],
             "case": {"email": "lower"},
             "remove_special": ["name"],

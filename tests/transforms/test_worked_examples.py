@@ -123,6 +123,15 @@ def test_the_cleaning_of_the_sample_keeps_nullable_integers(project: SmallProjec
     ]
 
 
+def test_a_numeric_conversion_makes_null_of_what_is_no_number_and_tells_it(project: SmallProject) -> None:
+    cleaning = {"type_conversions": {"age": "numeric"}, "null_handling": {"age": "fill_zero"}}
+    project.file("data.csv", "id,age\n1,7.5\n2,abc\n3,\n")
+    project.define(source={**FILES, "null_values": [""]})
+    receipt = project.change(transformations={"cleaning_rules": cleaning}).run()
+    assert project.out("SELECT id, age FROM out") == [(1, 7.5), (2, 0.0), (3, 0.0)]
+    assert receipt.warnings == ("clean: clean age became NULL in 1 row",)
+
+
 def test_the_rules_of_the_sample_leave_no_gap(project: SmallProject) -> None:
     rules = {
         "derived_columns": {"income_bracket": "CAST(FLOOR(income / 10000) * 10000 AS INTEGER)"},

@@ -259,8 +259,14 @@ def _nulls(step: Section, value: Section, report: Report, path: Path) -> None:
 
 
 def _conversions(step: Section, value: Section, report: Report, path: Path) -> None:
-    for column in value:
-        replace(value, column, _TYPES)
+    """``numeric`` makes NULL of what is no number, and tells how often; the others are types."""
+    for column, kind in value.items():
+        if isinstance(kind, str) and kind.lower() == "numeric":
+            line = value.line_of(column)
+            number = section_of([("type", _TYPES["numeric"]), ("on_error", "null")], value.file, line)
+            value.put(column, number, line)
+        else:
+            replace(value, column, _TYPES)
     put_once(step, "convert", value, report, path, line=value.line)
 
 

@@ -18,7 +18,7 @@ from headgate.sql.bounds import matching
 from headgate.sql.casts import exact_cast
 from headgate.sql.fills import Strategy, filled, known_first
 from headgate.sql.ordering import deduplicated
-from headgate.sql.shapes import Drop, Flag, Note, Project, Shape, StepInput, column
+from headgate.sql.shapes import Drop, Flag, Note, OnError, Project, Shape, StepInput, column
 from headgate.sql.templates import refuse_in_value
 from headgate.sql.types import SqlType, parse_type
 from headgate.sql.words import changed_case, trimmed, without_specials
@@ -26,6 +26,21 @@ from headgate.sql.words import changed_case, trimmed, without_specials
 Value = bool | int | float | Decimal | datetime | date | time | str
 KNOWN = "_hg_known"
 Case = Literal["lower", "upper", "title"]
+
+
+class Conversion(Model):
+    """What one column becomes."""
+
+    type: str = Field(description="SQL type, such as DATE.")
+    on_error: OnError | None = Field(
+        default=None,
+        description="For values that do not convert: fail, quarantine (the row), or null (counted). "
+        "Default error_handling.on_row_error.",
+    )
+
+
+def _as_conversion(value: Any) -> Any:
+    return {"type": value} if isinstance(value, str) else value
 
 
 def _as_texts(value: object) -> object:
@@ -83,7 +98,9 @@ class Options(StepOptions):
         'characters that stay, such as {email: "@._-"}.',
     )
     case: dict[str, Case] = Field(default_factory=dict, description="Column to lower, upper or title.")
-    convert: dict[str, str] = Field(default_factory=dict, description="Column to SQL type, as in a cast step.")
+    convert: dict[str, Annotated[Conversion, BeforeValidator(_as_conversion)]] = Field(
+        default_factory=dict, description="Column to SQL type, as in a cast step, or to {type, on_error}."
+    )
     fill: dict[str, Annotated[Fill, BeforeValidator(_as_fill)]] = Field(
         default_factory=dict,
         description="Column to what replaces NULL: a value, or {strategy, by, order_by}; a word alone is a value.",
@@ -188,7 +205,7 @@ def _values(options: Options, step: StepInput) -> tuple[dict[str, exp.Expr], tup
     """Each column's value, its type afterwards, and row errors of conversions."""
     trims = {step.resolve(name) for name in options.trim} if not isinstance(options.trim, bool) else None
     cases = {step.resolve(name): case for name, case in options.case.items()}
-    converts = {step.resolve(name): type_name for name, type_name in options.convert.items()}
+    converts = {step.resolve(name): to for name, to in options.convert.items()}
     fills = {step.resolve(name): fill.value for name, fill in options.fill.items()}
     specials = {step.resolve(name): kept for name, kept in options.remove_special.items()}
     values: dict[str, exp.Expr] = {}
@@ -207,12 +224,11 @@ def _values(options: Options, step: StepInput) -> tuple[dict[str, exp.Expr], tup
         if item.name in cases:
             value = changed_case(value, cases[item.name])
         if item.name in converts:
-            target = parse_type(converts[item.name])
+            target, on_error = parse_type(converts[item.name].type), converts[item.name].on_error
             cast = exact_cast(value, type_, target)
             if cast.wrong is not None:
-                flags.append(
-                    Flag(f"clean {item.name}", cast.wrong, (item.name,), f"{item.name} is a value of {target.name}")
-                )
+                message = f"{item.name} is a value of {target.name}"
+                flags.append(Flag(f"clean {item.name}", cast.wrong, (item.name,), message, on_error=on_error))
             value, type_ = cast.value, target
         failing = bool(flags) and flags[-1].columns == (item.name,)
         if (fill := fills.get(item.name)) is not None and not failing:
