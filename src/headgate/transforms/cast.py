@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from sqlglot import exp
 
 from headgate.core.errors import Code, FatalError
-from headgate.core.models import Model, StepOptions
+from headgate.core.models import StepOptions
 from headgate.sql.casts import Cast, exact_cast, formatted_cast, impossible
+from headgate.sql.conversions import Conversion, as_conversion
 from headgate.sql.formats import strptime_format
 from headgate.sql.naming import distinct
 from headgate.sql.shapes import Flag, OnError, Project, Shape, StepInput, column
@@ -19,22 +20,12 @@ from headgate.sql.types import SqlType, parse_type
 _MOMENTS = ("date", "time", "timestamp", "timestamptz")
 
 
-class CastTo(Model):
+class CastTo(Conversion):
     """What one column becomes."""
 
-    type: str = Field(description="SQL type, such as DATE.")
     format: Annotated[str, AfterValidator(strptime_format)] | None = Field(
         default=None, description="How dates and times are written: DD.MM.YYYY or %d.%m.%Y."
     )
-    on_error: OnError | None = Field(
-        default=None,
-        description="For values that do not convert: fail, quarantine (the row), or null (counted). "
-        "Default that of the step.",
-    )
-
-
-def _as_type(value: Any) -> Any:
-    return {"type": value} if isinstance(value, str) else value
 
 
 class Options(StepOptions):
@@ -44,7 +35,7 @@ class Options(StepOptions):
     """
 
     type: Literal["cast"]
-    columns: dict[str, Annotated[CastTo, BeforeValidator(_as_type)]] = Field(
+    columns: dict[str, Annotated[CastTo, BeforeValidator(as_conversion)]] = Field(
         min_length=1, description="Column to SQL type, such as DECIMAL(18, 2), or to {type, format, on_error}."
     )
     on_error: OnError | None = Field(

@@ -16,9 +16,10 @@ from headgate.core.errors import Code, FatalError
 from headgate.core.models import Model, Names, StepOptions
 from headgate.sql.bounds import matching
 from headgate.sql.casts import exact_cast
+from headgate.sql.conversions import Conversion, as_conversion
 from headgate.sql.fills import Strategy, filled, known_first
 from headgate.sql.ordering import deduplicated
-from headgate.sql.shapes import Drop, Flag, Note, OnError, Project, Shape, StepInput, column
+from headgate.sql.shapes import Drop, Flag, Note, Project, Shape, StepInput, column
 from headgate.sql.templates import refuse_in_value
 from headgate.sql.types import SqlType, parse_type
 from headgate.sql.words import changed_case, trimmed, without_specials
@@ -26,21 +27,6 @@ from headgate.sql.words import changed_case, trimmed, without_specials
 Value = bool | int | float | Decimal | datetime | date | time | str
 KNOWN = "_hg_known"
 Case = Literal["lower", "upper", "title"]
-
-
-class Conversion(Model):
-    """What one column becomes."""
-
-    type: str = Field(description="SQL type, such as DATE.")
-    on_error: OnError | None = Field(
-        default=None,
-        description="For values that do not convert: fail, quarantine (the row), or null (counted). "
-        "Default error_handling.on_row_error.",
-    )
-
-
-def _as_conversion(value: Any) -> Any:
-    return {"type": value} if isinstance(value, str) else value
 
 
 def _as_texts(value: object) -> object:
@@ -98,7 +84,7 @@ class Options(StepOptions):
         'characters that stay, such as {email: "@._-"}.',
     )
     case: dict[str, Case] = Field(default_factory=dict, description="Column to lower, upper or title.")
-    convert: dict[str, Annotated[Conversion, BeforeValidator(_as_conversion)]] = Field(
+    convert: dict[str, Annotated[Conversion, BeforeValidator(as_conversion)]] = Field(
         default_factory=dict, description="Column to SQL type, as in a cast step, or to {type, on_error}."
     )
     fill: dict[str, Annotated[Fill, BeforeValidator(_as_fill)]] = Field(
